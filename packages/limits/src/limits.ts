@@ -1,0 +1,160 @@
+/**
+ * The numbers, in one place. A name ends in its unit: `Bytes`, `Ms`, `Count`, `Bits`, followed by `Max` or `Min`.
+ * Sources are named as the draft's section, a measurement, or judgement.
+ */
+
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+// --- Reading a request (semantics 2.2, 8.4, 10) ---
+
+/** Any HTTP body while it is read; the transaction is unknown until it is decoded. Fits an 8 MiB upload in JSON, twice base64. */
+export const httpBodyBytesMax = 16 * mebibyte;
+/** Request line and headers together; a Mesh request needs a few hundred octets. */
+export const httpHeaderBytesMax = 16 * kibibyte;
+/** From connection or previous response to the last header octet: slow senders hold a socket, not a worker. */
+export const httpHeadersMsMax = 2 * second;
+/** A body under this size must arrive within `httpBodyWindowMs`; a larger one must bring as much in every window. */
+export const httpBodyWindowBytesMin = 64 * kibibyte;
+/** The window of the body rate rule. */
+export const httpBodyWindowMs = 5 * second;
+/** A body must be complete by then, whatever its size. */
+export const httpBodyMsMax = 60 * second;
+/** Our own work after the last octet of the request (draft 9.1.2.1: over 5 s is overload or attack). */
+export const transactionMsMax = 5 * second;
+/** Idle keep-alive connections are closed after this; longer than a client's usual poll interval. */
+export const httpKeepAliveMsMax = 65 * second;
+/** Bodies being read at one router together; beyond it requests are told to come back. */
+export const bodyBytesInFlightMax = 256 * mebibyte;
+/** The same for one source address: one hostile source takes at most an eighth. */
+export const bodyBytesInFlightPerSourceMax = 32 * mebibyte;
+/** Requests in work at one router at a time; bounded so that memory is. */
+export const requestsInFlightMax = 2048;
+/** Open connections at one router. */
+export const connectionsMax = 8192;
+
+// --- Decoding (encoding 4, 5, 6.4) ---
+
+/** Nesting of JSON and JSON-B; Mesh objects need about ten. */
+export const jsonDepthMax = 64;
+/** A decoded message other than Upload and Post. */
+export const messageDecodedBytesMax = 256 * kibibyte;
+/** Signature entries in one envelope of a request. */
+export const signatureEntriesMax = 4;
+/** Ed448 verifications one request may cause at the router. */
+export const requestVerificationsMax = 8;
+/** A member `Profile`, `Connection` or `Account` of a signature entry. */
+export const credentialBytesMax = 8 * kibibyte;
+/** Header or trailer of an envelope as JSON text: a header holds metadata, some recipients and little else. */
+export const envelopePartBytesMax = 64 * kibibyte;
+/** Recipients of one encrypted envelope that a reader will look at. */
+export const recipientsMax = 64;
+/** Members of one JSON object that a reader will take; Mesh objects have fewer than twenty. */
+export const jsonMembersMax = 1024;
+
+// --- Uploads, downloads, accounts (semantics 10) ---
+
+/** One message, measured as its envelope in JSON-B (draft 7, 9: 64 KB). */
+export const messageBytesMax = 65_536;
+/** Messages in one Post. */
+export const postMessagesMax = 16;
+/** Entries in one Upload. */
+export const uploadEntriesMax = 1000;
+/** Payload octets of one Upload, all entries together; so also the largest frame. */
+export const uploadPayloadBytesMax = 8 * mebibyte;
+/** Entries in a Download answer that the client asked to be large. */
+export const downloadEntriesMax = 1000;
+/** Payload octets of such an answer: 100 full messages and some room. */
+export const downloadPayloadBytesMax = 8 * mebibyte;
+/** Entries in an answer when the client named no limit (draft 10.8.2: not disproportionately large unasked). */
+export const downloadEntriesDefault = 100;
+/** Payload octets when the client named no limit. */
+export const downloadPayloadBytesDefault = mebibyte;
+/** Selections in one Download. */
+export const downloadSelectionsMax = 256;
+/** Octets of payload in one rpc part of a download: large enough to be cheap, small enough to stream. */
+export const downloadPartBytesMax = 256 * kibibyte;
+/** Shortest local part of an account name. */
+export const accountNameBytesMin = 1;
+/** Longest local part of an account name (RFC 5321 local part). */
+export const accountNameBytesMax = 64;
+/** Longest domain (RFC 1035). */
+export const domainBytesMax = 253;
+/** Containers of one account. */
+export const containersPerAccountMax = 256;
+/** Frames of one account. */
+export const framesPerAccountMax = 1_000_000;
+/** Octets stored for one account: headers, payloads, trailers. */
+export const bytesPerAccountMax = 1024 * mebibyte;
+/** Online signature keys of one profile: one for each administration device. */
+export const onlineKeysMax = 64;
+/** Stores of a deleted account stay this long for recovery by the operator. */
+export const deletedStoresMs = 7 * day;
+/** A deleted name cannot be taken by somebody else for this long. */
+export const deletedNameMs = 90 * day;
+
+// --- Authentication (encoding 6.6, S20–S27) ---
+
+/** Octets of a request `ID`: 8 of time, 16 random. */
+export const requestIdBytes = 24;
+/** Clock difference between a request and us. */
+export const clockSkewMsMax = 300 * second;
+/** Stored responses of writing requests, and remembered `ID`s of reading ones: twice the skew. */
+export const requestSeenMs = 600 * second;
+/** `ID`s of reading requests that a router remembers for one principal: one principal cannot fill another's. */
+export const requestSeenPerPrincipalMax = 1024;
+/** Principals a router remembers `ID`s of. */
+export const requestSeenPrincipalsMax = 16_384;
+/** Signed refusals for one source address in a second; beyond it errors are unsigned (S22). */
+export const signedRefusalsPerSecondMax = 20;
+/** Imported Ed448 keys kept by raw octets; the check costs about 2 ms a key (S10). */
+export const importedKeysMax = 65_536;
+/** A ConnectionHost lives at most this long (S26). */
+export const connectionHostMsMax = 7 * day;
+/** A process is not ready when its ConnectionHost ends sooner than this. */
+export const connectionHostMsMin = hour;
+/** A client uses what Hello said for this long. */
+export const helloCacheMs = 24 * hour;
+/** A client believes an unsigned request to wait for at most this long (S22). */
+export const unsignedPauseMsMax = 60 * second;
+/** Hello and CreateAccount from one source address in a minute. */
+export const helloPerMinutePerSourceMax = 600;
+/** CreateAccount from one source address in an hour, where registration is open to the world. */
+export const createAccountPerHourPerSourceMax = 10;
+/** A response that a client will read; a full download in JSON, twice base64, with headers. */
+export const responseBytesMax = 32 * mebibyte;
+
+// --- Containers in files (encoding 3.1) ---
+
+/** One frame of a container file. */
+export const containerFrameBytesMax = 16 * mebibyte;
+
+// --- Shard (design 3, 4) ---
+
+/** Statements gathered into one database transaction by the coalescer. */
+export const coalescedAppendsMax = 256;
+/** Frames written by one multi-row statement. */
+export const insertRowsMax = 256;
+/** Writes waiting at one shard; beyond it: overloaded, come back. */
+export const shardWritesWaitingMax = 8192;
+/** A shard's lease is renewed this often … */
+export const leaseRenewMs = 2 * second;
+/** … and another process may take it when it was not renewed for this long. */
+export const leaseMs = 10 * second;
+/** Account states (container heads, devices) a shard keeps in memory. */
+export const accountStatesMax = 20_000;
+/** Requests that a shard works on for all routers together. */
+export const shardRequestsInFlightMax = 16_384;
+
+// --- Processes ---
+
+/** From SIGTERM to the forced exit: requests in work get `transactionMsMax` and some room. */
+export const shutdownMsMax = 20 * second;
+/** Between failing readiness and closing the listener, so that load balancers notice. */
+export const shutdownDrainMs = second;
+/** A router connects to a shard, or a client to a service, within this. */
+export const connectMsMax = 4 * second;

@@ -1,0 +1,20 @@
+import * as limits from './limits.js';
+
+/**
+ * Relations between the numbers that must hold for the whole to work; a process checks them when it starts.
+ *
+ * @returns one sentence for each relation that does not hold; empty when all do.
+ */
+export function brokenRelations(): string[] {
+  const relations: [holds: boolean, sentence: string][] = [
+    [limits.connectMsMax < limits.transactionMsMax, 'connectMsMax must be below transactionMsMax'],
+    [limits.transactionMsMax < limits.shutdownMsMax, 'transactionMsMax must be below shutdownMsMax'],
+    [limits.leaseRenewMs * 3 <= limits.leaseMs, 'a lease must survive two lost renewals'],
+    [limits.uploadPayloadBytesMax * (16 / 9) < limits.httpBodyBytesMax, 'a full upload in JSON must fit an HTTP body'],
+    [limits.downloadPayloadBytesMax * (16 / 9) < limits.responseBytesMax, 'a full download must fit a response'],
+    [limits.requestSeenMs >= 2 * limits.clockSkewMsMax, 'stored responses must outlive the clock skew both ways'],
+    [limits.messageBytesMax <= limits.uploadPayloadBytesMax, 'a message must fit an upload'],
+    [limits.connectionHostMsMin < limits.connectionHostMsMax, 'connectionHostMsMin must be below connectionHostMsMax'],
+  ];
+  return relations.filter(([holds]) => !holds).map(([, sentence]) => sentence);
+}
