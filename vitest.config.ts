@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * One configuration for every test of the project. Tests stand beside the code (`src`); what crosses packages lies in
+ * `test/`. Compiled copies in `dist` are not run a second time.
+ */
+export default defineConfig({
+  test: {
+    include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**'],
+    globalSetup: ['test/global-setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // Every file may start a whole provider; more of them at a time than cores only makes each slower.
+    maxWorkers: 2,
+  },
+});
