@@ -1,0 +1,173 @@
+/** What a command sees of the world: files, standard streams, progress. Commands import nothing else that does I/O. */
+import { createReadStream, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { SingleBar } from 'cli-progress';
+import colorsOf from 'picocolors';
+
+/** Wrong usage: the command exits with 2. The message says what to type instead. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+/** A fault that the user can do something about: one line on standard error, exit 1. */
+export class CommandError extends Error {
+  override name = 'CommandError';
+}
+
+/** A running progress display; silent where standard error is no terminal or the work ends within a second. */
+export interface Progress {
+  /** Sets what is done so far, in the unit of `total`. */
+  update(done: number, total?: number): void;
+  /** Ends the display; safe to call twice. */
+  stop(): void;
+}
+
+/** Options of {@link CommandIo.writeFile}. */
+export interface WriteOptions {
+  /** Permission bits of a new file; keys are written with 0o600. */
+  readonly mode?: number;
+  /** Refuse to replace a file that exists. */
+  readonly exclusive?: boolean;
+}
+
+/** Handed to every command. One object a run; tests pass one of their own. */
+export interface CommandIo {
+  /** `--json` was given: {@link print} writes one JSON document. */
+  readonly json: boolean;
+  /** Folder of the device's state (`--home`). */
+  readonly home: string;
+  /** Colour functions; they return their input unchanged where standard output is no terminal or `--json` is given. */
+  readonly colours: ReturnType<typeof colorsOf.createColors>;
+  /** Reads a whole file, `-` = standard input. Throws {@link CommandError} that names the file. */
+  readFile(pathOrDash: string): Promise<Uint8Array>;
+  /** Writes a whole file, `-` = standard output. Throws {@link CommandError} that names the file. */
+  writeFile(pathOrDash: string, octets: Uint8Array, options?: WriteOptions): Promise<void>;
+  /** The command's result, called exactly once: JSON under `--json`, else the text for people. */
+  print(result: unknown, human: string | (() => string)): void;
+  /** A line on standard error for people; nothing under `--json`. */
+  note(text: string): void;
+  /** Shows progress on standard error once the work has lasted a second. */
+  progress(label: string, total?: number): Progress;
+  /** The exit code where no error is thrown (0 unless set): `dare verify` prints its verdict and exits 1. */
+  setExitCode(code: 0 | 1 | 2): void;
+}
+
+/** The options that the program's own flags decide; read when a command runs, after parsing. */
+export interface IoSettings {
+  json: boolean;
+  home: string;
+  exitCode: 0 | 1 | 2;
+}
+
+/** Work shorter than this shows no progress display. */
+const progressDelayMs = 1000;
+
+/** Octets as base64url in JSON results; bigint beyond 2^53 as decimal text. */
+function jsonReplacer(_name: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64url');
+  if (typeof value === 'bigint') return value.toString();
+  return value;
+}
+
+function failure(verb: string, path: string, error: unknown): CommandError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const reasons: Record<string, string> = {
+    ENOENT: 'it does not exist; check the path',
+    EACCES: 'permission denied; check who owns it',
+    EISDIR: 'it is a folder; name a file',
+    EEXIST: 'it exists already; choose another name or remove it first',
+  };
+  return new CommandError(`cannot ${verb} ${path}: ${(code && reasons[code]) ?? (error as Error).message}`);
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const parts: Buffer[] = [];
+  // Descriptor 0 through a stream: readFileSync(0) fails with EAGAIN on some pipes.
+  for await (const part of createReadStream('', { fd: 0, autoClose: false })) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+async function readAll(pathOrDash: string): Promise<Uint8Array> {
+  try {
+    return pathOrDash === '-' ? await readStdin() : readFileSync(pathOrDash);
+  } catch (error) {
+    throw failure('read', pathOrDash, error);
+  }
+}
+
+async function writeAll(pathOrDash: string, octets: Uint8Array, options: WriteOptions): Promise<void> {
+  if (pathOrDash === '-') {
+    await new Promise<void>((resolve) => process.stdout.write(octets, () => resolve()));
+    return;
+  }
+  try {
+    const file = await open(pathOrDash, options.exclusive ? 'wx' : 'w', options.mode ?? 0o666);
+    try {
+      await file.writeFile(octets);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw failure('write', pathOrDash, error);
+  }
+}
+
+const silent: Progress = { update: () => undefined, stop: () => undefined };
+
+function barProgress(label: string, total: number | undefined): Progress {
+  const bar = new SingleBar({
+    format: total === undefined ? `${label} {value}` : `${label} [{bar}] {value}/{total}`,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+  });
+  let shown = false;
+  let latest = { done: 0, total: total ?? 0 };
+  const timer = setTimeout(() => {
+    shown = true;
+    bar.start(latest.total, latest.done);
+  }, progressDelayMs);
+  return {
+    update(done, newTotal) {
+      latest = { done, total: newTotal ?? latest.total };
+      if (!shown) return;
+      bar.setTotal(latest.total);
+      bar.update(done);
+    },
+    stop() {
+      clearTimeout(timer);
+      if (shown) bar.stop();
+      shown = false;
+    },
+  };
+}
+
+/** The real world: this process's streams and files. `settings` is filled by the program before a command runs. */
+export function processIo(settings: IoSettings): CommandIo {
+  return {
+    get json() {
+      return settings.json;
+    },
+    get home() {
+      return settings.home;
+    },
+    get colours() {
+      return colorsOf.createColors(!settings.json && process.stdout.isTTY === true && colorsOf.isColorSupported);
+    },
+    readFile: readAll,
+    writeFile: (pathOrDash, octets, options = {}) => writeAll(pathOrDash, octets, options),
+    print(result, human) {
+      const text = settings.json ? JSON.stringify(result, jsonReplacer) : typeof human === 'string' ? human : human();
+      process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
+    },
+    note(text) {
+      if (!settings.json) process.stderr.write(`${text}\n`);
+    },
+    progress(label, total) {
+      return settings.json || process.stderr.isTTY !== true ? silent : barProgress(label, total);
+    },
+    setExitCode(code) {
+      settings.exitCode = code;
+    },
+  };
+}

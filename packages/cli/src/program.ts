@@ -1,0 +1,114 @@
+/** The tree of commands of `mesh`, its common flags, and what becomes of an error. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { type CommandIo, type IoSettings, processIo, UsageError } from './command-io.js';
+import { registerAccountCommands } from './commands/account.js';
+import { registerContainerCommands } from './commands/container.js';
+import { registerContainerFileCommands } from './commands/container-file.js';
+import { registerDareCommands } from './commands/dare.js';
+import { registerHelloCommands } from './commands/hello.js';
+import { registerJsonCommands } from './commands/json.js';
+import { registerKeyCommands } from './commands/key.js';
+import { registerUdfCommands } from './commands/udf.js';
+
+/** A base64url value that happens to begin with a dash: as long as the shortest public key, so never an option. */
+const dashedValue = /^-[A-Za-z0-9_-]{40,}$/;
+
+/**
+ * One public key in 64 begins with `-` in base64url and would be taken for an option. The plain base64 letter for the
+ * same six bits, `+`, is accepted by every reader of binary values.
+ */
+function protectDashedValues(args: readonly string[]): string[] {
+  return args.map((arg) => (dashedValue.test(arg) ? `+${arg.slice(1)}` : arg));
+}
+
+/** What a program needs to know of itself. */
+export interface ProgramShape {
+  readonly name: string;
+  readonly description: string;
+  register(program: Command, io: CommandIo): void;
+}
+
+/** `mesh`: every group, in the order in which `--help` shows them. */
+export const meshShape: ProgramShape = {
+  name: 'mesh',
+  description: 'The Mathematical Mesh from the command line: accounts and their encrypted containers, and DARE files.',
+  register(program, io) {
+    registerHelloCommands(program, io);
+    registerAccountCommands(program, io);
+    registerContainerCommands(program, io);
+    registerContainerFileCommands(program, io);
+    registerKeyCommands(program, io);
+    registerUdfCommands(program, io);
+    registerDareCommands(program, io);
+    registerJsonCommands(program, io);
+  },
+};
+
+function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings): Command {
+  const program = new Command(shape.name)
+    .description(shape.description)
+    .option('--json', 'print exactly one JSON document on standard output')
+    .option('--home <dir>', "folder of this device's state", join(homedir(), '.mesh'))
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    // One line on standard error for wrong usage, printed below with every other error.
+    .configureOutput({ outputError: () => undefined })
+    .hook('preAction', () => {
+      const flags = program.opts<{ json?: boolean; home: string }>();
+      settings.json = flags.json === true;
+      settings.home = flags.home;
+    });
+  shape.register(program, io);
+  for (const command of descendants(program)) {
+    // Sub-commands inherit neither of these when made with addCommand; setting them twice does no harm.
+    command
+      .exitOverride()
+      .configureOutput({ outputError: () => undefined })
+      .configureHelp({ showGlobalOptions: true });
+  }
+  return program;
+}
+
+function descendants(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** The first line of an error's message, without commander's own prefix. */
+function oneLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [first = ''] = message.split('\n');
+  return first.replace(/^error: /, '').trim() || 'something went wrong; run again with MESH_DEBUG=1 for the trace';
+}
+
+function reportError(name: string, error: unknown, debug: boolean): 0 | 1 | 2 {
+  if (error instanceof CommanderError) {
+    // Help and version were asked for (or a group was named without a command, which prints the help on stderr).
+    if (error.exitCode === 0) return 0;
+    if (error.code !== 'commander.help') process.stderr.write(`${name}: ${oneLine(error)}; see ${name} --help\n`);
+    return 2;
+  }
+  process.stderr.write(`${name}: ${oneLine(error)}\n`);
+  if (debug && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+/**
+ * Runs one command line and returns its exit code: 0 done, 1 a fault (one line on standard error), 2 wrong usage.
+ * @param args - without node and script
+ */
+export async function runProgram(
+  shape: ProgramShape,
+  args: readonly string[],
+  options: { readonly debug?: boolean } = {},
+): Promise<0 | 1 | 2> {
+  const settings: IoSettings = { json: false, home: '', exitCode: 0 };
+  const program = buildProgram(shape, processIo(settings), settings);
+  try {
+    await program.parseAsync(protectDashedValues(args), { from: 'user' });
+    return settings.exitCode;
+  } catch (error) {
+    return reportError(shape.name, error, options.debug === true);
+  }
+}
