@@ -1,0 +1,33 @@
+import { EncodingError } from './errors.js';
+import { asBuffer } from './octets.js';
+
+/** Octets as base64url without padding or folding (encoding 5). */
+export function encodeBase64Url(octets: Uint8Array): string {
+  return asBuffer(octets).toString('base64url');
+}
+
+/**
+ * The octets of a base64url text, read tolerantly (encoding 5): SP, TAB, CR, LF anywhere, `=` at the end, and `+` `/` of
+ * plain base64 are accepted. Unused low bits of the last character are not judged: octets decide, never the text (S05).
+ *
+ * @throws EncodingError `alphabet` for anything else.
+ */
+export function decodeBase64Url(text: string): Uint8Array {
+  const exact = decodeExact(text);
+  if (exact !== undefined) return exact;
+  const stripped = decodeExact(text.replace(/[ \t\r\n]+/g, '').replace(/={1,2}$/, ''));
+  if (stripped === undefined) throw new EncodingError('alphabet', 'text is not base64url');
+  return stripped;
+}
+
+/**
+ * Decodes text that has nothing but characters of the alphabets; `undefined` if it has others.
+ *
+ * Node skips what it does not know, so the number of decoded octets tells whether it skipped anything: one character less
+ * always gives fewer octets, but for texts of 4n + 1 characters, which are never valid.
+ */
+export function decodeExact(text: string): Uint8Array | undefined {
+  if (text.length % 4 === 1) return undefined;
+  const octets = Buffer.from(text, 'base64url');
+  return octets.length === Math.floor((text.length * 3) / 4) ? octets : undefined;
+}
