@@ -1,0 +1,309 @@
+/**
+ * What the shard's transactions may ask of its storage: types only, the bodies stand in `open-store.ts`.
+ *
+ * The storage knows accounts, containers and rows; it knows neither Mesh JSON nor signatures nor tree arithmetic. Tree
+ * states travel through it as octets (`encodeTree` and `encodeEdge` of the DARE package).
+ *
+ * Two capabilities exist. A reader sees one account as last committed and has no method that writes. A transactor is
+ * the only writer of its account for as long as its function runs, so what it read stays true until its commit.
+ */
+
+/** One stored envelope, its parts as received; `payload` null is a redacted one. Same shape as `EnvelopeOctets`. */
+export interface StoredEnvelope {
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array | null;
+  readonly trailer: Uint8Array | null;
+}
+
+/** `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6). */
+export type AccountStatus = 'connected' | 'pending';
+
+/** What CreateAccount fills in and a later CreateAccount of the same Mesh replaces (semantics 6.2). Keys are raw Ed448 octets. */
+export interface AccountFields {
+  readonly status: AccountStatus;
+  readonly meshUdf: string;
+  readonly accountUdf: string;
+  readonly profileMesh: StoredEnvelope;
+  readonly profileAccount: StoredEnvelope;
+  readonly meshOfflineKey: Uint8Array;
+  readonly meshOnlineKeys: readonly Uint8Array[];
+  readonly accountOfflineKey: Uint8Array;
+  readonly accountOnlineKeys: readonly Uint8Array[];
+  /** `Updated` of the stored profiles, Unix time in milliseconds; 0 where the profile has none (S25: only newer ones replace). */
+  readonly meshUpdatedMs: number;
+  readonly accountUpdatedMs: number;
+  readonly quota: Quota;
+}
+
+/** Bounds of one account (semantics 10). */
+export interface Quota {
+  readonly bytesMax: number;
+  readonly framesMax: number;
+}
+
+export type ContainerKind = 'catalog' | 'spool';
+
+/** One container as last committed. */
+export interface ContainerState {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: ContainerKind;
+  /** Number of frames, frame 0 included: the index of the next one. */
+  readonly frameCount: number;
+  /** Encoded state of the DARE tree over all frames (`encodeTree`). */
+  readonly dareTree: Uint8Array;
+  /** Encoded right edge of the RFC 6962 tree over all frames (`encodeEdge`). */
+  readonly logTree: Uint8Array;
+  /** `Log` of S44: names this container for life, 32 octets. */
+  readonly logId: Uint8Array;
+  /** First index that no manifest covers yet (S42). */
+  readonly manifestFrom: number;
+  /** Opened without a manifest in frame 0 (S49). */
+  readonly legacy: boolean;
+  /** Octets of headers, payloads and trailers together. */
+  readonly bytesUsed: number;
+  /** A stored frame failed its digest: readable, but nothing is appended. */
+  readonly damaged: boolean;
+}
+
+/** One right of a device; `role` absent means read and write. */
+export interface DevicePermission {
+  readonly name: string;
+  readonly role?: string;
+}
+
+/** Derived from the frames of `mmm_Device`, written in the same database transaction (S24, S90). */
+export interface DeviceRow {
+  readonly deviceUdf: string;
+  /** Raw combined keys of the device's ConnectionAccount. */
+  readonly keyAuthentication: Uint8Array;
+  readonly keySignature: Uint8Array;
+  /** SHA-512 of the payload of the ConnectionAccount in the current entry. */
+  readonly connectionDigest: Uint8Array;
+  readonly permissions: readonly DevicePermission[];
+  /** Raw key that signed the connection when its entry was taken. */
+  readonly connectionSigner: Uint8Array;
+  /** Index in `mmm_Device` of the current entry. */
+  readonly entryIndex: number;
+  /** Unix time in milliseconds of the revocation; null while the device is connected. */
+  readonly revokedAtMs: number | null;
+}
+
+/** One account as last committed. A snapshot: it is replaced after a commit, never changed. */
+export interface AccountState extends AccountFields {
+  readonly id: number;
+  readonly address: string;
+  readonly createdAtMs: number;
+  readonly containers: ReadonlyMap<string, ContainerState>;
+  /** By device UDF. */
+  readonly devices: ReadonlyMap<string, DeviceRow>;
+  /** Raw keys in base64url, see {@link keyText}; they outlive profile updates (S25). */
+  readonly revokedKeys: ReadonlySet<string>;
+  /** `mmm_Device` has received its first entry: bootstrap is over for good (S25). */
+  readonly deviceCatalogBegun: boolean;
+  /** Sums over the containers. */
+  readonly bytesUsed: number;
+  readonly frameCount: number;
+}
+
+/** What is known of an address that has no account. */
+export interface NameState {
+  /** The name of a deleted account cannot be taken before this Unix time in milliseconds; null: free. */
+  readonly quarantinedUntilMs: number | null;
+}
+
+export type FrameEvent = 'New' | 'Update' | 'Delete';
+
+/** A frame to append; its index is the container's frame count plus its place in the batch. */
+export interface FrameWrite extends StoredEnvelope {
+  /** SHA-512 of the payload octets (recomputed by the storage just before the insert), 64 octets. */
+  readonly payloadDigest: Uint8Array;
+  /** T(index) of encoding 3.6, 64 octets. */
+  readonly treeDigest: Uint8Array;
+  /** Leaf of S44, 32 octets. */
+  readonly leaf: Uint8Array;
+  readonly uniqueId?: string;
+  readonly event?: FrameEvent;
+}
+
+/** Where a key of a catalog (or a message identity of a spool) stands after the batch. */
+export interface CatalogKey {
+  readonly uniqueId: string;
+  /** Frame of the current instance; after a Delete, the frame that deleted it. */
+  readonly latestIndex: number;
+  /** Frame of the first instance since the key was last free. */
+  readonly firstIndex: number;
+  readonly deleted: boolean;
+}
+
+/** What a batch of frames makes of its container. */
+export interface ContainerAppend {
+  /** At least one. */
+  readonly frames: readonly FrameWrite[];
+  /** Both trees, encoded, after the last frame. */
+  readonly dareTree: Uint8Array;
+  readonly logTree: Uint8Array;
+  readonly manifestFrom: number;
+  /** Keys that the batch changes, each once, as they stand after it. */
+  readonly keys: readonly CatalogKey[];
+}
+
+/** A batch for a container of the account itself. */
+export interface ContainerWrite extends ContainerAppend {
+  readonly name: string;
+  /** Compared with the stored frame count in the same database transaction; 0 exactly with `open`. */
+  readonly expectedFrameCount: number;
+  /** Present: the batch opens the container with its frame 0. */
+  readonly open?: {
+    readonly kind: ContainerKind;
+    readonly legacy: boolean;
+    readonly logId: Uint8Array;
+  };
+}
+
+/** Stores of the service itself (semantics 9). */
+export type ServiceContainer = 'mmm_Account' | 'mmm_Incident';
+
+/** An entry for a store of the service, committed together with what it records. */
+export interface ServiceAppend {
+  readonly container: ServiceContainer;
+  /**
+   * Makes the frames for the index that the container stands at when its turn comes. Synchronous, and may be called
+   * again with another state when the database transaction has to be repeated.
+   */
+  readonly make: (container: ContainerState) => ContainerAppend;
+}
+
+/** The remembered answer of a writing request (S27): response payload, no signature. */
+export interface SeenWrite {
+  /** Account and device, or whoever asks (encoding 6.6); never a ticket. */
+  readonly principal: string;
+  /** 24 octets: time in milliseconds, 16 random. */
+  readonly id: Uint8Array;
+  /** PayloadDigest of the request, 64 octets. */
+  readonly digest: Uint8Array;
+  readonly result: Uint8Array;
+}
+
+/** What a writing request left behind. */
+export interface Seen {
+  readonly digest: Uint8Array;
+  readonly result: Uint8Array;
+}
+
+/**
+ * Everything that one request changes, in one database transaction. Exactly one of `create`, `replace` and `remove` at
+ * most; `create` only where the account does not exist.
+ */
+export interface AccountWrite {
+  readonly create?: AccountFields;
+  readonly replace?: AccountFields;
+  /** Deletes the account: the name is quarantined, the stores stay for recovery by the operator (semantics 10). */
+  readonly remove?: true;
+  readonly containers?: readonly ContainerWrite[];
+  /** Rows to insert or replace, by device UDF. */
+  readonly devices?: readonly DeviceRow[];
+  /** Raw keys to add to the set of revoked ones. */
+  readonly revokedKeys?: readonly Uint8Array[];
+  readonly deviceCatalogBegun?: true;
+  readonly seen?: SeenWrite;
+  readonly service?: readonly ServiceAppend[];
+}
+
+/** Which frames, and how much of them. */
+export interface FrameSelection {
+  /** First index, inclusive. */
+  readonly from: number;
+  /** Last index, inclusive. */
+  readonly to: number;
+  /** Time the service stored the frame: `notBeforeMs` ≤ t < `beforeMs`. */
+  readonly notBeforeMs?: number;
+  readonly beforeMs?: number;
+  /** Parts to read, all by default. A part that was not asked for comes as null (`header`: empty). */
+  readonly header?: boolean;
+  readonly payload?: boolean;
+  readonly trailer?: boolean;
+  /** Stop after so many frames. */
+  readonly framesMax?: number;
+  /** Stop before the frame with which the payload octets would exceed this, unless it is the first. */
+  readonly payloadBytesMax?: number;
+}
+
+/** A stored frame; its payload was compared with its digest when it was read. */
+export interface FrameRow extends StoredEnvelope {
+  readonly index: number;
+  readonly storedAtMs: number;
+  /** Of the stored payload, also when it was not asked for. */
+  readonly payloadBytes: number;
+  readonly payloadDigest: Uint8Array;
+  readonly treeDigest: Uint8Array;
+  readonly leaf: Uint8Array;
+  readonly uniqueId: string | null;
+  readonly event: FrameEvent | null;
+}
+
+/** Sees one account; cannot write. Valid while the function it was given to runs, frames also afterwards. */
+export interface AccountReader {
+  readonly address: string;
+  /** Undefined: no such account (see {@link name}). */
+  readonly state: AccountState | undefined;
+  readonly name: NameState;
+  /** Where the given keys stand; keys never used are absent from the map. */
+  catalogKeys(container: ContainerState, uniqueIds: readonly string[]): Promise<ReadonlyMap<string, CatalogKey>>;
+  /**
+   * Frames in order, in chunks of bounded octets.
+   *
+   * @throws StorageError `damaged` at the first frame whose payload does not match its digest
+   */
+  frames(container: ContainerState, selection: FrameSelection): AsyncIterable<readonly FrameRow[]>;
+  /** What a writing request with this identity left behind, if anything. */
+  findSeen(principal: string, id: Uint8Array): Promise<Seen | undefined>;
+}
+
+/** The one writer of an account. `state` is the newest committed one, also after a commit. */
+export interface AccountTransactor extends AccountReader {
+  /**
+   * Hands the write to the coalescer and resolves after the database has committed it durably.
+   *
+   * @throws StorageError; nothing was written unless its code is `unavailable`
+   */
+  commit(write: AccountWrite): Promise<void>;
+}
+
+/** The storage of one shard. */
+export interface Store {
+  /** Epoch of the lease this process writes under. */
+  readonly epoch: number;
+  /** Runs `read` on the account as last committed; the address is canonical, or `@service`. */
+  readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
+  /** Runs `transact` as the only writer of the account; others of the same account wait in order. */
+  transactAccount<T>(address: string, transact: (transactor: AccountTransactor) => Promise<T> | T): Promise<T>;
+  /**
+   * Makes `@service` and its two containers where they do not exist yet; called once after start, before the first
+   * write that has `service` entries.
+   *
+   * @param make gives the account's fields and frame 0 of each container (encoding 3.9)
+   */
+  ensureService(
+    make: () => { readonly fields: AccountFields; readonly containers: readonly ContainerWrite[] },
+  ): Promise<void>;
+  /** Problems an operator should know of: lease, database, damaged containers. Empty when all is well. */
+  problems(): readonly string[];
+  /** Deletes what has expired: remembered requests, purged accounts, old quarantines. Also runs by itself. */
+  sweep(): Promise<void>;
+  /** Refuses new work, finishes what waits, gives the lease back. */
+  stop(): Promise<void>;
+}
+
+/** A raw key as text, for {@link AccountState.revokedKeys}. */
+export function keyText(raw: Uint8Array): string {
+  return Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString('base64url');
+}
+
+/** Octets that a frame counts against the quota. */
+export function frameBytes(frame: StoredEnvelope): number {
+  return frame.header.length + (frame.payload?.length ?? 0) + (frame.trailer?.length ?? 0);
+}
+
+/** Address of the account that holds the service's own stores; no user can have it (semantics 4). */
+export const serviceAddress = '@service';
