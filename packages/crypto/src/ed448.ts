@@ -65,7 +65,7 @@ export class PublicKeyEd448 {
 const imported = new Lru<PublicKeyEd448>(importedKeysMax);
 
 /**
- * Imports a raw key after the check of S10. Cached by the raw octets: the check costs about as much as ten
+ * Imports a raw key after the check of S10. Cached by the raw octets: the check costs as much as three
  * verifications, and the same devices come again. Throws CryptoError `key-refused` with the reason.
  */
 export function importPublicKey(raw: Uint8Array): PublicKeyEd448 {
@@ -74,7 +74,8 @@ export function importPublicKey(raw: Uint8Array): PublicKeyEd448 {
   if (known !== undefined) return known;
   checkedPoint(raw);
   const own = Uint8Array.from(raw);
-  const native = createPublicKey({ key: Buffer.concat([spkiPrefix, own]), format: 'der', type: 'spki' });
+  const x = Buffer.from(own).toString('base64url');
+  const native = createPublicKey({ key: { kty: 'OKP', crv: 'Ed448', x }, format: 'jwk' });
   const key = makePublicKey(own, native);
   imported.set(cacheKey, key);
   return key;
