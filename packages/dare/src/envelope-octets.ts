@@ -1,0 +1,109 @@
+import type { Kind } from '@meshd/encoding/codec';
+import { EncodingError } from '@meshd/encoding/errors';
+import { parseJson } from '@meshd/encoding/json-reader';
+import type { JsonObject } from '@meshd/encoding/json-value';
+import { writeJson, writeValue } from '@meshd/encoding/json-writer';
+import type { TokenReader } from '@meshd/encoding/token-reader';
+import type { TokenWriter } from '@meshd/encoding/token-writer';
+import { envelopePartBytesMax } from '@meshd/limits/limits';
+import { binaryShapes, withBinaryItems } from './binary-shapes.js';
+import { DareError } from './errors.js';
+
+/**
+ * An envelope as octets, the form in which it is stored and forwarded (encoding 2.1). Header and trailer are JSON text
+ * whatever encoding they arrived in, unknown members included, raw control characters escaped; payload octets are
+ * untouched, because they are what is signed.
+ */
+export interface EnvelopeOctets {
+  readonly header: Uint8Array;
+  /** null: left out (redacted). An empty payload is not left out. */
+  readonly payload: Uint8Array | null;
+  readonly trailer: Uint8Array | null;
+}
+
+/** Whether the octets hold what is not plain JSON text on one line: control characters or anything beyond ASCII. */
+function isOdd(octets: Uint8Array): boolean {
+  for (let at = 0; at < octets.length; at += 1) {
+    const octet = octets[at] as number;
+    if (octet < 0x20 || octet > 0x7e) return true;
+  }
+  return false;
+}
+
+/** Header or trailer as JSON text: as it stands if it is that already, else written anew, items of JSON-B included. */
+function jsonTextOf(raw: Uint8Array): Uint8Array {
+  if (raw.length > envelopePartBytesMax)
+    throw new EncodingError('limit', 'header or trailer of an envelope is too large');
+  if (!isOdd(raw)) return raw;
+  return writeJson(parseJson(raw, { binary: true }));
+}
+
+/**
+ * Header or trailer text from elsewhere than a reader (a frame of a container file): checked to be one JSON object and
+ * brought into the stored form.
+ *
+ * @throws EncodingError if it is no JSON object or beyond the bound.
+ */
+export function partOctets(text: Uint8Array): Uint8Array {
+  const value = parseJson(text);
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Uint8Array) {
+    throw new EncodingError('type', 'header and trailer of an envelope are objects');
+  }
+  return jsonTextOf(text);
+}
+
+function readPart(reader: TokenReader): Uint8Array {
+  if (reader.peek() !== 'object') throw new EncodingError('type', 'header and trailer of an envelope are objects');
+  return jsonTextOf(reader.readRaw());
+}
+
+function readEnvelopeValue(reader: TokenReader): EnvelopeOctets {
+  reader.enterArray();
+  if (!reader.nextElement()) throw new DareError('shape', 'an envelope has a header');
+  const header = readPart(reader);
+  let payload: Uint8Array | null = null;
+  let trailer: Uint8Array | null = null;
+  if (reader.nextElement()) {
+    payload = reader.tryNull() ? null : reader.binary();
+    if (reader.nextElement()) {
+      trailer = reader.tryNull() ? null : readPart(reader);
+      if (reader.nextElement()) throw new DareError('shape', 'an envelope has at most three elements');
+    }
+  }
+  return { header, payload, trailer };
+}
+
+function parsePart(octets: Uint8Array): JsonObject {
+  return parseJson(octets) as JsonObject;
+}
+
+function writePart(writer: TokenWriter, octets: Uint8Array): void {
+  if (writer.form === 'json-b') writeValue(writer, withBinaryItems(parsePart(octets), binaryShapes.header));
+  else writer.raw(octets);
+}
+
+function writeEnvelopeValue(writer: TokenWriter, octets: EnvelopeOctets): void {
+  writer.beginArray();
+  if (octets.payload === null) {
+    // The redacted form is written as one element, whichever way it was received.
+    const merged = octets.trailer === null ? octets.header : mergeParts(octets.header, octets.trailer);
+    writePart(writer, merged);
+  } else {
+    writePart(writer, octets.header);
+    writer.binary(octets.payload);
+    if (octets.trailer !== null) writePart(writer, octets.trailer);
+  }
+  writer.endArray();
+}
+
+/** The trailer's members moved into the header; where both have one, the trailer's counts, as when opened. */
+export function mergeParts(header: Uint8Array, trailer: Uint8Array): Uint8Array {
+  return writeJson(Object.assign(parsePart(header), parsePart(trailer)));
+}
+
+/** An envelope as the value of a member: `[header, payload, trailer]` in JSON, the same with a binary item in JSON-B. */
+export const envelope: Kind<EnvelopeOctets> = {
+  name: 'DareEnvelope',
+  read: readEnvelopeValue,
+  write: writeEnvelopeValue,
+};
