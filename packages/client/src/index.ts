@@ -1,1 +1,14 @@
+/**
+ * A device of a Mesh account: what it knows, what it keeps, and how it speaks with the service.
+ *
+ * - `home.ts` the folder with the state: locked by one process at a time, every file replaced atomically.
+ * - `device-keys.ts`, `identity.ts` the seeds, and the signed profiles and connections made from them.
+ * - `service-pin.ts`, `session.ts` who the service is (S22, S23, S26), and one authenticated transaction with it.
+ * - `replica.ts` the local copy of one container with both trees; `reader.ts` the checks of S43 before anything is
+ *   believed; `writer.ts` a batch of encrypted entries under one manifest (S41, S42, S60).
+ * - `operations/` what a person asks for: hello, create, status, sync, upload, download, delete.
+ *
+ * The service is trusted with nothing that can be checked here. Clock and randomness come in through
+ * `environment.ts`, so that all of it can be tested without a network.
+ */
 export {};

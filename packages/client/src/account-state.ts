@@ -1,0 +1,103 @@
+import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { ClientError } from './errors.js';
+import type { Home } from './home.js';
+import type { Identity } from './identity.js';
+
+/**
+ * How far the account has come:
+ * - `creating`: keys and profiles are made; whether the service knows of them is not certain
+ * - `bound`: the service keeps the account; its device catalog may not be there yet
+ * - `ready`: the device stands in the device catalog
+ */
+export type AccountStage = 'creating' | 'bound' | 'ready';
+
+/** What a home knows of its account, secrets and replicas apart. */
+export interface AccountState {
+  readonly version: 1;
+  /** Canonical address. */
+  readonly address: string;
+  /** `https` address of the service. */
+  readonly url: string;
+  readonly stage: AccountStage;
+  readonly meshUdf: string;
+  readonly deviceUdf: string;
+  readonly accountUdf: string;
+}
+
+const stateFile = 'account.json';
+const caFile = 'ca.pem';
+
+const envelopeFiles = {
+  profileMesh: 'profile-mesh.dare',
+  profileDevice: 'profile-device.dare',
+  profileAccount: 'profile-account.dare',
+  connectionDevice: 'connection-device.dare',
+  connectionAccount: 'connection-account.dare',
+} as const;
+
+/** The account of this home, or undefined before one is created. */
+export async function findAccount(home: Home): Promise<AccountState | undefined> {
+  const state = await home.readJson<AccountState>(stateFile);
+  if (state !== undefined && state.version !== 1) {
+    throw new ClientError('state', `${home.path(stateFile)} is of another version; update this program`);
+  }
+  return state;
+}
+
+/** @throws ClientError `usage` before an account is created */
+export async function requireAccount(home: Home): Promise<AccountState> {
+  const state = await findAccount(home);
+  if (state === undefined) {
+    throw new ClientError('usage', `no account in ${home.folder}; create one with: mesh account create NAME@DOMAIN`);
+  }
+  return state;
+}
+
+/** Durably records the account's state; the last file to be written when an account is made. */
+export async function saveAccount(home: Home, state: AccountState): Promise<void> {
+  await home.writeJson(state, stateFile);
+}
+
+/** The certificates to trust instead of the usual ones, in PEM; undefined where the usual ones are. */
+export async function loadCa(home: Home): Promise<string | undefined> {
+  const octets = await home.read(caFile);
+  return octets === undefined ? undefined : Buffer.from(octets).toString('utf8');
+}
+
+/** Remembers the certificates themselves: the file that was named may be gone tomorrow. */
+export async function saveCa(home: Home, ca: string | undefined): Promise<void> {
+  if (ca === undefined) await home.remove(caFile);
+  else await home.write(ca, caFile);
+}
+
+/** Writes profiles and connections as made. */
+export async function saveIdentity(home: Home, identity: Identity): Promise<void> {
+  for (const [name, file] of Object.entries(envelopeFiles)) {
+    await home.write(writeEnvelope(identity[name as keyof typeof envelopeFiles]), 'profiles', file);
+  }
+}
+
+/** Reads profiles and connections. @throws ClientError `state` if one is missing or damaged */
+export async function loadIdentity(home: Home, state: AccountState): Promise<Identity> {
+  const load = async (file: string): Promise<EnvelopeOctets> => {
+    const octets = await home.read('profiles', file);
+    if (octets === undefined) throw new ClientError('state', `${home.path('profiles', file)} is missing`);
+    return readEnvelope(octets);
+  };
+  return {
+    profileMesh: await load(envelopeFiles.profileMesh),
+    profileDevice: await load(envelopeFiles.profileDevice),
+    profileAccount: await load(envelopeFiles.profileAccount),
+    connectionDevice: await load(envelopeFiles.connectionDevice),
+    connectionAccount: await load(envelopeFiles.connectionAccount),
+    meshUdf: state.meshUdf,
+    deviceUdf: state.deviceUdf,
+    accountUdf: state.accountUdf,
+  };
+}
+
+/** Forgets the account with its keys, profiles and replicas; pins of services stay. */
+export async function forgetAccount(home: Home): Promise<void> {
+  // The state goes first: without it a home is empty, whatever else a crash leaves behind.
+  for (const name of [stateFile, 'keys.json', 'profiles', 'containers', caFile]) await home.remove(name);
+}

@@ -1,0 +1,50 @@
+/**
+ * What can stop a device:
+ * - `usage`: the state of the home does not allow this (no account yet, one already)
+ * - `busy`: another process uses the home
+ * - `state`: a file of the home is damaged
+ * - `refused`: the service said no, in an authenticated answer
+ * - `unavailable`: no authenticated answer after all attempts
+ * - `pin`: the service is not the one that was pinned (S26)
+ * - `downgrade`: a feature that the service once had is gone (S23)
+ * - `rollback`: the service shows less than this device has verified before (S47)
+ * - `fork`: the service shows other frames than this device has verified before (S47)
+ * - `frame`: frames that do not pass the reader's checks (S43)
+ * - `legacy`: a container without manifests, not opened without being told to (S49)
+ * - `conflict`: other writers were faster at every attempt
+ * - `entry`: an entry that cannot be written or decrypted
+ */
+export type ClientErrorCode =
+  | 'usage'
+  | 'busy'
+  | 'state'
+  | 'refused'
+  | 'unavailable'
+  | 'pin'
+  | 'downgrade'
+  | 'rollback'
+  | 'fork'
+  | 'frame'
+  | 'legacy'
+  | 'conflict'
+  | 'entry';
+
+/** Status of a refusal, as the service signed it. */
+export interface Refusal {
+  readonly status: number;
+  readonly statusExtended?: number | undefined;
+  readonly description?: string | undefined;
+}
+
+/** The one error of this package; its message is one line that says what to do next where that is known. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError';
+  readonly code: ClientErrorCode;
+  readonly refusal: Refusal | undefined;
+
+  constructor(code: ClientErrorCode, message: string, options: ErrorOptions & { refusal?: Refusal } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.refusal = options.refusal;
+  }
+}
