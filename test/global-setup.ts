@@ -1,3 +1,37 @@
-export default async function setup(): Promise<() => Promise<void>> {
-  return async () => {};
+/**
+ * What every test run has: one Postgres server and one Redis server, chosen or started once, and given to the tests by
+ * address. Each test makes databases of its own on them.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startTestBackends } from '@meshd/dev/backends';
+import { cacheFolder, publishTestBackends, readBackendSettings } from '@meshd/dev/config';
+import type { TestProject } from 'vitest/node';
+
+/** Packages whose tests are pure: a run of these alone starts nothing. */
+const purePackages = /^(packages\/(encoding|crypto|dare|schema|limits|binding|telemetry|process)|scripts)\b/;
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const chosen = (project.vitest as { filenamePattern?: string[] }).filenamePattern ?? [];
+  if (chosen.length > 0 && chosen.every((pattern) => purePackages.test(pattern))) return async () => {};
+  const folder = await mkdtemp(join(tmpdir(), 'meshd-test-'));
+  // Postgres may run as another user than ourselves, who must get to its cluster below.
+  await chmod(folder, 0o755);
+  const backends = await startTestBackends({
+    ...readBackendSettings(),
+    postgresFolder: join(folder, 'postgres'),
+    logFolder: join(folder, 'logs'),
+    cache: cacheFolder,
+    passwords: { postgres: randomBytes(16).toString('hex'), redis: randomBytes(16).toString('hex') },
+    volume: 'meshd-test',
+    say: (text) => console.error(`· ${text}`),
+  });
+  publishTestBackends(backends.postgres.url, backends.redis.url);
+  console.error(`· Tests use ${backends.postgres.source} and ${backends.redis.source}`);
+  return async () => {
+    await backends.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
 }
