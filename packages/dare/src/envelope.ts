@@ -163,7 +163,7 @@ export function redactEnvelope(octets: EnvelopeOctets): EnvelopeOctets {
   if (opened.payload === null) return octets;
   const digest = checkPayloadDigest(opened);
   const header = { ...partOf(octets.header), ...partOf(octets.trailer ?? emptyObject) };
-  if (opened.payloadDigest === undefined) header['PayloadDigest'] = digest;
+  if (opened.payloadDigest === undefined) header.PayloadDigest = digest;
   return { header: writeJson(header), payload: null, trailer: null };
 }
 
