@@ -116,7 +116,7 @@ export const requestSeenPerPrincipalMax = 1024;
 export const requestSeenPrincipalsMax = 16_384;
 /** Signed refusals for one source address in a second; beyond it errors are unsigned (S22). */
 export const signedRefusalsPerSecondMax = 20;
-/** Imported Ed448 keys kept by raw octets; the check costs about 2 ms a key (S10). */
+/** Imported Ed448 keys kept by raw octets; the check costs about half a millisecond a key (S10). */
 export const importedKeysMax = 65_536;
 /** A ConnectionHost lives at most this long (S26). */
 export const connectionHostMsMax = 7 * day;
