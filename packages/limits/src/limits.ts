@@ -89,6 +89,8 @@ export const accountNameBytesMin = 1;
 export const accountNameBytesMax = 64;
 /** Longest domain (RFC 1035). */
 export const domainBytesMax = 253;
+/** Name of a container: the grammar bounds its second part alone (schema 7); this is for keys of the database. */
+export const containerNameBytesMax = 128;
 /** Containers of one account. */
 export const containersPerAccountMax = 256;
 /** Frames of one account. */
@@ -152,6 +154,34 @@ export const leaseRenewMs = 2 * second;
 export const leaseMs = 10 * second;
 /** Account states (container heads, devices) a shard keeps in memory. */
 export const accountStatesMax = 20_000;
+/** Octets gathered into one database transaction; one write may be larger by itself. Bounds what a commit waits for. */
+export const coalescedBytesMax = 8 * mebibyte;
+/** Octets of one multi-row statement, so that its message stays small beside the pages it fills. */
+export const insertBytesMax = 4 * mebibyte;
+/** Octets of the writes that wait at one shard; beyond it: overloaded. Sixteen of the largest uploads. */
+export const shardWriteBytesWaitingMax = 128 * mebibyte;
+/** Writers of one account that wait for each other; its devices cannot fill the shard's queue. */
+export const accountWritesWaitingMax = 256;
+/** Connections over which a shard writes: while one waits for its commit the other fills. */
+export const shardWriteConnectionsMax = 2;
+/** Connections over which a shard reads. */
+export const shardReadConnectionsMax = 6;
+/** Keys looked up by one statement. */
+export const lookupKeysMax = 256;
+/** Octets of frames read at once for an answer; two such chunks exist for each download. */
+export const frameChunkBytesMax = mebibyte;
+/** Frames read at once. */
+export const frameChunkCountMax = 128;
+/** A database statement of the shard ends by then; own work has `transactionMsMax` altogether. */
+export const statementMsMax = 10 * second;
+/** Names without an account that a shard remembers, so that asking for them is as quick as for others. */
+export const unknownNamesMax = 20_000;
+/** Between two looks for what has expired. */
+export const sweepMs = minute;
+/** Rows deleted by one statement of the sweeper; writers wait no longer than that. */
+export const sweepRowsMax = 2000;
+/** Between two looks at the version of the slot map, should a notification get lost. */
+export const directoryPollMs = 5 * second;
 /** Requests that a shard works on for all routers together. */
 export const shardRequestsInFlightMax = 16_384;
 
