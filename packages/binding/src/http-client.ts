@@ -1,0 +1,132 @@
+/**
+ * Posting octets over HTTPS, and nothing of the Mesh: TLS 1.3, one method, bounded time and size, no redirects.
+ *
+ * `Host` and the TLS server name are the domain, wherever the connection leads (semantics 2.1, S74).
+ */
+
+import type { IncomingMessage } from 'node:http';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
+import { connectMsMax, httpKeepAliveMsMax, responseBytesMax } from '@meshd/limits/limits';
+import { wellKnownPath } from '@meshd/schema/features';
+import { BindingError } from './errors.js';
+import { mediaTypeOf } from './media-type.js';
+
+/** What {@link HttpsPoster} needs. */
+export interface HttpsPosterOptions {
+  /** Canonical domain. */
+  readonly domain: string;
+  /** `https` address; without a path the well-known one is taken. */
+  readonly url: string;
+  /** Certificates (PEM) trusted instead of the usual ones. */
+  readonly ca?: string | undefined;
+  /** Largest answer taken, octets. */
+  readonly responseBytesMax?: number | undefined;
+}
+
+/** An answer as HTTP gives it. */
+export interface HttpAnswer {
+  readonly httpStatus: number;
+  readonly mediaType: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly body: Uint8Array;
+}
+
+/** Posts to one address, keeping connections for the next post. */
+export class HttpsPoster {
+  readonly #agent: Agent;
+  readonly #target: RequestOptions;
+  readonly #bytesMax: number;
+
+  /** @throws BindingError `not-https` for any other address (S28, R077) */
+  constructor(options: HttpsPosterOptions) {
+    const url = URL.canParse(options.url) ? new URL(options.url) : undefined;
+    if (url?.protocol !== 'https:') throw new BindingError('not-https', `not an https address: ${options.url}`);
+    this.#agent = new Agent({ keepAlive: true, maxSockets: 32, timeout: httpKeepAliveMsMax });
+    this.#bytesMax = options.responseBytesMax ?? responseBytesMax;
+    this.#target = {
+      agent: this.#agent,
+      method: 'POST',
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? 443 : Number(url.port),
+      path: url.pathname === '/' || url.pathname === '' ? wellKnownPath : url.pathname,
+      servername: options.domain,
+      minVersion: 'TLSv1.3',
+      headers: { host: options.domain, 'content-type': mediaTypeOf.json, accept: mediaTypeOf.json },
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+    };
+  }
+
+  /**
+   * Posts a body and reads the whole answer.
+   *
+   * @throws BindingError `transport`, `timeout` or `response-too-large`
+   */
+  async post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<HttpAnswer> {
+    const expired = AbortSignal.timeout(timeoutMs);
+    const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
+    try {
+      return await this.#exchange(body, either);
+    } catch (error) {
+      if (error instanceof BindingError) throw error;
+      if (expired.aborted) throw new BindingError('timeout', `no answer within ${timeoutMs} ms`, { cause: error });
+      throw new BindingError('transport', messageOf(error), { cause: error });
+    }
+  }
+
+  #exchange(body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      const headers = { ...this.#target.headers, 'content-length': body.length };
+      const request = httpsRequest({ ...this.#target, headers, signal }, (response) => {
+        readAll(response, this.#bytesMax).then((octets) => resolve(answerOf(response, octets)), reject);
+      });
+      request.on('error', reject);
+      request.once('socket', (socket) => {
+        if (!socket.connecting) return;
+        const late = setTimeout(() => request.destroy(new Error('no connection in time')), connectMsMax);
+        socket.once('secureConnect', () => clearTimeout(late));
+        socket.once('close', () => clearTimeout(late));
+      });
+      request.end(body);
+    });
+  }
+
+  /** Closes idle and open connections. */
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+async function readAll(response: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+  const tooLarge = () => new BindingError('response-too-large', `the answer is larger than ${bytesMax} octets`);
+  if (Number(response.headers['content-length'] ?? 0) > bytesMax) {
+    response.destroy();
+    throw tooLarge();
+  }
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response as AsyncIterable<Uint8Array>) {
+    bytes += part.length;
+    if (bytes > bytesMax) {
+      response.destroy();
+      throw tooLarge();
+    }
+    parts.push(part);
+  }
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+}
+
+function answerOf(response: IncomingMessage, body: Uint8Array): HttpAnswer {
+  const seconds = response.headers['retry-after'];
+  return {
+    httpStatus: response.statusCode ?? 0,
+    mediaType: response.headers['content-type'],
+    // The other form of Retry-After, a date, is never sent by services of the Mesh and would need a trusted clock.
+    retryAfterMs: seconds !== undefined && /^\d{1,7}$/.test(seconds) ? Number(seconds) * 1000 : undefined,
+    body,
+  };
+}
+
+function messageOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === undefined ? `connection failed: ${message}` : `connection failed: ${code}: ${message}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * What HTTP says about a request, judged without touching a socket (semantics 2.2).
+ *
+ * HTTP separates services (host, path) and frames messages; nothing else is taken from it (R052).
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { httpBodyBytesMax } from '@meshd/limits/limits';
+import { wellKnownPath } from '@meshd/schema/features';
+import { MeshError } from '@meshd/schema/status';
+import { type BodyForm, parseMediaType } from './media-type.js';
+
+/** Where the service answers: as the draft prints it, and as the reference code posts (semantics 2.1). */
+export const servicePaths: ReadonlySet<string> = new Set([wellKnownPath, `${wellKnownPath}/`]);
+/** Where publications will be fetched: a service of its own on the same port (semantics 7.6). */
+export const publicationPathPrefix = `${wellKnownPath}-udf/`;
+
+/** The path of a request target, without its query. */
+export function pathOf(target: string | undefined): string {
+  const path = target ?? '';
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
+}
+
+/** How a body is framed, for a reader that wants to refuse early. */
+export interface BodyFraming {
+  /** Stated length, octets; undefined for chunks. */
+  readonly bytesStated: number | undefined;
+}
+
+/**
+ * Judges the framing: one of `Content-Length` and `Transfer-Encoding: chunked`, never both, since two readers could
+ * then disagree about where the request ends.
+ *
+ * @throws MeshError `malformed` (the connection is to be closed) or `too-large`
+ */
+export function readFraming(headers: IncomingHttpHeaders): BodyFraming {
+  const length = headers['content-length'];
+  const transfer = headers['transfer-encoding'];
+  if (length !== undefined && transfer !== undefined) {
+    throw new MeshError('malformed', 'Content-Length and Transfer-Encoding exclude each other');
+  }
+  if (transfer !== undefined) {
+    if (transfer.trim().toLowerCase() !== 'chunked') throw new MeshError('malformed', 'unknown Transfer-Encoding');
+    return { bytesStated: undefined };
+  }
+  if (length === undefined) return { bytesStated: 0 };
+  if (!/^\d{1,15}$/.test(length)) throw new MeshError('malformed', 'Content-Length is no number');
+  const bytesStated = Number(length);
+  if (bytesStated > httpBodyBytesMax)
+    throw new MeshError('too-large', `a body holds at most ${httpBodyBytesMax} octets`);
+  return { bytesStated };
+}
+
+/**
+ * The form of the body, from its headers.
+ *
+ * @throws MeshError `media-type` for a type that is missing or not served, and for any content coding
+ */
+export function readMediaType(headers: IncomingHttpHeaders): BodyForm {
+  const coding = headers['content-encoding'];
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') {
+    throw new MeshError('media-type', 'no content coding is taken');
+  }
+  const form = parseMediaType(headers['content-type']);
+  if (form === undefined) throw new MeshError('media-type', 'the body must be application/json');
+  return form;
+}
+
+/** The domain that `Host` names, for comparison with those served: port dropped, lower case. Empty if there is none. */
+export function domainOfHost(host: string | undefined): string {
+  return (host ?? '').trim().toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+}

@@ -1,0 +1,171 @@
+/**
+ * The service's half of responses (S22): an envelope written around a payload, whole or as it comes.
+ *
+ * Digest and signature stand in the trailer, behind the payload. So a large answer is digested and signed while it is
+ * sent, and never exists as a whole.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import type { SigningKey } from '@meshd/crypto/ed448';
+import { type EnvelopeOctets, makeEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { credDigest, responseAlgorithm, responseInput } from './credential.js';
+import { messageHeader } from './request-sign.js';
+
+/** The keys and credentials that a host signs with. */
+export interface ResponseSigner {
+  readonly signingKey: SigningKey;
+  readonly profileHost: EnvelopeOctets;
+  readonly connectionHost: EnvelopeOctets;
+}
+
+/** What of the request a response is tied to. */
+export interface AnsweredRequest {
+  /** `Service` of the request; empty where it named none. */
+  readonly service: string;
+  readonly payloadDigest: Uint8Array;
+  readonly reqAuth: Uint8Array;
+}
+
+/** All that is constant of a host's responses, prepared once: two thirds of the octets of a small answer. */
+interface Prepared {
+  readonly credDigest: Uint8Array;
+  /** Entry members after the signature. */
+  readonly credentials: string;
+}
+
+const prepared = new WeakMap<ResponseSigner, Prepared>();
+
+function prepare(signer: ResponseSigner): Prepared {
+  const known = prepared.get(signer);
+  if (known !== undefined) return known;
+  const { profileHost, connectionHost } = signer;
+  const text = (envelope: EnvelopeOctets) => Buffer.from(writeEnvelope(envelope, 'json')).toString('utf8');
+  const fresh = {
+    credDigest: credDigest({
+      profile: profileHost.payload ?? undefined,
+      connection: connectionHost.payload ?? undefined,
+    }),
+    credentials: `"Profile":${text(profileHost)},"Connection":${text(connectionHost)}`,
+  };
+  prepared.set(signer, fresh);
+  return fresh;
+}
+
+const base64 = (octets: Uint8Array): string =>
+  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('base64url');
+
+/** The octets before the payload: the same for every response. */
+const head = (() => {
+  const empty = makeEnvelope({ header: messageHeader, payload: new Uint8Array(0) });
+  return `[${Buffer.from(empty.header).toString('utf8')},"`;
+})();
+
+async function tail(signer: ResponseSigner, request: AnsweredRequest, payloadDigest: Uint8Array): Promise<string> {
+  const { credDigest: credentialsDigest, credentials } = prepare(signer);
+  const input = responseInput({
+    service: request.service,
+    requestPayloadDigest: request.payloadDigest,
+    reqAuth: request.reqAuth,
+    responsePayloadDigest: payloadDigest,
+    credDigest: credentialsDigest,
+  });
+  const signature = base64(await signer.signingKey.signAsync(input));
+  const { udf } = signer.signingKey.publicKey;
+  const entry = `{"alg":"${responseAlgorithm}","kid":"${udf}","signature":"${signature}",${credentials}}`;
+  return `",{"signatures":[${entry}],"PayloadDigest":"${base64(payloadDigest)}"}]`;
+}
+
+/**
+ * Signs a response payload.
+ *
+ * @param payload the tagged response object in JSON
+ * @returns the body to send
+ */
+export async function signResponse(
+  signer: ResponseSigner,
+  request: AnsweredRequest,
+  payload: Uint8Array,
+): Promise<Uint8Array> {
+  const payloadDigest = createHash('sha512').update(payload).digest();
+  return Buffer.from(`${head}${base64(payload)}${await tail(signer, request, payloadDigest)}`, 'utf8');
+}
+
+/** Takes octets of a body; resolves when it wants more, rejects when the peer is gone. */
+export type BodyWriter = (octets: Uint8Array) => Promise<void> | undefined;
+
+/** Octets are gathered to this size before they are encoded and sent: a multiple of 3, so that base64 goes on evenly. */
+const blockBytes = 3 * 64 * 1024;
+
+/**
+ * A response whose payload is written piece by piece.
+ *
+ * @example
+ * const stream = new ResponseStream(signer, request, write);
+ * for (const piece of pieces) await stream.write(piece);
+ * await stream.finish();
+ */
+export class ResponseStream {
+  readonly #signer: ResponseSigner;
+  readonly #request: AnsweredRequest;
+  readonly #send: BodyWriter;
+  readonly #digest: Hash = createHash('sha512');
+  /** Payload octets not yet sent. */
+  readonly #block = Buffer.allocUnsafeSlow(blockBytes);
+  #blockUsed = 0;
+  #begun = false;
+
+  constructor(signer: ResponseSigner, request: AnsweredRequest, send: BodyWriter) {
+    this.#signer = signer;
+    this.#request = request;
+    this.#send = send;
+  }
+
+  /** Adds payload octets. */
+  async write(octets: Uint8Array): Promise<void> {
+    for (let at = 0; at < octets.length; ) {
+      const part = octets.subarray(at, at + blockBytes - this.#blockUsed);
+      this.#block.set(part, this.#blockUsed);
+      this.#blockUsed += part.length;
+      at += part.length;
+      if (this.#blockUsed === blockBytes) await this.#flush();
+    }
+  }
+
+  /** Adds octets as base64url text: the second of the two layers that a frame's payload gets in JSON. */
+  async writeBase64(octets: Uint8Array): Promise<void> {
+    const source = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+    for (let at = 0; at < source.length; ) {
+      const roomBytes = blockBytes - this.#blockUsed;
+      // Whole groups of three only, so that the pieces join without padding.
+      const groups = Math.floor(roomBytes / 4);
+      if (groups === 0) {
+        await this.write(Buffer.from(source.toString('base64url', at, at + 3), 'latin1'));
+        at += 3;
+        continue;
+      }
+      const end = Math.min(source.length, at + groups * 3);
+      this.#blockUsed += this.#block.write(source.toString('base64url', at, end), this.#blockUsed, 'latin1');
+      at = end;
+      if (this.#blockUsed === blockBytes) await this.#flush();
+    }
+  }
+
+  /** Signs and sends what is left. */
+  async finish(): Promise<void> {
+    const rest = this.#take();
+    const end = await tail(this.#signer, this.#request, this.#digest.digest());
+    await this.#send(Buffer.from(`${this.#begun ? '' : head}${rest}${end}`, 'utf8'));
+  }
+
+  async #flush(): Promise<void> {
+    const text = this.#take();
+    await this.#send(Buffer.from(this.#begun ? text : head + text, 'latin1'));
+    this.#begun = true;
+  }
+
+  #take(): string {
+    const octets = this.#block.subarray(0, this.#blockUsed);
+    this.#digest.update(octets);
+    this.#blockUsed = 0;
+    return octets.toString('base64url');
+  }
+}
