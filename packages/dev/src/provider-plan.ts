@@ -1,0 +1,60 @@
+/** Makes everything that a provider's services need before they start: databases, certificates, keys, free ports. */
+import type { LogLevel } from '@meshd/telemetry/logger';
+import { ensureCertificates } from './certificates.js';
+import { ensureDatabases } from './databases.js';
+import { freePorts } from './ports.js';
+import { ensureServiceKeys } from './service-keys.js';
+import type { ProviderPlan } from './service-settings.js';
+
+/** What {@link planProvider} needs. */
+export interface PlanOptions {
+  readonly domains: readonly string[];
+  /** Port of the router; 0 for any. */
+  readonly port: number;
+  readonly registration: 'closed' | 'open';
+  readonly serviceFolder: string;
+  readonly tlsFolder: string;
+  /** Address of the maintenance database of a server on which databases may be made. */
+  readonly postgresUrl: string;
+  readonly redisUrl: string;
+  /** The databases are named after it: `<prefix>_directory`, `<prefix>_shard_0`. */
+  readonly databasePrefix: string;
+  readonly shardCount: number;
+  readonly logLevel: LogLevel;
+  /** The time, milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/** Names of the databases of a provider, that of the directory first. */
+export function databaseNames(prefix: string, shardCount: number): string[] {
+  return [`${prefix}_directory`, ...Array.from({ length: shardCount }, (_, index) => `${prefix}_shard_${index}`)];
+}
+
+/** Makes what is missing and keeps what is there; a second call with the same folders and prefix is the same provider. */
+export async function planProvider(options: PlanOptions): Promise<ProviderPlan> {
+  const { domains, shardCount } = options;
+  const certificates = await ensureCertificates(options.tlsFolder, domains, options.nowMs);
+  await ensureServiceKeys(options.serviceFolder, domains, options.nowMs);
+  const names = databaseNames(options.databasePrefix, shardCount);
+  const [directoryUrl, ...shardUrls] = await ensureDatabases(options.postgresUrl, names);
+  const ports = await freePorts(2 * shardCount + 2);
+  const take = (): number => ports.pop() as number;
+  return {
+    domains,
+    port: options.port,
+    registration: options.registration,
+    serviceFolder: options.serviceFolder,
+    certificates,
+    shards: shardUrls.map((postgresUrl, index) => ({
+      name: `shard-${index}`,
+      rpcPort: take(),
+      adminPort: take(),
+      postgresUrl,
+    })),
+    directoryUrl: directoryUrl as string,
+    redisUrl: options.redisUrl,
+    routerAdminPort: take(),
+    outboundAdminPort: take(),
+    logLevel: options.logLevel,
+  };
+}

@@ -1,0 +1,78 @@
+/** Builds the outbound process from its settings and takes it apart again. */
+import { type HostWatch, watchHostIdentity } from '@meshd/binding/host-watch';
+import { connectionHostMsMin } from '@meshd/limits/limits';
+import { startAdminListener } from '@meshd/process/admin';
+import { type Clock, systemClock } from '@meshd/process/clock';
+import type { RunningService } from '@meshd/process/run';
+import { type Logger, silentLogger } from '@meshd/telemetry/logger';
+import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
+import type { OutboundConfig } from './config.js';
+import { openWakeUps, type WakeUps } from './queue.js';
+
+/** What a test or `main.ts` puts in place of the defaults. */
+export interface OutboundOverrides {
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  readonly clock?: Clock;
+}
+
+/** The process, running. */
+export interface Outbound extends RunningService {
+  /** Health, readiness and figures. */
+  readonly adminUrl: string;
+}
+
+/**
+ * Starts it.
+ *
+ * @throws BindingError `host-files` without a usable host identity; the socket's error when the admin address is taken
+ */
+export async function startOutbound(config: OutboundConfig, overrides: OutboundOverrides = {}): Promise<Outbound> {
+  const { logger = silentLogger(), metrics = createMetrics(), clock = systemClock } = overrides;
+  const host = await watchHostIdentity(config.hostDir, {
+    onChange: (identity) => logger.info({ notAfterMs: identity.notAfterMs }, 'host connection renewed'),
+    onError: (error) => logger.error({ err: error }, 'host files cannot be used'),
+  });
+  const wakeUps = openWakeUps(config.redisUrl, host.current().serviceUdf, (error) =>
+    logger.warn({ err: error }, 'Redis connection'),
+  );
+  metrics.gauge('outbound_wake_ups', 'Wake-ups in the queue, whatever their state.', [], async (gauge) => {
+    if (wakeUps.problem() === undefined) gauge.set(await wakeUps.count());
+  });
+  const stopParts = async (): Promise<void> => {
+    host.stop();
+    await wakeUps.stop();
+  };
+  try {
+    const admin = await startAdminListener({
+      listen: config.adminListen,
+      ready: () => problems(host, wakeUps, clock),
+      metrics: metrics.registry,
+    });
+    return {
+      adminUrl: admin.url,
+      stop: once(async () => {
+        await stopParts();
+        await admin.stop();
+      }),
+    };
+  } catch (error) {
+    await stopParts();
+    throw error;
+  }
+}
+
+function problems(host: HostWatch, wakeUps: WakeUps, clock: Clock): string[] {
+  const left = host.current().notAfterMs - clock();
+  const expiring = left < connectionHostMsMin ? 'the host connection ends within the hour' : undefined;
+  return [expiring, wakeUps.problem()].filter((problem) => problem !== undefined);
+}
+
+/** A second stop waits for the first. */
+function once(stop: () => Promise<void>): () => Promise<void> {
+  let stopping: Promise<void> | undefined;
+  return () => {
+    stopping ??= stop();
+    return stopping;
+  };
+}
