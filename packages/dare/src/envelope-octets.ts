@@ -4,7 +4,8 @@ import { parseJson } from '@meshd/encoding/json-reader';
 import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson, writeValue } from '@meshd/encoding/json-writer';
 import type { TokenReader } from '@meshd/encoding/token-reader';
-import type { TokenWriter } from '@meshd/encoding/token-writer';
+import { TokenWriter } from '@meshd/encoding/token-writer';
+import { copyValue, transcode } from '@meshd/encoding/transcode';
 import { envelopePartBytesMax } from '@meshd/limits/limits';
 import { binaryShapes, withBinaryItems } from './binary-shapes.js';
 import { DareError } from './errors.js';
@@ -30,12 +31,14 @@ function isOdd(octets: Uint8Array): boolean {
   return false;
 }
 
-/** Header or trailer as JSON text: as it stands if it is that already, else written anew, items of JSON-B included. */
+/** Header or trailer as JSON text: as it stands if it is plain already, else written anew. */
 function jsonTextOf(raw: Uint8Array): Uint8Array {
-  if (raw.length > envelopePartBytesMax)
-    throw new EncodingError('limit', 'header or trailer of an envelope is too large');
-  if (!isOdd(raw)) return raw;
-  return writeJson(parseJson(raw, { binary: true }));
+  return bounded(isOdd(raw) ? transcode(raw, 'json', 'json') : raw);
+}
+
+function bounded(part: Uint8Array): Uint8Array {
+  if (part.length <= envelopePartBytesMax) return part;
+  throw new EncodingError('limit', 'header or trailer of an envelope is too large');
 }
 
 /**
@@ -54,7 +57,11 @@ export function partOctets(text: Uint8Array): Uint8Array {
 
 function readPart(reader: TokenReader): Uint8Array {
   if (reader.peek() !== 'object') throw new EncodingError('type', 'header and trailer of an envelope are objects');
-  return jsonTextOf(reader.readRaw());
+  if (!reader.binaryItems) return jsonTextOf(reader.readRaw());
+  // one pass: with items of JSON-B the octets never are the text that is wanted
+  const writer = new TokenWriter('json');
+  copyValue(reader, writer);
+  return bounded(writer.finish());
 }
 
 function readEnvelopeValue(reader: TokenReader): EnvelopeOctets {

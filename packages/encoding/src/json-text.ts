@@ -48,10 +48,14 @@ export function integerOfDigits(digits: string, offset: number): number | bigint
   return narrow(integer);
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must be escaped
+const escapedCharacters = /["\\\u0000-\u001f]/;
+const allEscapedCharacters = new RegExp(escapedCharacters, 'g');
+
 /** A text as a quoted JSON string; escapes as encoding 5 lists them, all else raw. */
 export function quote(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must be escaped
-  const escaped = text.replace(/["\\\u0000-\u001f]/g, (character) => {
+  if (!escapedCharacters.test(text)) return `"${text}"`;
+  const escaped = text.replace(allEscapedCharacters, (character) => {
     return shortEscapes.get(character) ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
   return `"${escaped}"`;

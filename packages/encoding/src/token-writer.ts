@@ -25,6 +25,7 @@ export interface PreparedName {
 
 const firstBytes = 512;
 const comma = 0x2c;
+const colon = 0x3a;
 
 /**
  * Writes one JSON or JSON-B text token by token: no white space, no folding; in JSON-B the shortest lengths and no
@@ -61,7 +62,9 @@ export class TokenWriter {
 
   /** A member name. */
   name(name: string): void {
-    this.preparedName(prepareName(name));
+    this.string(name, codeName);
+    if (this.json) this.octet(colon);
+    this.separate = false;
   }
 
   /** A member name made by `prepareName`. */
@@ -72,13 +75,13 @@ export class TokenWriter {
   }
 
   /** @throws EncodingError `alphabet` if the text has a lone surrogate, which has no octets. */
-  string(text: string): void {
+  string(text: string, code = codeString): void {
     if (!text.isWellFormed()) throw new EncodingError('alphabet', 'text holds a lone surrogate');
     this.separator();
-    if (this.json) this.ascii(quote(text), true);
+    if (this.json) this.text(quote(text), 'utf8');
     else {
-      this.header(codeString, Buffer.byteLength(text));
-      this.ascii(text, true);
+      this.header(code, Buffer.byteLength(text));
+      this.text(text, 'utf8');
     }
     this.separate = true;
   }
@@ -87,7 +90,7 @@ export class TokenWriter {
   binary(octets: Uint8Array): void {
     this.separator();
     if (this.json) {
-      this.ascii(`"${asBuffer(octets).toString('base64url')}"`, false);
+      this.text(`"${asBuffer(octets).toString('base64url')}"`, 'latin1');
     } else {
       this.header(codeBinary, octets.length);
       this.copy(octets);
@@ -101,7 +104,7 @@ export class TokenWriter {
       throw new EncodingError('range', 'not an integer of 64 bits');
     }
     this.separator();
-    if (this.json) this.ascii(String(value), false);
+    if (this.json) this.text(String(value), 'latin1');
     else if (value < 0) this.header(codeNegative, -value);
     else this.header(codeInteger, value);
     this.separate = true;
@@ -115,7 +118,7 @@ export class TokenWriter {
     }
     if (!Number.isFinite(value)) throw new EncodingError('range', 'not a finite number');
     this.separator();
-    if (this.json) this.ascii(floatText(value), false);
+    if (this.json) this.text(floatText(value), 'latin1');
     else {
       this.octet(codeFloat64);
       this.reserve(8);
@@ -126,14 +129,14 @@ export class TokenWriter {
 
   boolean(value: boolean): void {
     this.separator();
-    if (this.json) this.ascii(value ? 'true' : 'false', false);
+    if (this.json) this.text(value ? 'true' : 'false', 'latin1');
     else this.octet(value ? codeTrue : codeFalse);
     this.separate = true;
   }
 
   null(): void {
     this.separator();
-    if (this.json) this.ascii('null', false);
+    if (this.json) this.text('null', 'latin1');
     else this.octet(codeNull);
     this.separate = true;
   }
@@ -195,9 +198,9 @@ export class TokenWriter {
     this.length += octets.length;
   }
 
-  private ascii(text: string, wide: boolean): void {
-    this.reserve(wide ? text.length * 3 : text.length);
-    this.length += wide ? this.octets.write(text, this.length, 'utf8') : this.octets.write(text, this.length, 'latin1');
+  private text(text: string, encoding: 'latin1' | 'utf8'): void {
+    this.reserve(encoding === 'utf8' ? text.length * 3 : text.length);
+    this.length += this.octets.write(text, this.length, encoding);
   }
 
   private reserve(bytes: number): void {
@@ -211,12 +214,12 @@ export class TokenWriter {
 
 /** A member name in both encodings. */
 export function prepareName(name: string): PreparedName {
-  const writer = new TokenWriter('json-b');
-  writer.string(name);
-  const jsonB = Buffer.from(writer.finish());
-  // strings are 80.., names B4..: the same but for the code
-  jsonB[0] = (jsonB[0] as number) - codeString + codeName;
-  return { json: Buffer.from(`${quote(name)}:`), jsonB };
+  const [json, jsonB] = (['json', 'json-b'] as const).map((form) => {
+    const writer = new TokenWriter(form);
+    writer.name(name);
+    return Buffer.from(writer.finish());
+  }) as [Buffer, Buffer];
+  return { json, jsonB };
 }
 
 /** Shortest text that reads back the same; an integer beyond 2^53 gets an exponent, so that it is not taken for an int64. */

@@ -53,8 +53,6 @@ export const credentialBytesMax = 8 * kibibyte;
 export const envelopePartBytesMax = 64 * kibibyte;
 /** Recipients of one encrypted envelope that a reader will look at. */
 export const recipientsMax = 64;
-/** Members of one JSON object that a reader will take; Mesh objects have fewer than twenty. */
-export const jsonMembersMax = 1024;
 /**
  * Members and elements of one JSON or JSON-B text, all levels together. A value of two octets becomes an object of a hundred,
  * so the body bound alone would let 16 MiB grow to gigabytes; 1,000 messages with their credentials need about 60,000.
