@@ -1,4 +1,4 @@
-import { systemRandom, type Random } from '@meshd/crypto/random';
+import { type Random, systemRandom } from '@meshd/crypto/random';
 
 /** What the device takes from the world besides files and the network. */
 export interface ClientEnvironment {

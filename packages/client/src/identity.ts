@@ -88,7 +88,11 @@ export function makeIdentity(keys: DeviceKeys, address: string, nowMs: number, d
     profileMesh: signed(encodeTagged(ProfileMesh, profileMesh, 'json'), key('meshOffline')),
     profileDevice: signed(encodeTagged(ProfileDevice, profileDevice, 'json'), key('deviceOffline')),
     // Own signature first: foreign services never see the ProfileMesh and verify that one.
-    profileAccount: signed(encodeTagged(ProfileAccount, profileAccount, 'json'), key('accountOffline'), key('meshOnline')),
+    profileAccount: signed(
+      encodeTagged(ProfileAccount, profileAccount, 'json'),
+      key('accountOffline'),
+      key('meshOnline'),
+    ),
     connectionDevice: signed(encodeTagged(ConnectionDevice, connectionDevice, 'json'), key('meshOnline')),
     connectionAccount: signed(encodeTagged(ConnectionAccount, connectionAccount, 'json'), key('accountOnline')),
     meshUdf,

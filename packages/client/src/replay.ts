@@ -1,13 +1,6 @@
+import { applyEvent, type ItemFrames } from '@meshd/dare/catalog-replay';
 import type { ContentMeta } from '@meshd/dare/header';
 import { ClientError } from './errors.js';
-
-/** Where the instances of one key stand, by frame index. */
-export interface KeyState {
-  /** Frame of the first instance since the key was last free. */
-  readonly first: number;
-  /** Frame of the newest instance. */
-  readonly current: number;
-}
 
 /** Whose frames need no `UniqueID`: catalogs of applications may hold entries without a key. */
 export interface ReplayRules {
@@ -22,21 +15,16 @@ export interface ReplayRules {
  */
 export class Replay {
   readonly #rules: ReplayRules;
-  readonly #present = new Map<string, KeyState>();
+  readonly #items = new Map<string, ItemFrames>();
   readonly #spoolIds = new Set<string>();
 
   constructor(rules: ReplayRules) {
     this.#rules = rules;
   }
 
-  /** State of a key; undefined where it is absent or deleted. */
-  state(uniqueId: string): KeyState | undefined {
-    return this.#present.get(uniqueId);
-  }
-
-  /** Keys that are present now, in the order of their first instance. */
-  entries(): IterableIterator<[string, KeyState]> {
-    return this.#present.entries();
+  /** Keys that are present now, with the frames of their first and newest instance. Empty for a spool. */
+  get items(): ReadonlyMap<string, ItemFrames> {
+    return this.#items;
   }
 
   /**
@@ -44,36 +32,27 @@ export class Replay {
    * @throws ClientError `frame` if the metadata contradicts the frames before
    */
   apply(frameIndex: number, meta: ContentMeta): void {
-    if (this.#rules.kind === 'spool') this.#applySpool(frameIndex, meta);
-    else this.#applyCatalog(frameIndex, meta);
+    try {
+      if (this.#rules.kind === 'spool') this.#applySpool(meta);
+      else this.#applyCatalog(frameIndex, meta);
+    } catch (cause) {
+      const reason = (cause as Error).message;
+      throw new ClientError('frame', `frame ${frameIndex} belongs to a false history: ${reason}`, { cause });
+    }
   }
 
-  #applySpool(frameIndex: number, { UniqueID: uniqueId }: ContentMeta): void {
-    if (uniqueId === undefined) throw fault(frameIndex, 'a spool entry without UniqueID');
-    if (this.#spoolIds.has(uniqueId)) throw fault(frameIndex, 'a UniqueID that the spool holds already');
+  #applySpool({ UniqueID: uniqueId }: ContentMeta): void {
+    if (uniqueId === undefined) throw new Error('a spool entry without UniqueID');
+    if (this.#spoolIds.has(uniqueId)) throw new Error('a UniqueID that the spool holds already');
     this.#spoolIds.add(uniqueId);
   }
 
   #applyCatalog(frameIndex: number, meta: ContentMeta): void {
     const { UniqueID: uniqueId, Event: event } = meta;
     if (uniqueId === undefined && event === undefined && !this.#rules.keyed) return;
-    if (uniqueId === undefined || event === undefined) throw fault(frameIndex, 'UniqueID or Event is missing');
-    const before = this.#present.get(uniqueId);
-    if (event === 'New') {
-      if (before !== undefined) throw fault(frameIndex, 'New for a key that is present');
-      this.#present.set(uniqueId, { first: frameIndex, current: frameIndex });
-      return;
-    }
-    if (event !== 'Update' && event !== 'Delete') throw fault(frameIndex, 'an unknown Event');
-    if (before === undefined) throw fault(frameIndex, `${event} for a key that is absent`);
-    if (meta.Previous !== before.current || meta.First !== before.first) {
-      throw fault(frameIndex, 'First or Previous do not name the earlier instances');
-    }
-    if (event === 'Delete') this.#present.delete(uniqueId);
-    else this.#present.set(uniqueId, { first: before.first, current: frameIndex });
+    if (uniqueId === undefined || event === undefined) throw new Error('UniqueID or Event is missing');
+    const after = applyEvent(this.#items.get(uniqueId), meta, frameIndex);
+    if (after === undefined) this.#items.delete(uniqueId);
+    else this.#items.set(uniqueId, after);
   }
-}
-
-function fault(frameIndex: number, what: string): ClientError {
-  return new ClientError('frame', `frame ${frameIndex} has ${what}: the service or a device shows a false history`);
 }

@@ -1,0 +1,138 @@
+import { uploadEntriesMax, uploadPayloadBytesMax } from '@meshd/limits/limits';
+import { deviceCatalog, isAccountContainer } from '@meshd/schema/container-name';
+import { uniqueIdFor } from '../blind.js';
+import { isServiceSpool } from '../container-rules.js';
+import type { Device } from '../device.js';
+import { fileBody } from '../entry-body.js';
+import { ClientError } from '../errors.js';
+import type { Replica } from '../replica.js';
+import { buildBatch, encryptBody, type PlannedEntry } from '../writer.js';
+import { sendBatch } from './send-batch.js';
+import { syncAccount, syncContainer } from './sync.js';
+
+/** A file to be put into a container under its name. */
+export interface UploadFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+/** Where an entry came to stand. */
+export interface UploadedEntry {
+  readonly name: string;
+  readonly uniqueId: string;
+  readonly frameIndex: number;
+}
+
+/** What an upload came to. */
+export interface UploadResult {
+  readonly container: string;
+  readonly frameCount: number;
+  readonly digest: Uint8Array | undefined;
+  readonly root: Uint8Array;
+  readonly entries: readonly UploadedEntry[];
+}
+
+/** Other writers may win this often before the user is told; each time everything they wrote is fetched first. */
+const conflictsMax = 20;
+/** Longest wait between two attempts; random, so that two devices do not keep meeting. */
+const conflictPauseMsMax = 400;
+
+interface BatchBounds {
+  readonly entriesMax: number;
+  readonly payloadBytesMax: number;
+}
+
+/** Splits entries into batches that the service takes. Frame 0 counts too, so one place stays free. */
+export function splitBatches(entries: readonly PlannedEntry[], bounds: BatchBounds): PlannedEntry[][] {
+  const batches: PlannedEntry[][] = [];
+  let batch: PlannedEntry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const size = entry.body?.payload.length ?? 0;
+    if (size > bounds.payloadBytesMax) {
+      throw new ClientError(
+        'entry',
+        `${entry.name} is too large: ${bounds.payloadBytesMax} octets at most when encrypted`,
+      );
+    }
+    if (batch.length > 0 && (batch.length >= bounds.entriesMax - 1 || bytes + size > bounds.payloadBytesMax)) {
+      batches.push(batch);
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(entry);
+    bytes += size;
+  }
+  if (batch.length > 0) batches.push(batch);
+  return batches;
+}
+
+async function boundsOf(device: Device): Promise<BatchBounds> {
+  const { message } = await device.session.hello();
+  const { MaxEntries, BytesMax } = message.ConstraintsUpdate ?? {};
+  return {
+    entriesMax: Math.max(2, Math.min(uploadEntriesMax, MaxEntries ?? uploadEntriesMax)),
+    payloadBytesMax: Math.min(uploadPayloadBytesMax, BytesMax ?? uploadPayloadBytesMax),
+  };
+}
+
+/** Sends one batch, as often as others get in between: synchronise, build anew, sign again (S42). */
+async function sendUntilAccepted(device: Device, replica: Replica, batch: readonly PlannedEntry[]): Promise<void> {
+  const { session } = device;
+  for (let conflict = 0; conflict < conflictsMax; conflict += 1) {
+    if (await sendBatch(device, replica, buildBatch(session, replica.reader, batch))) return;
+    const [octet = 0] = session.environment.random(1);
+    await session.environment.pause((octet / 255) * conflictPauseMsMax);
+    await syncContainer(device, replica.reader.container);
+  }
+  throw new ClientError('conflict', `others keep writing to ${replica.reader.container}; try again later`);
+}
+
+function requireWritable(container: string): void {
+  if (!isAccountContainer(container)) {
+    throw new ClientError(
+      'usage',
+      `${container} cannot be the name of a container; use PREFIX_Name, for example my_Notes`,
+    );
+  }
+  if (container === deviceCatalog) {
+    throw new ClientError('usage', `${deviceCatalog} lists the account's devices; it is not for files`);
+  }
+  if (isServiceSpool(container)) {
+    throw new ClientError('usage', `${container} holds messages that the service files; it cannot be written to`);
+  }
+}
+
+/**
+ * Encrypts files and appends them to a container of the account, which is made if it does not exist. A file of the same
+ * name replaces the earlier one.
+ * @throws ClientError
+ */
+export async function uploadFiles(
+  device: Device,
+  container: string,
+  files: readonly UploadFile[],
+): Promise<UploadResult> {
+  requireWritable(container);
+  const { session } = device;
+  const bounds = await boundsOf(device);
+  await syncAccount(device, [container]);
+  const replica = await device.replica(container);
+  if (replica.reader.isLegacy) {
+    throw new ClientError('legacy', `${container} has no manifests and can only be read`);
+  }
+  const entries = files.map(({ name, content }, at): PlannedEntry => {
+    session.environment.progress('encrypting', at, files.length);
+    const body = encryptBody(session, fileBody(name, content, session.environment.nowMs()));
+    return { name, uniqueId: uniqueIdFor(session.keys.keyBlind, container, name), body };
+  });
+  const places: UploadedEntry[] = [];
+  for (const batch of splitBatches(entries, bounds)) {
+    await sendUntilAccepted(device, replica, batch);
+    const firstIndex = replica.reader.size - batch.length;
+    places.push(...batch.map(({ name, uniqueId }, at) => ({ name, uniqueId, frameIndex: firstIndex + at })));
+    session.environment.progress('uploading', places.length, files.length);
+  }
+  const { size, apex, root } = replica.reader;
+  return { container, frameCount: size, digest: apex, root, entries: places };
+}

@@ -1,0 +1,185 @@
+import { BindingError } from '@meshd/binding/errors';
+import { MeshConnection, type VerifiedResponse } from '@meshd/binding/mesh-connection';
+import { makeRequestId } from '@meshd/binding/request-id';
+import type { RequestSigner } from '@meshd/binding/request-sign';
+import type { RequestOf, Transaction } from '@meshd/schema/protocol';
+import { type AccountState, loadCa, loadIdentity } from './account-state.js';
+import { type DeviceKeys, loadDeviceKeys } from './device-keys.js';
+import type { ClientEnvironment } from './environment.js';
+import { ClientError, type ClientErrorCode } from './errors.js';
+import type { Home } from './home.js';
+import type { Identity } from './identity.js';
+import { homePins } from './service-pin.js';
+
+/** Extension words that this client understands, named in its requests (schema 13). */
+export const clientFeatures: readonly string[] = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
+
+/** Attempts at one transaction; the pauses between them double from the first one. */
+const attemptsMax = 5;
+const firstPauseMs = 250;
+/** Statuses that say "again later", in an authenticated answer. */
+const laterStatuses: ReadonlySet<number> = new Set([408, 429, 503, 504]);
+
+/** Transport faults: nothing is known of the request's fate, and the same request may be sent again. */
+const repeatable: ReadonlySet<string> = new Set(['transport', 'timeout', 'unsigned-error']);
+
+const clientCodeOf: Readonly<Record<string, ClientErrorCode>> = {
+  'pin-mismatch': 'pin',
+  'host-refused': 'pin',
+  'feature-missing': 'downgrade',
+};
+
+const adviceOf: Readonly<Record<string, string>> = {
+  'pin-mismatch':
+    'if its operator has told you of a new service key, forget the old one: mesh hello ADDRESS --forget-pin',
+  'feature-missing': 'somebody may be standing between: do not go on',
+  transport: 'check the address (--url), the certificate (--ca) and that the service runs',
+  timeout: 'try again later',
+  'unsigned-error': 'try again later',
+};
+
+/** A fault below as an error of this package. */
+export function asClientError(error: unknown): unknown {
+  if (!(error instanceof BindingError)) return error;
+  const advice = adviceOf[error.code];
+  const message = advice === undefined ? error.message : `${error.message}; ${advice}`;
+  return new ClientError(clientCodeOf[error.code] ?? 'unavailable', message, { cause: error });
+}
+
+/** Opens the way to a service under the pins of this home. */
+export function connectionFor(
+  home: Home,
+  environment: ClientEnvironment,
+  service: { readonly domain: string; readonly url: string | undefined; readonly ca: string | undefined },
+): MeshConnection {
+  try {
+    return new MeshConnection({
+      ...service,
+      pins: homePins(home),
+      clock: () => environment.nowMs(),
+      random: environment.random,
+    });
+  } catch (error) {
+    throw asClientError(error);
+  }
+}
+
+/** Domain of an account address. */
+export function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1);
+}
+
+/** One device of one account, speaking with its service. */
+export class Session {
+  readonly home: Home;
+  readonly environment: ClientEnvironment;
+  readonly state: AccountState;
+  readonly keys: DeviceKeys;
+  readonly identity: Identity;
+  readonly #connection: MeshConnection;
+
+  private constructor(
+    home: Home,
+    environment: ClientEnvironment,
+    state: AccountState,
+    keys: DeviceKeys,
+    identity: Identity,
+    connection: MeshConnection,
+  ) {
+    this.home = home;
+    this.environment = environment;
+    this.state = state;
+    this.keys = keys;
+    this.identity = identity;
+    this.#connection = connection;
+  }
+
+  /** Loads what the home holds. Nothing is sent yet. */
+  static async open(home: Home, environment: ClientEnvironment, state: AccountState): Promise<Session> {
+    const keys = await loadDeviceKeys(home);
+    const identity = await loadIdentity(home, state);
+    const service = { domain: domainOf(state.address), url: state.url, ca: await loadCa(home) };
+    return new Session(home, environment, state, keys, identity, connectionFor(home, environment, service));
+  }
+
+  /** Signs as the connected device (profile form). */
+  get deviceSigner(): RequestSigner {
+    return { key: this.keys.key('connectionAuthentication'), connection: this.identity.connectionAccount };
+  }
+
+  /** Signs as the Mesh: the proof that CreateAccount and acts of administration need (S25). */
+  get meshSigner(): RequestSigner {
+    return { key: this.keys.key('meshOnline') };
+  }
+
+  /** A transaction in profile form, with `Account` filled in. */
+  async call<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    extraSigners: readonly RequestSigner[] = [],
+  ): Promise<VerifiedResponse<T>> {
+    const complete = { ...message, Account: this.state.address } as RequestOf<T>;
+    return this.send(transaction, complete, [this.deviceSigner, ...extraSigners]);
+  }
+
+  /**
+   * One transaction, repeated under the same `ID` until an authenticated answer comes: the service executes it once
+   * (semantics 6), so a lost answer does no harm.
+   * @throws ClientError `unavailable`, `pin`, `downgrade`
+   */
+  async send<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    signers: readonly RequestSigner[],
+  ): Promise<VerifiedResponse<T>> {
+    const { environment } = this;
+    const complete = { Features: [...clientFeatures], ...message } as RequestOf<T>;
+    const id = makeRequestId(environment.nowMs(), environment.random);
+    for (let attempt = 1; ; attempt += 1) {
+      const doublingMs = firstPauseMs * 2 ** (attempt - 1);
+      try {
+        const response = await this.#connection.call(transaction, complete, signers, { id });
+        if (!laterStatuses.has(response.status) || attempt === attemptsMax) return response;
+        await environment.pause(Math.max(doublingMs, response.retryAfterMs ?? 0));
+      } catch (error) {
+        const again = error instanceof BindingError && repeatable.has(error.code) && attempt < attemptsMax;
+        if (!again) throw asClientError(error);
+        await environment.pause(Math.max(doublingMs, error.pauseMs ?? 0));
+      }
+    }
+  }
+
+  /** Asks the service anew who it is; its limits are in the answer. */
+  async hello(): ReturnType<MeshConnection['hello']> {
+    try {
+      return await this.#connection.hello();
+    } catch (error) {
+      throw asClientError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}
+
+/** What to do about a refusal, by Status and StatusExtended (semantics 3). */
+function refusalAdvice(status: number, extended: number | undefined): string {
+  if (extended === 21) return "this machine's clock is wrong; set it and try again";
+  if (extended === 4) return 'this device was revoked';
+  if (extended === 19) return 'the quota of the account is used up';
+  if (status === 401) return 'the service does not know this account or device (any more)';
+  if (status === 404) return 'check the name';
+  if (status >= 500 || status === 429) return 'try again later';
+  return '';
+}
+
+/** Throws the refusal that an authenticated answer is, unless it is a success. */
+export function requireSuccess<T extends Transaction>(what: string, response: VerifiedResponse<T>): void {
+  if (response.succeeded) return;
+  const { status, statusExtended, description } = response;
+  const advice = refusalAdvice(status, statusExtended);
+  const code = statusExtended === undefined ? `${status}` : `${status}/${statusExtended}`;
+  const parts = [`the service refused ${what} (${code})`, description, advice].filter((part) => part);
+  throw new ClientError('refused', parts.join(': '), { refusal: { status, statusExtended, description } });
+}
