@@ -11,7 +11,7 @@ import { cacheFolder, publishTestBackends, readBackendSettings } from '@meshd/de
 import type { TestProject } from 'vitest/node';
 
 /** Packages whose tests are pure: a run of these alone starts nothing. */
-const purePackages = /^(packages\/(encoding|crypto|dare|schema|limits|binding|telemetry|process)|scripts)\b/;
+const purePackages = /^(packages\/(encoding|crypto|dare|schema|limits|binding|telemetry|process)|scripts|test\/tidy)\b/;
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const chosen = (project.vitest as { filenamePattern?: string[] }).filenamePattern ?? [];
