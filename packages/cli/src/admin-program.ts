@@ -1,11 +1,14 @@
 /** `mesh-admin`: what an operator does beside the running processes. */
-import type { Command } from 'commander';
-import type { CommandIo } from './command-io.js';
+import { registerAdminDatabaseCommands } from './commands/admin-database.js';
+import { registerAdminServiceCommands } from './commands/admin-service.js';
 import type { ProgramShape } from './program.js';
 
 /** The operator's program. */
 export const meshAdminShape: ProgramShape = {
   name: 'mesh-admin',
-  description: 'Operate a Mesh service provider: its keys and certificates, its databases.',
-  register(_program: Command, _io: CommandIo) {},
+  description: 'Operate a Mesh service provider: its keys and its databases.',
+  register(program, io) {
+    registerAdminServiceCommands(program, io);
+    registerAdminDatabaseCommands(program, io);
+  },
 };

@@ -1,6 +1,6 @@
 import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
 import { ClientError } from './errors.js';
-import type { Home } from './home.js';
+import { Home } from './home.js';
 import type { Identity } from './identity.js';
 
 /**
@@ -100,4 +100,9 @@ export async function loadIdentity(home: Home, state: AccountState): Promise<Ide
 export async function forgetAccount(home: Home): Promise<void> {
   // The state goes first: without it a home is empty, whatever else a crash leaves behind.
   for (const name of [stateFile, 'keys.json', 'profiles', 'containers', caFile]) await home.remove(name);
+}
+
+/** As {@link loadCa}, by the folder of the home. */
+export function loadCaOf(folder: string): Promise<string | undefined> {
+  return loadCa(new Home(folder));
 }

@@ -1,6 +1,140 @@
-/** `mesh account`: commands on files, without an account. */
+/** `mesh account`: make, watch, synchronise and delete the account of this home. */
+import { withDevice } from '@meshd/client/device';
+import { accountStatus } from '@meshd/client/operations/account-status';
+import { createAccount } from '@meshd/client/operations/create-account';
+import { deleteAccount } from '@meshd/client/operations/delete-account';
+import { type SyncedContainer, syncAccount } from '@meshd/client/operations/sync';
+import Table from 'cli-table3';
 import type { Command } from 'commander';
+import { commandGroup } from '../command-group.js';
 import type { CommandIo } from '../command-io.js';
+import {
+  addressArgument,
+  caArgument,
+  domainArgument,
+  type ServiceOptions,
+  urlArgument,
+  withEnvironment,
+} from '../device-environment.js';
+
+/** Enough of a digest for people to compare at a glance; `--json` has all of it. */
+const shownHexDigits = 16;
+const shortHex = (octets: Uint8Array | undefined) =>
+  octets === undefined ? '-' : `${Buffer.from(octets).toString('hex').slice(0, shownHexDigits)}…`;
+
+async function create(io: CommandIo, text: string, flags: ServiceOptions): Promise<void> {
+  const address = addressArgument(text);
+  const url = urlArgument(flags.url, domainArgument(address));
+  const ca = await caArgument(io, flags.ca);
+  const { state, profileMeshDigest } = await withEnvironment(io, (environment) =>
+    createAccount(io.home, environment, { address, url, ca }),
+  );
+  const { accountUdf, meshUdf, deviceUdf } = state;
+  const result = {
+    address,
+    url,
+    account: accountUdf,
+    mesh: meshUdf,
+    device: deviceUdf,
+    home: io.home,
+    profileMeshDigest,
+  };
+  io.print(result, () =>
+    [
+      `${address} is yours; this device is its first`,
+      `account ${accountUdf}`,
+      `mesh    ${meshUdf}`,
+      `device  ${deviceUdf}`,
+      `keys and replicas are in ${io.home}: keep a copy, nobody else has these keys`,
+    ].join('\n'),
+  );
+}
+
+async function status(io: CommandIo): Promise<void> {
+  const { state, containers } = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device, known) => ({
+      state: known,
+      containers: await accountStatus(device),
+    })),
+  );
+  const result = {
+    address: state.address,
+    url: state.url,
+    account: state.accountUdf,
+    mesh: state.meshUdf,
+    device: state.deviceUdf,
+    containers: containers.map(({ container, frameCount, digest, localFrameCount }) => ({
+      container,
+      index: frameCount,
+      digest,
+      localIndex: localFrameCount,
+    })),
+  };
+  io.print(result, () => {
+    const table = new Table({ head: ['container', 'frames', 'here', 'digest'], style: { head: [], border: [] } });
+    for (const { container, index, localIndex, digest } of result.containers) {
+      table.push([container, index, localIndex, shortHex(digest)]);
+    }
+    return `${state.address} at ${state.url}\n${table.toString()}`;
+  });
+}
+
+/** How a synchronised container is reported. */
+function syncedJson({ container, frameCount, digest, root, fetchedCount, uncoveredCount }: SyncedContainer) {
+  return { container, index: frameCount, digest, root, fetched: fetchedCount, uncovered: uncoveredCount };
+}
+
+async function sync(io: CommandIo, flags: { readonly legacy?: boolean }): Promise<void> {
+  const synced = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      if (flags.legacy) device.allowLegacy();
+      return syncAccount(device);
+    }),
+  );
+  const containers = synced.map(syncedJson);
+  io.print({ containers }, () => {
+    const table = new Table({
+      head: ['container', 'frames', 'fetched', 'digest', 'root'],
+      style: { head: [], border: [] },
+    });
+    for (const { container, index, fetched, digest, root } of containers) {
+      table.push([container, index, fetched, shortHex(digest), shortHex(root)]);
+    }
+    return table.toString();
+  });
+}
+
+async function remove(io: CommandIo): Promise<void> {
+  const { address, deleted } = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device, state) => ({
+      address: state.address,
+      deleted: await deleteAccount(device),
+    })),
+  );
+  io.print({ address, deleted }, deleted ? `${address} is deleted` : `the service no longer knew ${address}`);
+}
 
 /** Adds the group to the program. */
-export function registerAccountCommands(_program: Command, _io: CommandIo): void {}
+export function registerAccountCommands(program: Command, io: CommandIo): void {
+  const account = commandGroup(program, 'account', "this device's account");
+  account
+    .command('create')
+    .description('make an account, with this device as its first')
+    .argument('<address>', 'NAME@DOMAIN')
+    .option('--url <url>', 'https address of the service (default: https://DOMAIN)')
+    .option('--ca <file>', 'certificates (PEM) to trust instead of the usual ones')
+    .action((address: string, flags: ServiceOptions) => create(io, address, flags));
+  account
+    .command('status')
+    .description('what the service has and what this device has')
+    .action(() => status(io));
+  account
+    .command('sync')
+    .description('bring the replicas of all containers up to date')
+    .option('--legacy', 'take containers without manifests too, whose order nothing proves')
+    .action((flags: { readonly legacy?: boolean }) => sync(io, flags));
+  account
+    .command('delete')
+    .description('delete the account at the service and everything of it in this home')
+    .action(() => remove(io));
+}

@@ -1,6 +1,120 @@
-/** `mesh container`: commands on files, without an account. */
+/** `mesh container upload|download`: files as encrypted entries of the account's containers. */
+import { mkdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { withDevice } from '@meshd/client/device';
+import { type DownloadedEntry, downloadContainer } from '@meshd/client/operations/download';
+import { type UploadFile, uploadFiles } from '@meshd/client/operations/upload';
+import Table from 'cli-table3';
 import type { Command } from 'commander';
-import type { CommandIo } from '../command-io.js';
+import { commandGroup } from '../command-group.js';
+import { type CommandIo, UsageError } from '../command-io.js';
+import { integerArgument, withEnvironment } from '../device-environment.js';
 
-/** Adds the group to the program. */
-export function registerContainerCommands(_program: Command, _io: CommandIo): void {}
+/** Under what name standard input is filed. */
+const standardInputName = 'stdin';
+/** What file systems commonly allow for one name. */
+const fileNameBytesMax = 255;
+const fileMode = 0o600;
+
+async function upload(io: CommandIo, container: string, paths: readonly string[]): Promise<void> {
+  const files: UploadFile[] = [];
+  for (const path of paths) {
+    files.push({ name: path === '-' ? standardInputName : basename(path), content: await io.readFile(path) });
+  }
+  const twice = files.find(({ name }, at) => files.findIndex((other) => other.name === name) < at);
+  if (twice !== undefined) throw new UsageError(`two files are called ${twice.name}; upload them one after the other`);
+  const result = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, (device) => uploadFiles(device, container, files)),
+  );
+  const { frameCount, digest, root } = result;
+  const entries = result.entries.map(({ name, uniqueId, frameIndex }) => ({ name, uniqueId, index: frameIndex }));
+  io.print({ container, index: frameCount, digest, root, entries }, () => {
+    const [only] = entries;
+    const what = entries.length === 1 && only !== undefined ? only.name : `${entries.length} files`;
+    return `${what} encrypted and stored in ${container}, which has ${frameCount} frames now`;
+  });
+}
+
+/** A name from inside an entry is somebody's input: it never leaves the folder it is written to. */
+function safeName(name: string, frameIndex: number): string {
+  const isPlain = name === basename(name) && !/[\0/\\]/.test(name) && !['', '.', '..'].includes(name);
+  return isPlain && Buffer.byteLength(name) <= fileNameBytesMax ? name : `entry-${frameIndex}`;
+}
+
+async function writeEntries(
+  io: CommandIo,
+  folder: string,
+  entries: readonly DownloadedEntry[],
+): Promise<ReadonlyMap<number, string>> {
+  await mkdir(folder, { recursive: true });
+  const files = new Map<number, string>();
+  const taken = new Set<string>();
+  for (const { frameIndex, name = '', content, current } of entries) {
+    if (content === undefined || !current) continue;
+    const wanted = safeName(name, frameIndex);
+    const free = taken.has(wanted) ? `${frameIndex}-${wanted}` : wanted;
+    taken.add(free);
+    const path = join(folder, free);
+    await io.writeFile(path, content, { mode: fileMode });
+    files.set(frameIndex, path);
+  }
+  return files;
+}
+
+interface DownloadFlags {
+  readonly min?: string;
+  readonly max?: string;
+  readonly out?: string;
+  readonly legacy?: boolean;
+}
+
+async function download(io: CommandIo, container: string, flags: DownloadFlags): Promise<void> {
+  const range = { min: integerArgument('--min', flags.min), max: integerArgument('--max', flags.max) };
+  const result = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      if (flags.legacy) device.allowLegacy();
+      return downloadContainer(device, container, range);
+    }),
+  );
+  const files = flags.out === undefined ? undefined : await writeEntries(io, flags.out, result.entries);
+  const entries = result.entries.map((entry) => ({
+    index: entry.frameIndex,
+    event: entry.event,
+    name: entry.name,
+    bytes: entry.content?.length,
+    current: entry.current,
+    uniqueId: entry.uniqueId,
+    // Either in files or here: what is decrypted must be had one way or the other.
+    ...(files === undefined ? { content: entry.content } : { file: files.get(entry.frameIndex) }),
+  }));
+  const { frameCount, digest, root, isLegacy } = result;
+  io.print({ container, index: frameCount, digest, root, legacy: isLegacy, entries }, () => {
+    const table = new Table({ head: ['frame', 'event', 'name', 'bytes', ''], style: { head: [], border: [] } });
+    for (const { index, event = '-', name = '-', bytes, current } of entries) {
+      table.push([index, event, name, bytes ?? '-', current ? '' : 'replaced']);
+    }
+    const written = files === undefined ? '' : `\n${files.size} files written to ${flags.out}`;
+    const order = isLegacy ? '\nnothing proves the order of these entries' : '';
+    return `${container}: ${frameCount} frames, all verified\n${table.toString()}${written}${order}`;
+  });
+}
+
+/** Adds to the group of the program. */
+export function registerContainerCommands(program: Command, io: CommandIo): void {
+  const container = commandGroup(program, 'container', "the account's containers, and container files");
+  container
+    .command('upload')
+    .description("encrypt files and append them to one of the account's containers")
+    .argument('<name>', 'name of the container, for example my_Notes; made if it does not exist')
+    .argument('<file...>', 'files; - is standard input')
+    .action((name: string, paths: string[]) => upload(io, name, paths));
+  container
+    .command('download')
+    .description("verify one of the account's containers and decrypt its entries")
+    .argument('<name>', 'name of the container')
+    .option('--min <index>', 'first frame')
+    .option('--max <index>', 'last frame')
+    .option('--out <dir>', 'write the newest version of each file here')
+    .option('--legacy', 'read a container without manifests, whose order nothing proves')
+    .action((name: string, flags: DownloadFlags) => download(io, name, flags));
+}

@@ -1,4 +1,8 @@
 import type { VerifiedHello } from '@meshd/binding/mesh-connection';
+import { importPublicKey } from '@meshd/crypto/ed448';
+import type { DareEnvelope } from '@meshd/dare/envelope';
+import { decodeTagged } from '@meshd/encoding/codec';
+import { profileRegistry } from '@meshd/schema/profiles';
 import type { ClientEnvironment } from '../environment.js';
 import { Home } from '../home.js';
 import { forgetPin } from '../service-pin.js';
@@ -16,6 +20,20 @@ export interface HelloOptions {
   readonly forgetPin?: boolean | undefined;
 }
 
+/** A verified Hello with the names of those who gave it. */
+export interface Greeting extends VerifiedHello {
+  /** UDF of the ProfileService. */
+  readonly serviceUdf: string;
+  /** UDF of the ProfileHost. */
+  readonly hostUdf: string;
+}
+
+/** The name of a profile that was verified. */
+function profileUdf(profile: DareEnvelope): string {
+  const { value } = decodeTagged(profileRegistry, profile.payload ?? new Uint8Array(0), { form: 'json' });
+  return value.KeyOfflineSignature?.UDF ?? '';
+}
+
 /**
  * Asks a service who it is, verifies the answer, and pins it in the home or compares it with the pin there (S23, S26).
  * @throws ClientError `pin`, `downgrade`, `unavailable`
@@ -24,14 +42,16 @@ export async function helloService(
   folder: string,
   environment: ClientEnvironment,
   options: HelloOptions,
-): Promise<VerifiedHello> {
+): Promise<Greeting> {
   const home = new Home(folder);
   return home.exclusively(async () => {
     if (options.forgetPin) await forgetPin(home, options.domain);
     const { domain, url, ca } = options;
     const connection = connectionFor(home, environment, { domain, url, ca });
     try {
-      return await connection.hello();
+      const hello = await connection.hello();
+      const serviceUdf = importPublicKey(hello.pin.serviceKey).udf;
+      return { ...hello, serviceUdf, hostUdf: profileUdf(hello.profileHost) };
     } catch (error) {
       throw asClientError(error);
     } finally {

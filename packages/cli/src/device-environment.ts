@@ -1,0 +1,70 @@
+/** The client's view of the world behind a command: real clock, progress on the terminal, files named on the line. */
+import { type ClientEnvironment, systemEnvironment } from '@meshd/client/environment';
+import { AddressError, canonicalAddress, canonicalDomain } from '@meshd/schema/address';
+import { type CommandIo, type Progress, UsageError } from './command-io.js';
+
+/** Options that say where a service is. */
+export interface ServiceOptions {
+  readonly url?: string;
+  readonly ca?: string;
+}
+
+/** Runs `work` with an environment that shows its progress; the display is gone when it ends. */
+export async function withEnvironment<T>(
+  io: CommandIo,
+  work: (environment: ClientEnvironment) => Promise<T>,
+): Promise<T> {
+  let shown: { label: string; display: Progress } | undefined;
+  const environment = systemEnvironment((label, done, total) => {
+    if (shown?.label !== label) {
+      shown?.display.stop();
+      shown = { label, display: io.progress(label, total) };
+    }
+    shown.display.update(done, total);
+  });
+  try {
+    return await work(environment);
+  } finally {
+    shown?.display.stop();
+  }
+}
+
+function asUsage<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof AddressError ? new UsageError(`${error.message}; write NAME@DOMAIN`) : error;
+  }
+}
+
+/** The canonical form of an address on the command line. @throws UsageError */
+export function addressArgument(text: string): string {
+  return asUsage(() => canonicalAddress(text));
+}
+
+/** The domain of an address, or a bare domain. @throws UsageError */
+export function domainArgument(text: string): string {
+  return asUsage(() => canonicalDomain(text.slice(text.lastIndexOf('@') + 1)));
+}
+
+/** The certificates of `--ca`, as PEM text. */
+export async function caArgument(io: CommandIo, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const text = Buffer.from(await io.readFile(path)).toString('utf8');
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new UsageError(`${path} holds no certificate in PEM`);
+  return text;
+}
+
+/** Where a service is: as said, or at its domain (discovery follows with a later version). */
+export function urlArgument(url: string | undefined, domain: string): string {
+  if (url === undefined) return `https://${domain}`;
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError(`${url} is no https address`);
+  return url;
+}
+
+/** A count or index on the command line. @throws UsageError */
+export function integerArgument(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${name} takes a whole number, not ${text}`);
+  return Number(text);
+}
