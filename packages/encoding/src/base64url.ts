@@ -1,5 +1,5 @@
 import { EncodingError } from './errors.js';
-import { asBuffer } from './octets.js';
+import { asBuffer, asPlain } from './octets.js';
 
 /** Octets as base64url without padding or folding (encoding 5). */
 export function encodeBase64Url(octets: Uint8Array): string {
@@ -29,5 +29,5 @@ export function decodeBase64Url(text: string): Uint8Array {
 export function decodeExact(text: string): Uint8Array | undefined {
   if (text.length % 4 === 1) return undefined;
   const octets = Buffer.from(text, 'base64url');
-  return octets.length === Math.floor((text.length * 3) / 4) ? octets : undefined;
+  return octets.length === Math.floor((text.length * 3) / 4) ? asPlain(octets) : undefined;
 }

@@ -16,6 +16,7 @@ import {
   codeTrue,
 } from './json-b-codes.js';
 import { decodeUtf8 } from './json-text.js';
+import { asPlain } from './octets.js';
 import { isDigit, minus, quoteMark, Scanner } from './scanner.js';
 
 export interface ReaderOptions {
@@ -131,7 +132,9 @@ export class TokenReader extends Scanner {
   binary(): Uint8Array {
     const octet = this.peekOctet();
     if (octet === quoteMark) return this.quotedBinary();
-    if (this.binaryItems && (octet & 0xf8) === codeBinary) return this.chunks(codeBinary, codeBinaryChunk);
+    if (this.binaryItems && (octet & 0xf8) === codeBinary) {
+      return asPlain(this.chunks(codeBinary, codeBinaryChunk));
+    }
     if (this.binaryItems && (octet & 0xf8) === codeString) return decodeBase64Url(this.string());
     return this.fail('type', 'binary data is expected');
   }
@@ -207,7 +210,7 @@ export class TokenReader extends Scanner {
     this.peekOctet();
     const start = this.position;
     this.skip();
-    return this.octets.subarray(start, this.position);
+    return asPlain(this.octets.subarray(start, this.position));
   }
 
   /** Checks that nothing but white space is left. */

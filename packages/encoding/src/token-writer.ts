@@ -12,7 +12,7 @@ import {
 } from './json-b-codes.js';
 import { quote } from './json-text.js';
 import { int64Max, int64Min } from './json-value.js';
-import { asBuffer } from './octets.js';
+import { asBuffer, asPlain } from './octets.js';
 
 /** The two encodings offered: JSON text, and JSON-B with binary items (encoding 4). */
 export type Form = 'json' | 'json-b';
@@ -150,7 +150,7 @@ export class TokenWriter {
 
   /** What was written; the writer is done with it. */
   finish(): Uint8Array {
-    return this.octets.subarray(0, this.length);
+    return asPlain(this.octets.subarray(0, this.length));
   }
 
   private open(octet: number): void {
