@@ -1,6 +1,9 @@
 import { EncodingError } from './errors.js';
 import { asBuffer, asPlain } from './octets.js';
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range begins there
+const beyondAscii = /[^\u0000-\u007f]/;
+
 /** Octets as base64url without padding or folding (encoding 5). */
 export function encodeBase64Url(octets: Uint8Array): string {
   return asBuffer(octets).toString('base64url');
@@ -13,6 +16,8 @@ export function encodeBase64Url(octets: Uint8Array): string {
  * @throws EncodingError `alphabet` for anything else.
  */
 export function decodeBase64Url(text: string): Uint8Array {
+  // Node's decoder looks at the low octet of each code unit alone
+  if (beyondAscii.test(text)) throw new EncodingError('alphabet', 'text is not base64url');
   const exact = decodeExact(text);
   if (exact !== undefined) return exact;
   const stripped = decodeExact(text.replace(/[ \t\r\n]+/g, '').replace(/={1,2}$/, ''));
@@ -21,7 +26,8 @@ export function decodeBase64Url(text: string): Uint8Array {
 }
 
 /**
- * Decodes text that has nothing but characters of the alphabets; `undefined` if it has others.
+ * Decodes text that has nothing but characters of the alphabets; `undefined` if it has others. The text must not go beyond
+ * Latin-1.
  *
  * Node skips what it does not know, so the number of decoded octets tells whether it skipped anything: one character less
  * always gives fewer octets, but for texts of 4n + 1 characters, which are never valid.
