@@ -32,6 +32,12 @@ export const httpKeepAliveMsMax = 65 * second;
 export const bodyBytesInFlightMax = 256 * mebibyte;
 /** The same for one source address: one hostile source takes at most an eighth. */
 export const bodyBytesInFlightPerSourceMax = 32 * mebibyte;
+/** An answer of which the peer takes nothing for this long is broken off: it holds memory here and at a shard. */
+export const responseStallMsMax = 30 * second;
+/** From TCP connection to the end of the TLS handshake. */
+export const tlsHandshakeMsMax = 5 * second;
+/** After a refusal of a body that is still coming: time for the answer to be read before the connection is closed. */
+export const refusedBodyLingerMs = 2 * second;
 /** Requests in work at one router at a time; bounded so that memory is. */
 export const requestsInFlightMax = 2048;
 /** Open connections at one router. */
@@ -69,6 +75,10 @@ export const postMessagesMax = 16;
 export const uploadEntriesMax = 1000;
 /** Payload octets of one Upload, all entries together; so also the largest frame. */
 export const uploadPayloadBytesMax = 8 * mebibyte;
+/** Updates in one Upload: each costs the verification of a manifest or two, and an account has no more containers. */
+export const uploadManifestsMax = 256;
+/** Device entries in one Upload: each costs three verifications and up to six key imports of about 2 ms (S10). */
+export const uploadDevicesMax = 32;
 /** Entries in a Download answer that the client asked to be large. */
 export const downloadEntriesMax = 1000;
 /** Payload octets of such an answer: 100 full messages and some room. */
@@ -114,6 +124,12 @@ export const requestSeenMs = 600 * second;
 export const requestSeenPerPrincipalMax = 1024;
 /** Principals a router remembers `ID`s of. */
 export const requestSeenPrincipalsMax = 16_384;
+/** `ID`s remembered at one router in all: about 50 MB. */
+export const requestSeenTotalMax = 262_144;
+/** Seconds' worth of signed refusals that a source may save up: a test run or a confused client comes in bursts. */
+export const signedRefusalsBurstSeconds = 5;
+/** Source addresses whose budgets a router remembers. */
+export const sourcesMax = 65_536;
 /** Signed refusals for one source address in a second; beyond it errors are unsigned (S22). */
 export const signedRefusalsPerSecondMax = 20;
 /** Imported Ed448 keys kept by raw octets; the check costs about half a millisecond a key (S10). */

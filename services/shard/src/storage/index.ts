@@ -1,6 +1,14 @@
 /**
  * The shard's storage: the only code that speaks SQL.
  *
- * `store.ts` holds the types that the transactions are written against; `errors.ts` the ways in which they fail.
+ * `store.ts` holds the types that the transactions are written against, `errors.ts` the ways in which they fail;
+ * `open-store.ts` puts together what is behind them:
+ *
+ * - reading: `account-cache.ts` keeps what addresses stand for (`load-account.ts` reads it), `lookups.ts` gathers
+ *   look-ups of single keys, `frames.ts` reads frames in bounded chunks and compares their digests.
+ * - writing: `mutex.ts` lets one writer of an account in at a time, `apply-write.ts` turns its write into rows and the
+ *   state after it, `coalescer.ts` puts rows of many writers into one transaction, `writer.ts` runs it.
+ * - `lease.ts` holds the right to write, `sweeper.ts` deletes what has expired, `migrate.ts` makes the tables,
+ *   `database.ts` holds the settings of connections. The statements stand in `sql/`.
  */
 export {};

@@ -1,0 +1,226 @@
+/**
+ * What a write means, as pure functions: checks it against the state it was made for, turns it into rows, and gives the
+ * state after it. The database checks the same things once more; both must agree.
+ */
+import { hash } from 'node:crypto';
+import { containersPerAccountMax, deletedNameMs, deletedStoresMs } from '@meshd/limits/limits';
+import type { Statement } from './database.js';
+import { StorageError } from './errors.js';
+import * as account from './sql/account.js';
+import { keyRow } from './sql/catalog-key.js';
+import { containerRow, headRow } from './sql/container.js';
+import { upsertDevice } from './sql/device.js';
+import { frameInsertRow } from './sql/frame.js';
+import type { Row } from './sql/multi-row.js';
+import { seenRow } from './sql/request-seen.js';
+import {
+  type AccountState,
+  type AccountWrite,
+  type ContainerAppend,
+  type ContainerState,
+  type ContainerWrite,
+  type FrameWrite,
+  frameBytes,
+  keyText,
+  type NameState,
+} from './store.js';
+
+/** Rows and statements of a write, in the groups in which a transaction executes them. */
+export interface WriteRows {
+  /** Before anything else: accounts that containers refer to. */
+  readonly first: Statement[];
+  readonly opened: Row[];
+  readonly moved: Row[];
+  readonly frames: Row[];
+  readonly keys: Row[];
+  readonly seen: Row[];
+  readonly last: Statement[];
+  /** Octets of the frames and results. */
+  bytes: number;
+}
+
+/** No rows yet. */
+export function noRows(): WriteRows {
+  return { first: [], opened: [], moved: [], frames: [], keys: [], seen: [], last: [], bytes: 0 };
+}
+
+/** What an address stands for: an account, or a name with or without a past. */
+export interface AddressState {
+  readonly state: AccountState | undefined;
+  readonly name: NameState;
+}
+
+/** A write that was found sound. */
+export interface PreparedWrite {
+  readonly rows: WriteRows;
+  /** What the address stands for once it is committed. */
+  readonly after: AddressState;
+}
+
+/** What {@link prepareWrite} needs besides the write. */
+export interface WriteContext {
+  readonly address: string;
+  readonly before: AddressState;
+  readonly nowMs: number;
+  /** Numbers for new rows. */
+  readonly nextNumber: () => number;
+}
+
+const invalid = (message: string): never => {
+  throw new StorageError('invalid', message);
+};
+
+function checkFrame(frame: FrameWrite): void {
+  if (frame.payloadDigest.length !== 64 || frame.treeDigest.length !== 64 || frame.leaf.length !== 32) {
+    invalid('a digest of the frame has the wrong size');
+  }
+  if (frame.event !== undefined && frame.uniqueId === undefined) invalid('a frame with an event needs a unique id');
+  // computed here too, right before the insert, so that what is stored was whole when it left us
+  if (frame.payload !== null && !hash('sha512', frame.payload, 'buffer').equals(frame.payloadDigest)) {
+    invalid('the payload does not have its digest');
+  }
+}
+
+function appendTo(before: ContainerState, append: ContainerAppend): ContainerState {
+  const { dareTree, logTree, manifestFrom, frames } = append;
+  const frameCount = before.frameCount + frames.length;
+  if (manifestFrom < before.manifestFrom || manifestFrom > frameCount) invalid('coverage by manifests goes backwards');
+  let bytesUsed = before.bytesUsed;
+  for (const frame of frames) bytesUsed += frameBytes(frame);
+  return { ...before, frameCount, dareTree, logTree, manifestFrom, bytesUsed };
+}
+
+/**
+ * Adds the rows of a batch for one container.
+ *
+ * @returns the container after it
+ * @throws StorageError
+ */
+export function addAppend(
+  rows: WriteRows,
+  before: ContainerState,
+  append: ContainerAppend,
+  nowMs: number,
+): ContainerState {
+  if (before.damaged) throw new StorageError('damaged', `container ${before.name} is read-only`);
+  if (append.frames.length === 0) invalid('a batch needs a frame');
+  const after = appendTo(before, append);
+  for (const [place, frame] of append.frames.entries()) {
+    checkFrame(frame);
+    rows.frames.push(frameInsertRow(before.id, before.frameCount + place, nowMs, frame));
+  }
+  const named = new Set<string>();
+  for (const key of append.keys) {
+    if (named.has(key.uniqueId)) invalid('a batch names each key once');
+    named.add(key.uniqueId);
+    rows.keys.push(keyRow(before.id, key));
+  }
+  rows.bytes += after.bytesUsed - before.bytesUsed;
+  return after;
+}
+
+function addContainer(rows: WriteRows, owner: AccountState, write: ContainerWrite, context: WriteContext) {
+  const known = owner.containers.get(write.name);
+  if ((known?.frameCount ?? 0) !== write.expectedFrameCount) {
+    throw new StorageError('stale', `container ${write.name} has ${known?.frameCount ?? 0} frames`);
+  }
+  if (known !== undefined) {
+    if (write.open !== undefined) invalid(`container ${write.name} exists`);
+    const after = addAppend(rows, known, write, context.nowMs);
+    rows.moved.push(headRow(known.frameCount, after));
+    return after;
+  }
+  if (write.open === undefined) return invalid(`container ${write.name} does not exist`);
+  if (owner.containers.size >= containersPerAccountMax) invalid('too many containers');
+  const empty: ContainerState = {
+    ...write.open,
+    ...{ id: context.nextNumber(), name: write.name, frameCount: 0, bytesUsed: 0, manifestFrom: 0, damaged: false },
+    ...{ dareTree: write.dareTree, logTree: write.logTree },
+  };
+  const after = addAppend(rows, empty, write, context.nowMs);
+  rows.opened.push(containerRow(owner.id, after));
+  return after;
+}
+
+/** The account whose rows follow: the one that exists, or a new one. */
+function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): AccountState | undefined {
+  const { before, address, nowMs } = context;
+  if ([write.create, write.replace, write.remove].filter((part) => part !== undefined).length > 1) {
+    invalid('a write creates, replaces or removes');
+  }
+  if (write.create !== undefined) {
+    if (before.state !== undefined) throw new StorageError('stale', 'the account exists');
+    if ((before.name.quarantinedUntilMs ?? 0) > nowMs) throw new StorageError('stale', 'the name is in quarantine');
+    const id = context.nextNumber();
+    rows.first.push(account.insertAccount(id, address, nowMs, write.create));
+    return {
+      ...write.create,
+      ...{ id, address, createdAtMs: nowMs, deviceCatalogBegun: false, bytesUsed: 0, frameCount: 0 },
+      ...{ containers: new Map(), devices: new Map(), revokedKeys: new Set<string>() },
+    };
+  }
+  const state = before.state;
+  if (state !== undefined && write.replace !== undefined) {
+    rows.first.push(account.updateAccount(state.id, write.replace));
+    return { ...state, ...write.replace };
+  }
+  return state;
+}
+
+function needsOwner(write: AccountWrite): boolean {
+  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun } = write;
+  return [replace, remove, containers?.[0], devices?.[0], revokedKeys?.[0], deviceCatalogBegun].some(
+    (part) => part !== undefined,
+  );
+}
+
+function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, context: WriteContext): AccountState {
+  let { deviceCatalogBegun, containers, devices, revokedKeys, bytesUsed, frameCount } = owner;
+  for (const part of write.containers ?? []) {
+    const before = containers.get(part.name);
+    const after = addContainer(rows, { ...owner, containers }, part, context);
+    containers = new Map(containers).set(part.name, after);
+    bytesUsed += after.bytesUsed - (before?.bytesUsed ?? 0);
+    frameCount += after.frameCount - (before?.frameCount ?? 0);
+  }
+  for (const device of write.devices ?? []) {
+    rows.last.push(upsertDevice(owner.id, device));
+    devices = new Map(devices).set(device.deviceUdf, device);
+  }
+  for (const key of write.revokedKeys ?? []) {
+    rows.last.push(account.insertRevokedKey(owner.id, key));
+    revokedKeys = new Set(revokedKeys).add(keyText(key));
+  }
+  if (write.deviceCatalogBegun && !deviceCatalogBegun) {
+    rows.last.push(account.beginDeviceCatalog(owner.id));
+    deviceCatalogBegun = true;
+  }
+  return { ...owner, containers, devices, revokedKeys, deviceCatalogBegun, bytesUsed, frameCount };
+}
+
+/**
+ * Turns a write into rows, all but its entries for the service's stores: their index is not known before the turn of the
+ * write comes.
+ *
+ * @throws StorageError `stale` when it was made for another state, `damaged`, or `invalid` when it contradicts itself
+ */
+export function prepareWrite(write: AccountWrite, context: WriteContext): PreparedWrite {
+  const rows = noRows();
+  const owner = ownerOf(rows, write, context);
+  if (owner === undefined && needsOwner(write)) throw new StorageError('stale', 'no such account');
+  let after: AddressState = {
+    state: owner === undefined ? undefined : addParts(rows, owner, write, context),
+    name: context.before.name,
+  };
+  if (write.remove && owner !== undefined) {
+    const untilMs = context.nowMs + deletedNameMs;
+    rows.last.push(account.endAccount(owner.id, context.nowMs, context.nowMs + deletedStoresMs));
+    rows.last.push(account.quarantineName(context.address, untilMs));
+    after = { state: undefined, name: { quarantinedUntilMs: untilMs } };
+  }
+  if (write.seen !== undefined) {
+    rows.seen.push(seenRow(write.seen));
+    rows.bytes += write.seen.result.length;
+  }
+  return { rows, after };
+}

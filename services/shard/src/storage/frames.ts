@@ -1,0 +1,92 @@
+/** Reads frames in chunks of bounded octets, each payload compared with its digest, the next chunk fetched meanwhile. */
+import { hash } from 'node:crypto';
+import { type Queryable, rowsOf } from './database.js';
+import { StorageError } from './errors.js';
+import { type FrameSelectRow, selectFrames } from './sql/frame.js';
+import type { ContainerState, FrameRow, FrameSelection } from './store.js';
+
+/** What {@link readFrames} needs. */
+export interface FrameSource {
+  readonly on: Queryable;
+  /** Told of the first frame that does not match its digest. */
+  readonly onDamaged: (container: ContainerState, frameIndex: number) => void;
+}
+
+const nothing = new Uint8Array(0);
+
+function frameOfRow(row: FrameSelectRow): FrameRow {
+  const [index, storedAtMs, uniqueId, event, header, payload, trailer, payloadBytes, payloadDigest, treeDigest, leaf] =
+    row;
+  return {
+    ...{ index, storedAtMs, event, payload, trailer, payloadDigest, treeDigest, leaf },
+    header: header ?? nothing,
+    payloadBytes: payloadBytes ?? 0,
+    uniqueId: uniqueId?.toString('utf8') ?? null,
+  };
+}
+
+function isWhole({ payload, payloadDigest }: FrameRow): boolean {
+  return payload === null || hash('sha512', payload, 'buffer').equals(payloadDigest);
+}
+
+/** Cuts a chunk where a bound of the selection is reached. */
+class Budget {
+  #frames: number;
+  #bytes: number;
+  #isFirst = true;
+
+  constructor(selection: FrameSelection) {
+    this.#frames = selection.framesMax ?? Number.POSITIVE_INFINITY;
+    this.#bytes = selection.payloadBytesMax ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The rows that still fit; fewer than given means: this was all. */
+  take(rows: readonly FrameSelectRow[]): FrameSelectRow[] {
+    const taken: FrameSelectRow[] = [];
+    for (const row of rows) {
+      this.#bytes -= row[7] ?? 0;
+      if (this.#frames === 0 || (this.#bytes < 0 && !this.#isFirst)) break;
+      this.#frames -= 1;
+      this.#isFirst = false;
+      taken.push(row);
+    }
+    return taken;
+  }
+
+  get isSpent(): boolean {
+    return this.#frames === 0 || this.#bytes < 0;
+  }
+}
+
+/**
+ * Frames of a selection, in order. At most two chunks are in memory: the one given out and the next.
+ *
+ * @throws StorageError `damaged` instead of a frame that is not what was written
+ */
+export async function* readFrames(
+  source: FrameSource,
+  container: ContainerState,
+  selection: FrameSelection,
+): AsyncGenerator<readonly FrameRow[]> {
+  // never beyond what the caller knows of: a frame that is just being committed is not yet part of the state
+  const bounded = { ...selection, to: Math.min(selection.to, container.frameCount - 1) };
+  const fetch = (from: number): Promise<FrameSelectRow[]> | undefined =>
+    from > bounded.to ? undefined : rowsOf<FrameSelectRow>(source.on, selectFrames(container.id, from, bounded));
+  const budget = new Budget(selection);
+  let next = fetch(Math.max(0, selection.from));
+  while (next !== undefined) {
+    const rows = await next;
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    const taken = budget.take(rows);
+    next = taken.length < rows.length || budget.isSpent ? undefined : fetch(last[0] + 1);
+    next?.catch(() => {}); // seen when its turn comes, or nobody waits for it any more
+    const frames = taken.map(frameOfRow);
+    for (const frame of frames) {
+      if (isWhole(frame)) continue;
+      source.onDamaged(container, frame.index);
+      throw new StorageError('damaged', `frame ${frame.index} of container ${container.id} does not have its digest`);
+    }
+    if (frames.length > 0) yield frames;
+  }
+}

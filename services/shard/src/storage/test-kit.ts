@@ -1,0 +1,144 @@
+/** For the tests of this folder: databases, accounts and frames that are well-formed as far as the storage looks. */
+import { hash, randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { migrateShard } from './migrate.js';
+import { openStore, type StoreOptions } from './open-store.js';
+import type {
+  AccountFields,
+  CatalogKey,
+  ContainerState,
+  ContainerWrite,
+  FrameWrite,
+  SeenWrite,
+  Store,
+} from './store.js';
+
+/** Address of the server that the test run offers. */
+function serverUrl(): string {
+  const url = process.env.MESHD_TEST_POSTGRES_URL;
+  if (url === undefined) throw new Error('run through vitest: its set-up starts Postgres');
+  return url;
+}
+
+/** A database of its own. */
+export interface TestDatabase {
+  readonly url: string;
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  drop(): Promise<void>;
+}
+
+/** Makes an empty database. */
+export async function emptyDatabase(): Promise<TestDatabase> {
+  const name = `storage_${randomBytes(6).toString('hex')}`;
+  const admin = new pg.Client({ connectionString: serverUrl() });
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${name}`);
+  const url = new URL(serverUrl());
+  url.pathname = `/${name}`;
+  const client = new pg.Client({ connectionString: url.href });
+  client.on('error', () => {});
+  await client.connect();
+  return {
+    url: url.href,
+    query: async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
+      (await client.query<Row>(text, values)).rows,
+    drop: async () => {
+      await client.end();
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await admin.end();
+    },
+  };
+}
+
+/** Makes a database of a shard. */
+export async function shardDatabase(): Promise<TestDatabase> {
+  const database = await emptyDatabase();
+  await migrateShard(database.url);
+  return database;
+}
+
+/** Opens its storage. */
+export function openTestStore(url: string, options: Partial<StoreOptions> = {}): Promise<Store> {
+  return openStore({
+    url,
+    shardName: 'shard-0',
+    now: () => Date.now(),
+    onLeaseLost: () => {},
+    onDamaged: () => {},
+    ...options,
+  });
+}
+
+/** A frame with a random payload. */
+export function testFrame(payloadBytes = 64, more: Partial<FrameWrite> = {}): FrameWrite {
+  const payload = randomBytes(payloadBytes);
+  return {
+    ...{ header: Buffer.from('{"dig":"S512"}'), payload, trailer: Buffer.from('{}') },
+    ...{ payloadDigest: hash('sha512', payload, 'buffer'), treeDigest: randomBytes(64), leaf: randomBytes(32) },
+    ...more,
+  };
+}
+
+/** A batch that opens a container or continues it. */
+export function testBatch(
+  name: string,
+  before: ContainerState | undefined,
+  frames: readonly FrameWrite[],
+  keys: readonly CatalogKey[] = [],
+): ContainerWrite {
+  const expectedFrameCount = before?.frameCount ?? 0;
+  return {
+    ...{ name, expectedFrameCount, frames, keys, manifestFrom: expectedFrameCount + frames.length },
+    ...{ dareTree: randomBytes(8 + 64 * 8), logTree: randomBytes(8 + 32 * 4) },
+    ...(before === undefined ? { open: { kind: 'catalog', legacy: false, logId: randomBytes(32) } } : {}),
+  };
+}
+
+/** Fields of an account. */
+export function testFields(more: Partial<AccountFields> = {}): AccountFields {
+  const envelope = () => ({ header: randomBytes(40), payload: randomBytes(300), trailer: randomBytes(200) });
+  return {
+    ...{ status: 'connected', meshUdf: 'MMMM', accountUdf: 'MAAA', meshUpdatedMs: 0, accountUpdatedMs: 0 },
+    ...{ profileMesh: envelope(), profileAccount: { ...envelope(), trailer: null } },
+    ...{ meshOfflineKey: randomBytes(57), meshOnlineKeys: [randomBytes(57), randomBytes(57)] },
+    ...{
+      accountOfflineKey: randomBytes(57),
+      accountOnlineKeys: [],
+      quota: { bytesMax: 2 ** 30, framesMax: 1_000_000 },
+    },
+    ...more,
+  };
+}
+
+/** A remembered answer of now. */
+export function testSeen(principal: string, more: Partial<SeenWrite> = {}): SeenWrite {
+  const id = randomBytes(24);
+  id.writeBigUInt64BE(BigInt(Date.now()), 0);
+  return { principal, id, digest: randomBytes(64), result: Buffer.from('answer'), ...more };
+}
+
+/** Makes an account with some containers of one frame each. */
+export async function makeAccount(store: Store, address: string, containers: readonly string[] = ['mmm_Credential']) {
+  await store.transactAccount(address, (transactor) =>
+    transactor.commit({
+      create: testFields(),
+      containers: containers.map((name) => testBatch(name, undefined, [testFrame(0)])),
+    }),
+  );
+}
+
+/** Appends frames to a container of an account; the frame count after it. */
+export function append(store: Store, address: string, name: string, frames: readonly FrameWrite[]): Promise<number> {
+  return store.transactAccount(address, async (transactor) => {
+    await transactor.commit({ containers: [testBatch(name, transactor.state?.containers.get(name), frames)] });
+    return transactor.state?.containers.get(name)?.frameCount ?? 0;
+  });
+}
+
+/** Makes the service's account with its two containers. */
+export function makeService(store: Store): Promise<void> {
+  return store.ensureService(() => ({
+    fields: testFields(),
+    containers: ['mmm_Account', 'mmm_Incident'].map((name) => testBatch(name, undefined, [testFrame(0)])),
+  }));
+}
