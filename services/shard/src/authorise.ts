@@ -1,0 +1,126 @@
+import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
+import { type PublicKeyEd448, signingKeyFromSeed, verifyAsync } from '@meshd/crypto/ed448';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { MeshError } from '@meshd/schema/status';
+import { accountOnlineKeys, isConnected, sameKey } from './account-keys.js';
+import type { AccountState, DevicePermission, DeviceRow } from './storage/store.js';
+import { isBadInput, type DeviceConnection, verifyDeviceConnection } from './upload/device-entry.js';
+
+/*
+ * What the shard decides about every request of a connected device (S24 (2)–(5), S25). The router has verified the
+ * request's signature and that the connection names its key; whether that connection counts, only the stored account
+ * says. A device that is in the catalog costs no signature check.
+ */
+
+/** Who asks, as the router authenticated it. */
+export interface Principal {
+  /** Canonical address. */
+  readonly account: string;
+  /** Raw key that signed the request. */
+  readonly key: Uint8Array;
+  /** SHA-512 of the payload of the presented connection. */
+  readonly connectionDigest: Uint8Array;
+  /** The presented ConnectionAccount; undefined where the router sent none. */
+  readonly connection: EnvelopeOctets | undefined;
+}
+
+/** A request that may act for an account. */
+export interface Caller {
+  readonly state: AccountState;
+  readonly principal: Principal;
+  readonly permissions: readonly DevicePermission[];
+  /** The device's row; undefined for one that the catalog does not hold. */
+  readonly device: DeviceRow | undefined;
+  /**
+   * `catalog`: the device is listed. `bootstrap`: the account has never listed one. `recovery`: devices are listed, this
+   * one is not; it may do nothing but list itself again, with the Mesh's offline key (S25).
+   */
+  readonly by: 'catalog' | 'bootstrap' | 'recovery';
+  /** Signature key of a device that is not listed. */
+  readonly keySignature: PublicKeyEd448 | undefined;
+  /** With `recovery`: what the device is told unless it proves the offline key. */
+  readonly refusal?: MeshError;
+}
+
+/** What {@link authorise} is asked for. */
+export interface AuthoriseOptions {
+  /** Whether the transaction can be a recovery: an upload to the device catalog alone. */
+  readonly allowRecovery?: boolean;
+}
+
+/**
+ * Decides whether a principal may act for an account.
+ *
+ * Unknown account, unknown device, foreign or superseded connection give one answer after the same work: each path
+ * that refuses verifies one signature, against a key of nobody where there is none to verify under. So neither the
+ * answer nor its time tells who has an account here.
+ *
+ * @param state undefined for an address without an account.
+ * @throws MeshError `not-authenticated` (401), or `device-revoked` (401/4) to the holder of a revoked device's key.
+ */
+export async function authorise(
+  principal: Principal,
+  state: AccountState | undefined,
+  options: AuthoriseOptions = {},
+): Promise<Caller> {
+  if (state === undefined || state.address !== principal.account) return refuse(principal);
+  const device = listedDevice(state, principal.key);
+  if (device !== undefined && isCurrent(state, device, principal)) {
+    return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
+  }
+  if (state.deviceCatalogBegun && options.allowRecovery !== true) return refuse(principal, device);
+  const connection = await verifiedConnection(principal, state);
+  if (connection === undefined) return refuse(principal, device);
+  return {
+    state,
+    principal,
+    permissions: connection.permissions,
+    device: undefined,
+    by: state.deviceCatalogBegun ? 'recovery' : 'bootstrap',
+    keySignature: connection.keySignature,
+    refusal: refusalOf(device),
+  };
+}
+
+/** The row whose authentication key signed the request; of several, one that is not revoked. */
+function listedDevice(state: AccountState, key: Uint8Array): DeviceRow | undefined {
+  const rows = [...state.devices.values()].filter((row) => sameKey(row.keyAuthentication, key));
+  return rows.find((row) => row.revokedAtMs === null) ?? rows[0];
+}
+
+/** S24 (2)–(4): the very connection of the current entry, signed by a key that is still current, of a device in use. */
+function isCurrent(state: AccountState, device: DeviceRow, principal: Principal): boolean {
+  return isConnected(state, device) && constantTimeEqual(device.connectionDigest, principal.connectionDigest);
+}
+
+/** The presented connection, judged by its own signature: bootstrap and recovery have no entry to compare it with. */
+async function verifiedConnection(principal: Principal, state: AccountState): Promise<DeviceConnection | undefined> {
+  if (principal.connection === undefined) return undefined;
+  try {
+    const authority = { address: state.address, accountUdf: state.accountUdf, accountKeys: accountOnlineKeys(state) };
+    const connection = await verifyDeviceConnection(principal.connection, authority);
+    const named = sameKey(connection.keyAuthentication.raw, principal.key);
+    return named && constantTimeEqual(connection.digest, principal.connectionDigest) ? connection : undefined;
+  } catch (error) {
+    if (isBadInput(error)) return undefined;
+    throw error;
+  }
+}
+
+async function refuse(principal: Principal, device?: DeviceRow): Promise<never> {
+  await verifyForNobody(principal);
+  throw refusalOf(device);
+}
+
+function refusalOf(device: DeviceRow | undefined): MeshError {
+  return new MeshError(device === undefined || device.revokedAtMs === null ? 'not-authenticated' : 'device-revoked');
+}
+
+/** A key that signs nothing; the signature below is one of its own, so that its verification runs to the end. */
+const nobody = signingKeyFromSeed(sha512(new TextEncoder().encode('meshd nobody')).subarray(0, 57));
+const nobodySignature = nobody.sign(new Uint8Array(64));
+
+/** One Ed448 verification, as much as a bootstrap costs. */
+async function verifyForNobody(principal: Principal): Promise<void> {
+  await verifyAsync(nobody.publicKey, principal.connectionDigest, nobodySignature);
+}

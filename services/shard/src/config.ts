@@ -1,0 +1,26 @@
+import { commonSettings, hostPort, nameList, registration, secretUrl } from '@meshd/process/setting';
+import { canonicalDomain } from '@meshd/schema/address';
+import { z } from 'zod';
+
+/** Settings of a shard; the name of each in the environment is `MESHD_` and its own in capitals. */
+export const shardSettings = z.object({
+  ...commonSettings,
+  /** Name of this shard in the directory; its replicas of one lease share it. */
+  shardName: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a name of letters, digits and dashes'),
+  /** All shards configured: the slots are spread over them when the directory is made. */
+  shardNames: nameList,
+  /** Where the rpc listener binds. */
+  rpcListen: hostPort,
+  /** Where routers reach it. */
+  rpcAdvertise: hostPort,
+  /** The shard's own database. */
+  postgresUrl: secretUrl,
+  /** The database of the directory; may be on the same server. */
+  directoryUrl: secretUrl,
+  /** Domains served. */
+  domains: nameList.transform((names) => names.map((name) => canonicalDomain(name))),
+  registration,
+});
+
+/** The settings of a shard, checked. */
+export type ShardConfig = z.output<typeof shardSettings>;

@@ -1,0 +1,25 @@
+import type { HostIdentity } from '@meshd/binding/host-files';
+import type { Random } from '@meshd/crypto/random';
+import type { Registration } from './account-policy.js';
+import type { Clock } from './clock.js';
+import type { Store } from './storage/store.js';
+
+/** What the transactions work with. */
+export interface ShardContext {
+  readonly store: Store;
+  /** The host's key and credentials as they are now: they are renewed while the process runs. */
+  readonly host: () => HostIdentity;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registration: Registration;
+  /** Domains served, canonical. */
+  readonly domains: ReadonlySet<string>;
+}
+
+/** What identifies a request for repetition (S27). */
+export interface RequestIdentity {
+  /** 24 octets. */
+  readonly id: Uint8Array;
+  /** SHA-512 of the request's payload. */
+  readonly payloadDigest: Uint8Array;
+}

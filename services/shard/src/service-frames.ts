@@ -1,0 +1,109 @@
+import { sha512 } from '@meshd/crypto/digest';
+import type { Random } from '@meshd/crypto/random';
+import { nonceUdf } from '@meshd/crypto/udf';
+import type { HostIdentity } from '@meshd/binding/host-files';
+import { type ContainerTrees, type FrameDraft, frameZero, type PlacedFrame, placeFrame } from '@meshd/dare/batch';
+import { logId } from '@meshd/dare/core';
+import type { ContentMeta, SignatureEntry } from '@meshd/dare/header';
+import { decodeEdge, emptyLog, encodeEdge } from '@meshd/dare/log-tree';
+import { apex, decodeTree, emptyDareTree, encodeTree } from '@meshd/dare/merkle';
+import { signatureEntry } from '@meshd/dare/sign';
+import { encodeTagged, type ObjectTable } from '@meshd/encoding/codec';
+import type {
+  CatalogKey,
+  ContainerAppend,
+  ContainerKind,
+  ContainerState,
+  ContainerWrite,
+  FrameEvent,
+  FrameWrite,
+} from './storage/store.js';
+
+/*
+ * Frames that the service makes (encoding 3.9): frame 0 of the spools of an account, and entries of its own stores. They
+ * have no container manifest; content rests on the host's signature, order on heads (S49).
+ */
+
+/** What signs for the host, and proves that it may (S26). */
+export type HostSigner = Pick<HostIdentity, 'signingKey' | 'profileHost' | 'connectionHost'>;
+
+const contentTypes = { catalog: 'application/mmm-catalog', spool: 'application/mmm-spool' } as const;
+const noTrees: ContainerTrees = { tree: emptyDareTree, log: emptyLog };
+
+/** An object signed by the host, not yet at a place in a container. */
+export interface SignedObject {
+  readonly payload: Uint8Array;
+  readonly entry: SignatureEntry;
+  /** Tag of the payload. */
+  readonly type: string;
+}
+
+/** Signs a tagged object with the host's key, with the credentials that let a reader judge it alone (S26). */
+export function signObject<T>(host: HostSigner, table: ObjectTable<T>, value: T): SignedObject {
+  const payload = encodeTagged(table, value, 'json');
+  const credentials = { Profile: host.profileHost, Connection: host.connectionHost };
+  return { payload, entry: signatureEntry(host.signingKey, payload, credentials), type: table.name };
+}
+
+function frameWrite(placed: PlacedFrame, payload: Uint8Array, entry?: ContentMeta): FrameWrite {
+  return {
+    ...placed.envelope,
+    payloadDigest: sha512(payload),
+    treeDigest: apex(placed.tree) as Uint8Array,
+    leaf: placed.leaf,
+    ...(entry?.UniqueID === undefined ? {} : { uniqueId: entry.UniqueID }),
+    ...(entry?.Event === undefined ? {} : { event: entry.Event as FrameEvent }),
+  };
+}
+
+function appendOf(placed: PlacedFrame, frame: FrameWrite, keys: readonly CatalogKey[]): ContainerAppend {
+  return {
+    frames: [frame],
+    dareTree: encodeTree(placed.tree),
+    logTree: encodeEdge(placed.log),
+    manifestFrom: placed.log.frameCount,
+    keys,
+  };
+}
+
+/**
+ * Puts a signed object behind the end of a container. What depends on the place stands outside the signature.
+ *
+ * @param key where the entry's key stands after the frame.
+ */
+export function appendObject(
+  container: ContainerState,
+  signed: SignedObject,
+  meta: ContentMeta,
+  key: Omit<CatalogKey, 'latestIndex'>,
+): ContainerAppend {
+  const trees = { tree: decodeTree(container.dareTree), log: decodeEdge(container.logTree) };
+  const contentMeta: ContentMeta = { MessageType: signed.type, cty: 'application/mmm', ...meta };
+  const draft: FrameDraft = { contentMeta, payload: signed.payload };
+  const placed = placeFrame(draft, trees, () => [signed.entry]);
+  const keys = [{ ...key, latestIndex: container.frameCount }];
+  return appendOf(placed, frameWrite(placed, signed.payload, contentMeta), keys);
+}
+
+/**
+ * Opens a container with a frame 0 of the service. Its fresh identifier and time make the container another one each
+ * time it is opened, so that a re-created spool does not continue the old log (S49).
+ *
+ * @param ownerUdf UDF of the ProfileAccount; for stores of `@service` that of the ProfileService (S44).
+ */
+export function openOwn(
+  name: string,
+  kind: ContainerKind,
+  ownerUdf: string,
+  nowMs: number,
+  random: Random,
+): ContainerWrite {
+  const draft = frameZero({ contentType: contentTypes[kind], uniqueId: nonceUdf(random), createdMs: nowMs });
+  const placed = placeFrame(draft, noTrees);
+  return {
+    ...appendOf(placed, frameWrite(placed, draft.payload), []),
+    name,
+    expectedFrameCount: 0,
+    open: { kind, legacy: false, logId: logId(ownerUdf, name, placed.leaf) },
+  };
+}

@@ -1,0 +1,203 @@
+import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
+import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { accountSpools } from '@meshd/schema/container-name';
+import { AddressError, type ParsedAddress, parseAddress } from '@meshd/schema/address';
+import {
+  onlineKeysOf,
+  type ProfileOf,
+  type VerifiedAccount,
+  type VerifiedProfile,
+  verifyAccountAssertion,
+  verifyProfile,
+} from '@meshd/schema/profile-check';
+import { MeshError } from '@meshd/schema/status';
+import { hasKey, sameKey } from '../account-keys.js';
+import { judgeName } from '../account-policy.js';
+import type { ShardContext } from '../context.js';
+import { openOwn } from '../service-frames.js';
+import { accountRecord, type RecordMaker } from '../service-records.js';
+import { verifySignedRequest } from '../signed-request.js';
+import { type AccountFields, type AccountState, type AccountTransactor, keyText } from '../storage/store.js';
+import { answerOf, findAnswer, meshPrincipal, type WritingRequest } from '../stored-answer.js';
+import { defaultQuota } from '../upload/quota.js';
+
+/** What the account is now. */
+export interface CreateAccountResult {
+  /** 201: made, or nothing was to be done. 202: the stored profiles were replaced. */
+  readonly status: 201 | 202;
+}
+
+/** The enclosed profiles, verified, with their relation to each other and to the address. */
+interface Binding {
+  readonly address: ParsedAddress;
+  readonly mesh: VerifiedProfile<ProfileOf<'ProfileMesh'>>;
+  readonly account: VerifiedAccount;
+  /** Key that signed the request. */
+  readonly signer: PublicKeyEd448;
+}
+
+/**
+ * CreateAccount (semantics 6.2): binds a Mesh to an address of this service, or replaces the profiles of an account of the
+ * same Mesh.
+ *
+ * @param envelope the whole request; its signatures are verified here (S24).
+ * @throws MeshError: `account-name`, `registration-closed`, `domain-not-served`, `object-signature`, `name-taken`,
+ *   `profile-older`, and those of an unauthenticated request.
+ */
+export async function createAccount(context: ShardContext, envelope: EnvelopeOctets): Promise<CreateAccountResult> {
+  const { message, authentication, identity } = await verifySignedRequest(context, 'CreateAccount', envelope);
+  if (authentication.form !== 'mesh') throw new MeshError('not-authenticated');
+  const address = addressOf(context, message.ServiceID);
+  if (message.SignedProfileMesh === undefined || message.SignedAssertionAccount === undefined) {
+    throw new MeshError('malformed', 'SignedProfileMesh and SignedAssertionAccount are required');
+  }
+  const { SignedProfileMesh: meshOctets, SignedAssertionAccount: accountOctets } = message;
+  const writing = { principal: meshPrincipal(authentication.meshUdf), identity };
+  return context.store.transactAccount(address.address, async (transactor) => {
+    const answered = await findAnswer<CreateAccountResult>(transactor, writing);
+    if (answered !== undefined) return answered;
+    const mesh = await verifyProfile(meshOctets, 'ProfileMesh');
+    judgeOwner(context, address, transactor, mesh);
+    const account = await verifyAccountAssertion(accountOctets, mesh, address.address);
+    const binding = { address, mesh, account, signer: authentication.key };
+    const { state } = transactor;
+    if (state === undefined) return makeAccount(context, transactor, binding, writing);
+    return rebindAccount(context, transactor, state, binding, writing);
+  });
+}
+
+function addressOf(context: ShardContext, serviceId: string | undefined): ParsedAddress {
+  if (serviceId === undefined) throw new MeshError('malformed', 'ServiceID is required');
+  const address = parsed(serviceId);
+  if (!context.domains.has(address.domain)) throw new MeshError('domain-not-served');
+  return address;
+}
+
+function parsed(serviceId: string): ParsedAddress {
+  try {
+    return parseAddress(serviceId);
+  } catch (error) {
+    if (error instanceof AddressError) throw new MeshError('account-name', error.detail, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * Policy and uniqueness. Where registration is closed a stranger learns nothing of who has an account: taken and free
+ * names are refused alike. Names of deleted accounts count as taken for a while, also for their former owner.
+ */
+function judgeOwner(
+  context: ShardContext,
+  address: ParsedAddress,
+  { state, name }: AccountTransactor,
+  mesh: VerifiedProfile<ProfileOf<'ProfileMesh'>>,
+): void {
+  if (state !== undefined && sameKey(state.meshOfflineKey, mesh.offlineKey.raw)) return;
+  const refusal = judgeName(address.local, context.registration);
+  if (refusal !== undefined) throw new MeshError(refusal.code, refusal.reason);
+  const quarantined = name.quarantinedUntilMs !== null && name.quarantinedUntilMs > context.clock();
+  if (state !== undefined || quarantined) throw new MeshError('name-taken');
+}
+
+function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota']): AccountFields {
+  const online = (keys: readonly PublicKeyEd448[]) => keys.map((key) => key.raw);
+  return {
+    status: 'connected',
+    meshUdf: mesh.offlineKey.udf,
+    accountUdf: account.offlineKey.udf,
+    profileMesh: mesh.envelope.octets,
+    profileAccount: account.envelope.octets,
+    meshOfflineKey: mesh.offlineKey.raw,
+    meshOnlineKeys: online(onlineKeysOf(mesh.profile)),
+    accountOfflineKey: account.offlineKey.raw,
+    accountOnlineKeys: online(onlineKeysOf(account.profile)),
+    meshUpdatedMs: mesh.profile.Updated?.getTime() ?? 0,
+    accountUpdatedMs: account.profile.Updated?.getTime() ?? 0,
+    quota,
+  };
+}
+
+function recordMaker(context: ShardContext): RecordMaker {
+  return { host: context.host(), nowMs: context.clock(), random: context.random };
+}
+
+async function makeAccount(
+  context: ShardContext,
+  transactor: AccountTransactor,
+  binding: Binding,
+  writing: WritingRequest,
+): Promise<CreateAccountResult> {
+  const maker = recordMaker(context);
+  const { address } = binding.address;
+  const { framesMax, bytesMax } = defaultQuota;
+  const create = fieldsOf(binding, { framesMax, bytesMax });
+  const { profileMesh, profileAccount, accountUdf } = create;
+  const entry = { event: 'New', status: 'Connected', profileMesh, profileAccount } as const;
+  const result: CreateAccountResult = { status: 201 };
+  await transactor.commit({
+    create,
+    containers: accountSpools.map((name) => openOwn(name, 'spool', accountUdf, maker.nowMs, maker.random)),
+    service: [await accountRecord(context.store, maker, address, entry)],
+    seen: answerOf(writing, result),
+  });
+  return result;
+}
+
+/**
+ * The account exists and its Mesh asks again: the same profiles change nothing, newer ones replace the stored ones.
+ */
+async function rebindAccount(
+  context: ShardContext,
+  transactor: AccountTransactor,
+  state: AccountState,
+  binding: Binding,
+  writing: WritingRequest,
+): Promise<CreateAccountResult> {
+  const meshChanged = isChanged(state.profileMesh.payload, binding.mesh.payloadDigest);
+  const accountChanged = isChanged(state.profileAccount.payload, binding.account.payloadDigest);
+  if (!meshChanged && !accountChanged) {
+    const result: CreateAccountResult = { status: 201 };
+    await transactor.commit({ seen: answerOf(writing, result) });
+    return result;
+  }
+  judgeRebinding(state, binding, meshChanged, accountChanged);
+  const replace = fieldsOf(binding, state.quota);
+  const { profileMesh, profileAccount } = replace;
+  const entry = { event: 'Update', status: 'Connected', profileMesh, profileAccount } as const;
+  const result: CreateAccountResult = { status: 202 };
+  await transactor.commit({
+    replace,
+    service: [await accountRecord(context.store, recordMaker(context), state.address, entry)],
+    seen: answerOf(writing, result),
+  });
+  return result;
+}
+
+function isChanged(stored: Uint8Array | null, digest: Uint8Array): boolean {
+  return stored === null || !constantTimeEqual(sha512(stored), digest);
+}
+
+/**
+ * Re-binding is administration (S25): the request and the assertion are signed by keys of no revoked device, the profiles
+ * that change are newer than the stored ones, and the account stays itself.
+ *
+ * @throws MeshError `name-taken`, `profile-older` or `administrator-required`.
+ */
+export function judgeRebinding(
+  state: AccountState,
+  binding: Pick<Binding, 'mesh' | 'account' | 'signer'>,
+  meshChanged: boolean,
+  accountChanged: boolean,
+): void {
+  const { mesh, account, signer } = binding;
+  // Another ProfileAccount would be another account: every manifest names the one that the name belongs to.
+  if (!sameKey(account.offlineKey.raw, state.accountOfflineKey)) throw new MeshError('name-taken');
+  const older = (updated: Date | undefined, storedMs: number) => (updated?.getTime() ?? 0) <= storedMs;
+  if (meshChanged && older(mesh.profile.Updated, state.meshUpdatedMs)) throw new MeshError('profile-older');
+  if (accountChanged && older(account.profile.Updated, state.accountUpdatedMs)) throw new MeshError('profile-older');
+  const isRevoked = (key: PublicKeyEd448) => state.revokedKeys.has(keyText(key.raw));
+  const meshKeys = [mesh.offlineKey, ...onlineKeysOf(mesh.profile)].map((key) => key.raw);
+  const vouchers = account.signers.filter((key) => hasKey(meshKeys, key.raw) && !isRevoked(key));
+  if (isRevoked(signer) || vouchers.length === 0) throw new MeshError('administrator-required');
+}

@@ -1,0 +1,73 @@
+import { coreOfFrame } from '@meshd/dare/core';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { checkPayloadDigest, openEnvelope } from '@meshd/dare/envelope';
+import { DareError } from '@meshd/dare/errors';
+import type { ContainerInfo, ContentMeta, SignatureEntry } from '@meshd/dare/header';
+import { EncodingError } from '@meshd/encoding/errors';
+import { envelopePartBytesMax } from '@meshd/limits/limits';
+import { MeshError } from '@meshd/schema/status';
+import { type EntryFault, reject } from './fault.js';
+
+/** One uploaded envelope, opened once: everything that a rule asks of it. */
+export interface UploadedFrame {
+  /** Running number of the envelope in the request, from 0. */
+  readonly indexRequest: number;
+  /** As received; stored verbatim. */
+  readonly octets: EnvelopeOctets;
+  readonly payload: Uint8Array;
+  /** Recomputed, SHA-2-512. */
+  readonly payloadDigest: Uint8Array;
+  /** S40. */
+  readonly core: Uint8Array;
+  readonly contentMetaData: Uint8Array;
+  readonly meta: ContentMeta;
+  readonly info: ContainerInfo | undefined;
+  readonly signatures: readonly SignatureEntry[];
+  /** Octets of header, payload and trailer, as the quota counts them. */
+  readonly sizeBytes: number;
+}
+
+/**
+ * Opens an uploaded envelope: one digest over the payload, none other over what is not bounded by the header's size.
+ *
+ * @returns the frame, or a fault: `payload-digest` where the stated digest is not that of the payload,
+ *   `malformed` for whatever is not an envelope.
+ * @throws MeshError `too-large` for a header or trailer beyond its bound, `not-implemented` for a redacted entry: probes
+ *   are not built yet.
+ */
+export function openFrame(octets: EnvelopeOctets, indexRequest: number): UploadedFrame | EntryFault {
+  const trailerBytes = octets.trailer?.length ?? 0;
+  if (octets.header.length > envelopePartBytesMax || trailerBytes > envelopePartBytesMax) {
+    throw new MeshError('too-large', `a header or trailer has at most ${envelopePartBytesMax} octets`);
+  }
+  try {
+    const envelope = openEnvelope(octets);
+    if (envelope.payload === null) throw new MeshError('not-implemented', 'redacted entries are not taken yet');
+    const payloadDigest = checkPayloadDigest(envelope);
+    return {
+      indexRequest,
+      octets,
+      payload: envelope.payload,
+      payloadDigest,
+      core: coreOfFrame(envelope, payloadDigest),
+      contentMetaData: envelope.contentMetaDataOctets,
+      meta: envelope.contentMetaData ?? {},
+      info: envelope.header.ContainerInfo,
+      signatures: envelope.signatures,
+      sizeBytes: octets.header.length + (octets.payload?.length ?? 0) + trailerBytes,
+    };
+  } catch (error) {
+    return faultOf(error, indexRequest);
+  }
+}
+
+/** Errors of the lower layers, which say what is wrong with the octets; anything else is a defect of ours. */
+function faultOf(error: unknown, indexRequest: number): EntryFault {
+  if (error instanceof DareError && error.code === 'payload-digest') {
+    return reject(indexRequest, 'payload-digest', 'PayloadDigest is not the digest of the payload');
+  }
+  if (error instanceof DareError || error instanceof EncodingError) {
+    return reject(indexRequest, 'malformed', `entry cannot be read: ${error.message}`);
+  }
+  throw error;
+}
