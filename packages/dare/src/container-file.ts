@@ -128,9 +128,10 @@ function appendRecords(state: FileState, envelope: EnvelopeOctets, payloadDigest
 export function appendEnvelope(state: FileState, octets: EnvelopeOctets): AppendedFrame {
   const opened = openEnvelope(octets);
   const payloadDigest = payloadDigestOf(opened);
-  const { TreePosition: _elsewhere, ...info } = objectOf(opened.header.ContainerInfo);
-  const header = { ...partOf(octets.header), ContainerInfo: { ...info, ...objectOf(infoOf(state)) } };
-  const stated = { ...partOf(octets.header), ...(octets.trailer === null ? {} : partOf(octets.trailer)) };
+  const received = partOf(octets.header);
+  const { TreePosition: _elsewhere, ...info } = (received.ContainerInfo ?? {}) as JsonObject;
+  const header = { ...received, ContainerInfo: { ...info, ...objectOf(infoOf(state)) } };
+  const stated = { ...received, ...(octets.trailer === null ? {} : partOf(octets.trailer)) };
   const missing = Object.entries(digestMembers(state, payloadDigest)).filter(([name]) => !Object.hasOwn(stated, name));
   const trailer = {
     ...(octets.trailer === null ? {} : partOf(octets.trailer)),

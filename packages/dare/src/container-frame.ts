@@ -70,7 +70,7 @@ export function encodeFrame(records: FrameRecords): Uint8Array {
   const data = concat(...parts.map(encodeRecord));
   if (data.length > containerFrameBytesMax) throw new DareError('limit', 'a frame beyond the bound');
   const head = tagged(frameBase, data.length);
-  return concat(head, data, head.slice().reverse());
+  return concat(head, data, head.toReversed());
 }
 
 interface Extent {
@@ -110,7 +110,7 @@ function frameOf(source: OctetSource, offset: number, extent: Extent): FoundFram
 function endsWell(source: OctetSource, offset: number, extent: Extent): boolean {
   const head = source.read(offset, extent.headSize);
   const tail = source.read(offset + extent.headSize + extent.dataSize, extent.headSize);
-  return Buffer.compare(head.slice().reverse(), tail) === 0;
+  return Buffer.compare(head.toReversed(), tail) === 0;
 }
 
 function readRecords(data: Uint8Array, offset: number): FrameRecords {
@@ -178,12 +178,7 @@ export function frameBefore(source: OctetSource, end: number): FoundFrame | unde
   if (end === 0) return undefined;
   const width = widthOf(source.read(end - 1, 1)[0], frameBase);
   if (width === undefined || end < 2 * (1 + width)) throw new DareError('container', `no frame ends at octet ${end}`);
-  const dataSize = bigEndian(
-    source
-      .read(end - 1 - width, width)
-      .slice()
-      .reverse(),
-  );
+  const dataSize = bigEndian(source.read(end - 1 - width, width).toReversed());
   const extent: Extent = { dataSize, headSize: 1 + width };
   const offset = end - 2 * extent.headSize - dataSize;
   if (dataSize > containerFrameBytesMax)

@@ -77,7 +77,7 @@ export function decodeEdge(octets: Uint8Array): LogState {
   if (octets.length !== 8 + edgeSize * hashSize) {
     throw new DareError('tree-state', `right edge of ${octets.length} octets does not fit ${frameCount} leaves`);
   }
-  const edge = Array.from({ length: edgeSize }, (_, at) => octets.slice(8 + at * hashSize, 8 + (at + 1) * hashSize));
+  const edge = Array.from({ length: edgeSize }, (_, at) => octets.subarray(8 + at * hashSize, 8 + (at + 1) * hashSize));
   return { frameCount, edge };
 }
 

@@ -102,7 +102,7 @@ export function decodeTree(octets: Uint8Array): TreeState {
     throw new DareError('tree-state', `tree state of ${octets.length} octets does not fit ${frameCount} frames`);
   }
   const levels = Array.from({ length: levelCount }, (_, level) =>
-    octets.slice(8 + level * digestSize, 8 + (level + 1) * digestSize),
+    octets.subarray(8 + level * digestSize, 8 + (level + 1) * digestSize),
   );
   return { frameCount, levels };
 }
