@@ -1,4 +1,26 @@
+import type { VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
+import type { RequestSigner } from '@meshd/binding/request-sign';
 import { type Random, systemRandom } from '@meshd/crypto/random';
+import type { RequestOf, Transaction } from '@meshd/schema/protocol';
+
+/** The way to one service: verified answers only. `MeshConnection` is one. */
+export interface ServiceConnection {
+  call<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    signers: readonly RequestSigner[],
+    options?: { readonly id?: Uint8Array | undefined },
+  ): Promise<VerifiedResponse<T>>;
+  hello(): Promise<VerifiedHello>;
+  close(): Promise<void>;
+}
+
+/** Where a service is, and what certificates to trust there. */
+export interface ServiceLocation {
+  readonly domain: string;
+  readonly url: string | undefined;
+  readonly ca: string | undefined;
+}
 
 /** What the device takes from the world besides files and the network. */
 export interface ClientEnvironment {
@@ -9,6 +31,8 @@ export interface ClientEnvironment {
   progress(label: string, done: number, total: number): void;
   /** Waits; tests return at once. */
   pause(durationMs: number): Promise<void>;
+  /** Opens the way to a service; HTTPS under the pins of the home where absent. */
+  connect?(service: ServiceLocation): ServiceConnection;
 }
 
 /** The real clock and generator; `progress` is the caller's. */

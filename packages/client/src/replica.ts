@@ -96,7 +96,7 @@ export class Replica {
   }
 
   /**
-   * Opens a replica: cuts off a torn or unverified end and rebuilds both trees from the frames. A file that does not
+   * Opens a replica: leaves out what no head vouches for and rebuilds both trees from the frames. A file that does not
    * lead to the stored head is emptied, to be fetched again under that head.
    */
   static async open(home: Home, container: string, accountUdf: string, allowLegacy = false): Promise<Replica> {
@@ -185,7 +185,9 @@ function restoreFrames(source: OctetSource, reader: ContainerReader, offsets: nu
     const payloadDigest = reader.restore(octets);
     offsets.push(frame.offset);
     state = afterFrame(state, frame.length, payloadDigest);
-    if (state.frameCount === count) break;
+    if (state.frameCount === count) return state;
   }
-  return state;
+  // The head is written once the frames are safe on disk, so this is damage and no crash. What is left may end within a
+  // batch, where nothing could be appended: everything is fetched anew.
+  throw new ClientError('state', 'a replica file is shorter than its head');
 }

@@ -1,11 +1,11 @@
 import { BindingError } from '@meshd/binding/errors';
-import { MeshConnection, type VerifiedResponse } from '@meshd/binding/mesh-connection';
+import { MeshConnection, type VerifiedHello, type VerifiedResponse } from '@meshd/binding/mesh-connection';
 import { makeRequestId } from '@meshd/binding/request-id';
 import type { RequestSigner } from '@meshd/binding/request-sign';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { type AccountState, loadCa, loadIdentity } from './account-state.js';
 import { type DeviceKeys, loadDeviceKeys } from './device-keys.js';
-import type { ClientEnvironment } from './environment.js';
+import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './environment.js';
 import { ClientError, type ClientErrorCode } from './errors.js';
 import type { Home } from './home.js';
 import type { Identity } from './identity.js';
@@ -47,12 +47,9 @@ export function asClientError(error: unknown): unknown {
 }
 
 /** Opens the way to a service under the pins of this home. */
-export function connectionFor(
-  home: Home,
-  environment: ClientEnvironment,
-  service: { readonly domain: string; readonly url: string | undefined; readonly ca: string | undefined },
-): MeshConnection {
+export function connectionFor(home: Home, environment: ClientEnvironment, service: ServiceLocation): ServiceConnection {
   try {
+    if (environment.connect !== undefined) return environment.connect(service);
     return new MeshConnection({
       ...service,
       pins: homePins(home),
@@ -76,7 +73,7 @@ export class Session {
   readonly state: AccountState;
   readonly keys: DeviceKeys;
   readonly identity: Identity;
-  readonly #connection: MeshConnection;
+  readonly #connection: ServiceConnection;
 
   private constructor(
     home: Home,
@@ -84,7 +81,7 @@ export class Session {
     state: AccountState,
     keys: DeviceKeys,
     identity: Identity,
-    connection: MeshConnection,
+    connection: ServiceConnection,
   ) {
     this.home = home;
     this.environment = environment;
@@ -150,7 +147,7 @@ export class Session {
   }
 
   /** Asks the service anew who it is; its limits are in the answer. */
-  async hello(): ReturnType<MeshConnection['hello']> {
+  async hello(): Promise<VerifiedHello> {
     try {
       return await this.#connection.hello();
     } catch (error) {
