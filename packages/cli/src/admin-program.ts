@@ -7,6 +7,7 @@ import type { ProgramShape } from './program.js';
 export const meshAdminShape: ProgramShape = {
   name: 'mesh-admin',
   description: 'Operate a Mesh service provider: its keys and its databases.',
+  hasHome: false,
   register(program, io) {
     registerAdminServiceCommands(program, io);
     registerAdminDatabaseCommands(program, io);

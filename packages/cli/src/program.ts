@@ -27,6 +27,8 @@ function protectDashedValues(args: readonly string[]): string[] {
 export interface ProgramShape {
   readonly name: string;
   readonly description: string;
+  /** Whether its commands use a device's state, and so `--home`. */
+  readonly hasHome: boolean;
   register(program: Command, io: CommandIo): void;
 }
 
@@ -34,6 +36,7 @@ export interface ProgramShape {
 export const meshShape: ProgramShape = {
   name: 'mesh',
   description: 'The Mathematical Mesh from the command line: accounts and their encrypted containers, and DARE files.',
+  hasHome: true,
   register(program, io) {
     registerHelloCommands(program, io);
     registerAccountCommands(program, io);
@@ -46,20 +49,22 @@ export const meshShape: ProgramShape = {
   },
 };
 
+const silentErrors = { outputError: () => undefined, writeErr: () => undefined };
+
 function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings): Command {
   const program = new Command(shape.name)
     .description(shape.description)
     .option('--json', 'print exactly one JSON document on standard output')
-    .option('--home <dir>', "folder of this device's state", join(homedir(), '.mesh'))
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
     // One line on standard error for wrong usage, printed below with every other error.
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput(silentErrors)
     .hook('preAction', () => {
-      const flags = program.opts<{ json?: boolean; home: string }>();
+      const flags = program.opts<{ json?: boolean; home?: string }>();
       settings.json = flags.json === true;
-      settings.home = flags.home;
+      settings.home = flags.home ?? '';
     });
+  if (shape.hasHome) program.option('--home <dir>', "folder of this device's state", join(homedir(), '.mesh'));
   shape.register(program, io);
   for (const command of descendants(program)) {
     // Sub-commands inherit neither of these when made with addCommand; setting them twice does no harm.
@@ -75,18 +80,28 @@ function descendants(command: Command): Command[] {
   return command.commands.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** The first line of an error's message, without commander's own prefix. */
+/** The first line of an error's message, without commander's own prefix. What others wrote cannot steer a terminal. */
 function oneLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const [first = ''] = message.split('\n');
-  return first.replace(/^error: /, '').trim() || 'something went wrong; run again with MESH_DEBUG=1 for the trace';
+  return (
+    escapeControls(first)
+      .replace(/^error: /, '')
+      .trim() || 'something went wrong; run again with MESH_DEBUG=1 for the trace'
+  );
+}
+
+function escapeControls(text: string): string {
+  const codeOf = (character: string) => (character.codePointAt(0) ?? 0).toString(16).padStart(4, '0');
+  return text.replace(/\p{Cc}/gu, (character) => `\\u${codeOf(character)}`);
 }
 
 function reportError(name: string, error: unknown, debug: boolean): 0 | 1 | 2 {
   if (error instanceof CommanderError) {
-    // Help and version were asked for (or a group was named without a command, which prints the help on stderr).
     if (error.exitCode === 0) return 0;
-    if (error.code !== 'commander.help') process.stderr.write(`${name}: ${oneLine(error)}; see ${name} --help\n`);
+    // Commander answers a group without a command with its whole help, as an error.
+    const what = error.code === 'commander.help' ? 'a command is missing' : oneLine(error);
+    process.stderr.write(`${name}: ${what}; see ${name} --help\n`);
     return 2;
   }
   process.stderr.write(`${name}: ${oneLine(error)}\n`);
