@@ -2,7 +2,7 @@ import { importPublicKey, type PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { CryptoError } from '@meshd/crypto/errors';
 import { type Curve, udfOfKey } from '@meshd/crypto/key-udf';
 import { udfEquals } from '@meshd/crypto/udf';
-import { type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
+import { checkPayloadDigest, type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { DareError } from '@meshd/dare/errors';
 import { type VerifiedEnvelope, verifyEnvelope } from '@meshd/dare/verify';
 import { decodeTagged, type ObjectOf, type TaggedOf } from '@meshd/encoding/codec';
@@ -194,6 +194,8 @@ export async function verifyConnectionAccount(
 }
 
 function readProfile<T extends ProfileTag>(opened: DareEnvelope, tag: T): ProfileOf<T> {
+  // before anything is made of it, so that damage is told from a foreign object
+  checkPayloadDigest(opened);
   if (opened.payload === null) throw new DareError('redacted', 'the payload was left out');
   const decoded = decodeTagged(profileRegistry, opened.payload, { form: 'json', refuseRepeated: true });
   if (decoded.tag !== tag) throw new MeshError('object-signature', `the payload is no ${tag}`);
