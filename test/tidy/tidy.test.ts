@@ -20,7 +20,9 @@ const order: readonly (readonly string[])[] = [
   ['schema'],
   ['binding', 'rpc'],
   ['client'],
-  ['router', 'shard', 'outbound', 'cli'],
+  ['router', 'shard', 'outbound'],
+  // mesh-admin migrates the shards' databases
+  ['cli'],
   ['dev'],
 ];
 const rankOf = (name: string): number => order.findIndex((line) => line.includes(name.replace('@meshd/', '')));

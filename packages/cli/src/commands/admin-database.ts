@@ -1,8 +1,8 @@
 /** `mesh-admin database`: brings databases to the form that this version of the services expects. */
 import type { Command } from 'commander';
-import { readAdminSettings } from '../admin-settings.js';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
+import { readAdminSettings } from '../environment.js';
 
 interface MigrateFlags {
   readonly postgres?: readonly string[];

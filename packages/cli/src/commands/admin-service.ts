@@ -4,11 +4,12 @@ import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { domainArgument, integerArgument } from '../device-environment.js';
+import { currentMs } from '../environment.js';
 
 const dayMs = 24 * 3600 * 1000;
 
 async function init(io: CommandIo, folder: string): Promise<void> {
-  const { udf, made } = await initService(folder, { nowMs: Date.now() });
+  const { udf, made } = await initService(folder, { nowMs: currentMs() });
   io.print({ service: udf, made }, `service ${udf} ${made ? 'made' : 'is there already'} in ${folder}`);
 }
 
@@ -33,7 +34,7 @@ async function issue(io: CommandIo, folder: string, flags: IssueFlags): Promise<
   const life = days === undefined ? {} : { lifeMs: days * dayMs };
   const hosts: { role: HostRole; host: string; notAfter: string }[] = [];
   for (const role of rolesOf(flags.role)) {
-    const { udf, notAfterMs } = await issueHost(folder, role, { domains, nowMs: Date.now(), ...life });
+    const { udf, notAfterMs } = await issueHost(folder, role, { domains, nowMs: currentMs(), ...life });
     hosts.push({ role, host: udf, notAfter: new Date(notAfterMs).toISOString() });
   }
   io.print({ domains, hosts }, () =>

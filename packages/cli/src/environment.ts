@@ -1,4 +1,4 @@
-/** What `mesh-admin` takes from the environment: the only place in this package that reads it. */
+/** What the commands take from the process around them: variables and the clock. The only place that reads either. */
 
 /** Databases that the environment names, as the shards are given them. */
 export interface AdminSettings {
@@ -10,4 +10,9 @@ export interface AdminSettings {
 export function readAdminSettings(env: NodeJS.ProcessEnv = process.env): AdminSettings {
   const { MESHD_POSTGRES_URL: postgres, MESHD_DIRECTORY_URL: directory } = env;
   return { postgresUrls: postgres ? [postgres] : [], directoryUrl: directory || undefined };
+}
+
+/** Milliseconds since 1970, UTC. */
+export function currentMs(): number {
+  return Date.now();
 }
