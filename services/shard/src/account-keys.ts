@@ -18,14 +18,13 @@ export function hasKey(keys: readonly Uint8Array[], key: Uint8Array): boolean {
   return keys.some((each) => sameKey(each, key));
 }
 
-/** Online keys of the newest ProfileMesh that belong to no revoked device (S25). */
-export function onlineAdminKeys(state: AccountState): PublicKeyEd448[] {
-  return state.meshOnlineKeys.filter((raw) => !state.revokedKeys.has(keyText(raw))).map(importPublicKey);
-}
-
-/** Every key that administers the account: the online ones and the offline key of the Mesh (S25). */
+/**
+ * The keys that administer the account (S25): online keys of the newest ProfileMesh that belong to no revoked device, and
+ * its offline key.
+ */
 export function adminKeys(state: AccountState): PublicKeyEd448[] {
-  return [...onlineAdminKeys(state), importPublicKey(state.meshOfflineKey)];
+  const online = state.meshOnlineKeys.filter((raw) => !state.revokedKeys.has(keyText(raw)));
+  return [...online, state.meshOfflineKey].map(importPublicKey);
 }
 
 /** Online keys of the newest ProfileAccount that belong to no revoked device. */

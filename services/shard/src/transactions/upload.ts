@@ -85,8 +85,7 @@ export async function upload(context: ShardContext, request: UploadRequest): Pro
     return await context.store.transactAccount(principal.account, async (transactor) => {
       const answered = await findAnswer<UploadAccepted>(transactor, writing);
       if (answered !== undefined) return answered;
-      const allowRecovery = request.updates.every((update) => update.container === deviceCatalog);
-      const caller = await authorise(principal, transactor.state, { allowRecovery });
+      const caller = await authorise(principal, transactor.state, { allowRecovery: canRecover(request.updates) });
       const work = new UploadWork(context, transactor, caller);
       await judgeAll(work, opened, caller);
       const result: UploadAccepted = { status: 201, accepted: work.accepted };
@@ -97,6 +96,11 @@ export async function upload(context: ShardContext, request: UploadRequest): Pro
     if (error instanceof Refused) return { faults: error.faults };
     throw error;
   }
+}
+
+/** An upload to the device catalog and nothing else; an empty one is none. */
+function canRecover(updates: readonly UploadUpdate[]): boolean {
+  return updates.length > 0 && updates.every((update) => update.container === deviceCatalog);
 }
 
 /** A device that may only recover is not told what is wrong with its batch: unless all is right it is a stranger. */

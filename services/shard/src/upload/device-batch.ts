@@ -2,7 +2,7 @@ import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { uploadDevicesMax } from '@meshd/limits/limits';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import { MeshError } from '@meshd/schema/status';
-import { accountOnlineKeys, onlineAdminKeys } from '../account-keys.js';
+import { accountOnlineKeys, adminKeys } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
 import type { AccountReader, DeviceRow } from '../storage/store.js';
 import { type DeviceEvent, deviceChanges } from './device-changes.js';
@@ -38,7 +38,7 @@ export async function judgeDevices(
     address: state.address,
     accountUdf: state.accountUdf,
     accountKeys: accountOnlineKeys(state),
-    meshKeys: onlineAdminKeys(state),
+    meshKeys: adminKeys(state),
   };
   const entries = new Map(batch.frames.map((frame) => [frame.info?.Index, frame]));
   const events: DeviceEvent[] = [];

@@ -25,7 +25,7 @@ export interface ConnectionAuthority {
   readonly accountUdf: string;
   /** `KeysOnlineSignature` of the stored ProfileAccount. */
   readonly accountKeys: readonly PublicKeyEd448[];
-  /** `KeysOnlineSignature` of the stored ProfileMesh. */
+  /** Keys of the stored ProfileMesh that may connect devices: the online ones, and the offline key for recovery. */
   readonly meshKeys: readonly PublicKeyEd448[];
 }
 

@@ -1,0 +1,222 @@
+import {
+  type AccountFields,
+  type AccountReader,
+  type AccountState,
+  type AccountTransactor,
+  type AccountWrite,
+  type CatalogKey,
+  type ContainerAppend,
+  type ContainerState,
+  type ContainerWrite,
+  type FrameRow,
+  type FrameSelection,
+  frameBytes,
+  keyText,
+  type NameState,
+  type Seen,
+  type Store,
+  serviceAddress,
+} from '../storage/store.js';
+
+interface MemoryContainer {
+  state: ContainerState;
+  readonly frames: FrameRow[];
+  readonly keys: Map<string, CatalogKey>;
+}
+
+interface MemoryAccount {
+  state: AccountState;
+  readonly containers: Map<string, MemoryContainer>;
+}
+
+/** A store that keeps everything in memory and forgets it with the process. One caller at a time. */
+export class MemoryStore implements Store {
+  readonly epoch = 1;
+  readonly seen = new Map<string, Seen>();
+  /** Writes committed so far. */
+  commitCount = 0;
+  readonly #accounts = new Map<string, MemoryAccount>();
+  readonly #quarantine = new Map<string, number>();
+  readonly #now: () => number;
+  #numbers = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  async readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T> {
+    return read(this.#readerOf(address));
+  }
+
+  async transactAccount<T>(address: string, transact: (transactor: AccountTransactor) => Promise<T> | T): Promise<T> {
+    const store = this;
+    const transactor: AccountTransactor = {
+      ...this.#readerOf(address),
+      get state() {
+        return store.#accounts.get(address)?.state;
+      },
+      commit: async (write) => this.#commit(address, write),
+    };
+    return transact(transactor);
+  }
+
+  async ensureService(
+    make: () => { readonly fields: AccountFields; readonly containers: readonly ContainerWrite[] },
+  ): Promise<void> {
+    if (this.#accounts.has(serviceAddress)) return;
+    const { fields, containers } = make();
+    this.#commit(serviceAddress, { create: fields, containers });
+  }
+
+  /** The committed state of an account. */
+  stateOf(address: string): AccountState | undefined {
+    return this.#accounts.get(address)?.state;
+  }
+
+  /** All frames of a container. */
+  framesOf(address: string, container: string): readonly FrameRow[] {
+    return this.#accounts.get(address)?.containers.get(container)?.frames ?? [];
+  }
+
+  problems(): readonly string[] {
+    return [];
+  }
+
+  async sweep(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  #readerOf(address: string): AccountReader {
+    const account = () => this.#accounts.get(address);
+    const name: NameState = { quarantinedUntilMs: this.#quarantine.get(address) ?? null };
+    const framesOf = (container: ContainerState) => account()?.containers.get(container.name)?.frames ?? [];
+    return {
+      address,
+      state: account()?.state,
+      name,
+      async catalogKeys(container, uniqueIds) {
+        const keys = account()?.containers.get(container.name)?.keys ?? new Map<string, CatalogKey>();
+        return new Map([...keys].filter(([id]) => uniqueIds.includes(id)));
+      },
+      frames: (container, selection) => chunks(selectRows(framesOf(container), selection)),
+      findSeen: async (principal, id) => this.seen.get(seenKey(principal, id)),
+    };
+  }
+
+  #commit(address: string, write: AccountWrite): void {
+    const existing = this.#accounts.get(address);
+    if (write.create !== undefined) {
+      if (existing !== undefined) throw new Error('account exists');
+      this.#accounts.set(address, { state: this.#emptyState(address, write.create), containers: new Map() });
+    }
+    const account = this.#accounts.get(address);
+    for (const container of write.containers ?? []) this.#write(account as MemoryAccount, container);
+    for (const { container, make } of write.service ?? []) {
+      const stored = this.#accounts.get(serviceAddress)?.containers.get(container);
+      if (stored === undefined) throw new Error('no service account');
+      this.#append(stored, make(stored.state));
+    }
+    if (account !== undefined) this.#update(account, write);
+    if (write.remove) {
+      this.#accounts.delete(address);
+      this.#quarantine.set(address, this.#now() + 1_000_000);
+    }
+    if (write.seen !== undefined) this.seen.set(seenKey(write.seen.principal, write.seen.id), write.seen);
+    this.commitCount += 1;
+  }
+
+  #emptyState(address: string, fields: AccountFields): AccountState {
+    this.#numbers += 1;
+    return {
+      ...fields,
+      id: this.#numbers,
+      address,
+      createdAtMs: this.#now(),
+      containers: new Map(),
+      devices: new Map(),
+      revokedKeys: new Set(),
+      deviceCatalogBegun: false,
+      bytesUsed: 0,
+      frameCount: 0,
+    };
+  }
+
+  #write(account: MemoryAccount, write: ContainerWrite): void {
+    let container = account.containers.get(write.name);
+    if ((container?.state.frameCount ?? 0) !== write.expectedFrameCount) throw new Error('stale');
+    if (container === undefined) {
+      if (write.open === undefined) throw new Error('no such container');
+      this.#numbers += 1;
+      const state: ContainerState = {
+        ...write.open,
+        id: this.#numbers,
+        name: write.name,
+        frameCount: 0,
+        dareTree: new Uint8Array(8),
+        logTree: new Uint8Array(8),
+        manifestFrom: 0,
+        bytesUsed: 0,
+        damaged: false,
+      };
+      container = { state, frames: [], keys: new Map() };
+      account.containers.set(write.name, container);
+    }
+    this.#append(container, write);
+  }
+
+  #append(container: MemoryContainer, append: ContainerAppend): void {
+    for (const frame of append.frames) {
+      container.frames.push({
+        ...frame,
+        index: container.frames.length,
+        storedAtMs: this.#now(),
+        payloadBytes: frame.payload?.length ?? 0,
+        uniqueId: frame.uniqueId ?? null,
+        event: frame.event ?? null,
+      });
+    }
+    for (const key of append.keys) container.keys.set(key.uniqueId, key);
+    const { dareTree, logTree, manifestFrom } = append;
+    const bytesUsed = container.frames.reduce((sum, frame) => sum + frameBytes(frame), 0);
+    const frameCount = container.frames.length;
+    container.state = { ...container.state, dareTree, logTree, manifestFrom, frameCount, bytesUsed };
+  }
+
+  #update(account: MemoryAccount, write: AccountWrite): void {
+    const containers = new Map([...account.containers].map(([name, { state }]) => [name, state]));
+    const devices = new Map(account.state.devices);
+    for (const row of write.devices ?? []) devices.set(row.deviceUdf, row);
+    const sum = (of: (state: ContainerState) => number) => [...containers.values()].reduce((all, c) => all + of(c), 0);
+    account.state = {
+      ...account.state,
+      ...write.replace,
+      containers,
+      devices,
+      revokedKeys: new Set([...account.state.revokedKeys, ...(write.revokedKeys ?? []).map(keyText)]),
+      deviceCatalogBegun: account.state.deviceCatalogBegun || write.deviceCatalogBegun === true,
+      bytesUsed: sum((container) => container.bytesUsed),
+      frameCount: sum((container) => container.frameCount),
+    };
+  }
+}
+
+function seenKey(principal: string, id: Uint8Array): string {
+  return `${principal} ${Buffer.from(id).toString('hex')}`;
+}
+
+function selectRows(rows: readonly FrameRow[], selection: FrameSelection): FrameRow[] {
+  const { from, to, notBeforeMs = 0, beforeMs = Number.POSITIVE_INFINITY, framesMax = rows.length } = selection;
+  return rows
+    .filter(({ index, storedAtMs }) => index >= from && index <= to && storedAtMs >= notBeforeMs && storedAtMs < beforeMs)
+    .slice(0, framesMax)
+    .map((row) => ({
+      ...row,
+      payload: selection.payload === false ? null : row.payload,
+      trailer: selection.trailer === false ? null : row.trailer,
+    }));
+}
+
+/** In chunks of two, so that more than one comes. */
+async function* chunks(rows: readonly FrameRow[]): AsyncGenerator<readonly FrameRow[]> {
+  for (let at = 0; at < rows.length; at += 2) yield rows.slice(at, at + 2);
+}

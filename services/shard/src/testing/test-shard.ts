@@ -1,0 +1,79 @@
+import { issueHost, loadHostIdentity, initService } from '@meshd/binding/host-files';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemRandom } from '@meshd/crypto/random';
+import type { Registration } from '../account-policy.js';
+import type { ShardContext } from '../context.js';
+import { serviceAccount } from '../service-records.js';
+import { type CreateAccountResult, createAccount } from '../transactions/create-account.js';
+import { type UploadResult, type UploadUpdate, upload } from '../transactions/upload.js';
+import { MemoryStore } from './memory-store.js';
+import { entry, opening, type Person, type TestDevice, TestWriter } from './person.js';
+
+/** A shard without rpc and database, its clock in the test's hand. */
+export class TestShard {
+  nowMs = 1_767_225_600_000;
+  registration: Registration = 'open';
+  readonly store = new MemoryStore(() => this.nowMs);
+  #context: ShardContext | undefined;
+  #requestCount = 0;
+
+  /** Makes service and host; call it once. */
+  async start(): Promise<this> {
+    const directory = await mkdtemp(join(tmpdir(), 'meshd-shard-'));
+    await initService(directory, { nowMs: this.nowMs });
+    await issueHost(directory, 'shard', { nowMs: this.nowMs, domains: ['example.com'] });
+    const host = await loadHostIdentity(join(directory, 'shard'));
+    await rm(directory, { recursive: true });
+    const service = { udf: host.serviceUdf, offlineKey: new Uint8Array(57), profile: host.profileService };
+    await this.store.ensureService(() => serviceAccount(service, this.nowMs, systemRandom));
+    this.#context = {
+      store: this.store,
+      host: () => host,
+      clock: () => this.nowMs,
+      random: systemRandom,
+      registration: this.registration,
+      domains: new Set(['example.com']),
+    };
+    return this;
+  }
+
+  get context(): ShardContext {
+    return { ...(this.#context as ShardContext), registration: this.registration };
+  }
+
+  async create(person: Person): Promise<CreateAccountResult> {
+    return createAccount(this.context, await person.createRequest(this.nowMs));
+  }
+
+  /** An upload under a fresh request identity. */
+  upload(device: TestDevice, updates: readonly Partial<UploadUpdate>[], identity = this.identity()): Promise<UploadResult> {
+    const whole = updates.map((update) => ({
+      container: 'mmm_Credential',
+      index: undefined,
+      digest: undefined,
+      envelopes: [],
+      ...update,
+    }));
+    return upload(this.context, { principal: device.principal, identity, updates: whole });
+  }
+
+  identity() {
+    this.#requestCount += 1;
+    const id = new Uint8Array(24).fill(0);
+    id[23] = this.#requestCount % 256;
+    id[22] = Math.floor(this.#requestCount / 256);
+    return { id, payloadDigest: systemRandom(64) };
+  }
+
+  /** Makes the account and lists its first device, which administers it. */
+  async join(person: Person, device: TestDevice): Promise<TestWriter> {
+    await this.create(person);
+    const writer = new TestWriter('mmm_Device', person.accountUdf, person.admin);
+    const { envelopes } = writer.write([opening(), entry({ UniqueID: device.udf, Event: 'New' }, device.entry)]);
+    const result = await this.upload(device, [{ container: 'mmm_Device', envelopes }]);
+    if (!('accepted' in result)) throw new Error(`device refused: ${result.faults[0]?.detail}`);
+    return writer;
+  }
+}
