@@ -208,6 +208,7 @@ export function tagged<T extends Tagged>(registry: TagRegistry<T> | (() => TagRe
 
 // --- whole texts ---
 
+/** How a whole text is read. */
 export interface DecodeOptions extends Omit<ReaderOptions, 'binary'> {
   readonly form: Form;
 }

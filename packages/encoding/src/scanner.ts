@@ -220,6 +220,7 @@ export class Scanner {
   }
 }
 
+/** Whether an octet is an ASCII digit. */
 export function isDigit(octet: number): boolean {
   return octet >= 0x30 && octet <= 0x39;
 }

@@ -19,6 +19,7 @@ import { decodeUtf8 } from './json-text.js';
 import { asPlain } from './octets.js';
 import { isDigit, minus, quoteMark, Scanner } from './scanner.js';
 
+/** What a reader accepts, and its bounds. */
 export interface ReaderOptions {
   /** Accept the binary items of JSON-B. JSON text is accepted either way. Default false. */
   readonly binary?: boolean;

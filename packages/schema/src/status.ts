@@ -162,6 +162,7 @@ export const statusRegistry: Readonly<Record<StatusCode, StatusEntry>> = registr
 /** All codes, in the order of the registry. */
 export const statusCodes = Object.keys(registry) as readonly StatusCode[];
 
+/** What a refusal carries besides its code. */
 export interface MeshErrorOptions {
   /** What led to it; for logs, never for the wire. */
   readonly cause?: unknown;
