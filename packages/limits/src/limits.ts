@@ -199,6 +199,29 @@ export const directoryPollMs = 5 * second;
 /** Requests that a shard works on for all routers together. */
 export const shardRequestsInFlightMax = 16_384;
 
+// --- Calls between services ---
+
+/** One message between services: the largest upload with its headers fits, alone. */
+export const rpcMessageBytesMax = 16 * mebibyte;
+/** Entries gathered into one message. */
+export const rpcEntriesMax = 64;
+/** Octets gathered into one message; one entry may be larger by itself. */
+export const rpcGatherBytesMax = 256 * kibibyte;
+/** HTTP/2 window of a stream: what is on its way while the receiver does not read. */
+export const rpcWindowBytes = mebibyte;
+/** Requests of one router that wait for answers of one shard, or to be sent to it. */
+export const rpcRequestsWaitingMax = 4096;
+/** Octets of such requests that are not sent yet; beyond it: overloaded. */
+export const rpcBytesWaitingMax = 64 * mebibyte;
+/** Octets of requests that a shard has taken and not answered; beyond it it stops reading. */
+export const shardRequestBytesInFlightMax = 128 * mebibyte;
+/** A silent peer is asked for a sign of life this often … */
+export const rpcKeepAliveMs = 10 * second;
+/** … and given up without one after this. */
+export const rpcKeepAliveMsMax = 5 * second;
+/** Between two attempts to connect, at most. */
+export const rpcReconnectMsMax = 2 * second;
+
 // --- Processes ---
 
 /** From SIGTERM to the forced exit: requests in work get `transactionMsMax` and some room. */

@@ -1,0 +1,147 @@
+/** Builds the router from its settings and takes it apart again. */
+import { readFile } from 'node:fs/promises';
+import type { HostIdentity } from '@meshd/binding/host-files';
+import { type HostWatch, watchHostIdentity } from '@meshd/binding/host-watch';
+import { connectionHostMsMin, shutdownDrainMs } from '@meshd/limits/limits';
+import { startAdminListener } from '@meshd/process/admin';
+import { type Clock, systemClock } from '@meshd/process/clock';
+import type { RunningService } from '@meshd/process/run';
+import { formatHostPort, type HostPort } from '@meshd/process/setting';
+import { canonicalDomain } from '@meshd/schema/address';
+import { type Logger, silentLogger } from '@meshd/telemetry/logger';
+import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
+import type { RouterConfig } from './config.js';
+import { Exchanges } from './exchange.js';
+import { type Listener, startListener } from './listener.js';
+import { defineRouterMetrics } from './metrics.js';
+import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
+import { openRpcLink } from './rpc-link.js';
+import { SeenRequests } from './seen-requests.js';
+import type { OpenShardLink } from './shard-link.js';
+import { ShardRouter } from './shard-router.js';
+import { type SourceLimitOptions, SourceLimits } from './source-limits.js';
+import { transactionHandlers } from './transactions/registry.js';
+
+/** What a test or `main.ts` puts in place of the defaults. */
+export interface RouterOverrides {
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  readonly clock?: Clock;
+  /** Shards that are no other processes. */
+  readonly openLink?: OpenShardLink;
+  readonly sourceLimits?: SourceLimitOptions;
+  readonly octetBudget?: OctetBudgetOptions;
+  /** Between failing readiness and closing the listener; tests have no load balancer that must notice. */
+  readonly drainMs?: number;
+}
+
+/** The process, running. */
+export interface Router extends RunningService {
+  /** Where Mesh requests are taken, the port chosen by the system filled in. */
+  readonly address: HostPort;
+  /** Health, readiness and figures. */
+  readonly adminUrl: string;
+}
+
+/**
+ * Starts it.
+ *
+ * @throws BindingError `host-files` without a usable host identity; errors of files and sockets
+ */
+export async function startRouter(config: RouterConfig, overrides: RouterOverrides = {}): Promise<Router> {
+  const { logger = silentLogger(), metrics = createMetrics(), clock = systemClock } = overrides;
+  const stops: (() => void | Promise<void>)[] = [];
+  const stopAll = once(async () => {
+    for (const stop of stops.reverse()) await stop();
+  });
+  try {
+    return await build();
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+
+  async function build(): Promise<Router> {
+    const domains = new Set(config.domains.map((domain) => canonicalDomain(domain)));
+    const host = await watchHostIdentity(config.hostDir, {
+      onChange: ({ notAfterMs }) => logger.info({ notAfterMs }, 'host connection renewed'),
+      onError: (error) => logger.error({ err: error }, 'host files cannot be used'),
+    });
+    stops.push(() => host.stop());
+    const open = overrides.openLink ?? (await openRpcLink(config, logger));
+    const shards = new ShardRouter({ open, seeds: config.shards.map(formatHostPort), clock, logger });
+    shards.start();
+    stops.push(() => shards.stop());
+    const budget = new OctetBudget(overrides.octetBudget);
+    const seen = new SeenRequests();
+    const figures = defineRouterMetrics(metrics, {
+      requestsInFlight: () => exchanges.count,
+      bodyBytes: () => budget.bytes,
+      requestsSeen: () => seen.count,
+      mapVersion: () => shards.mapVersion,
+    });
+    const exchanges: Exchanges = new Exchanges({
+      domains,
+      host: () => host.current(),
+      handlers: transactionHandlers,
+      shards,
+      budget,
+      limits: new SourceLimits(overrides.sourceLimits),
+      seen,
+      metrics: figures,
+      logger,
+      clock,
+    });
+    const listener = await startListener({
+      listen: config.listen,
+      certificate: await readFile(config.tlsCertFile),
+      key: await readFile(config.tlsKeyFile),
+      domains,
+      serve: (request, http) => exchanges.serve(request, http),
+      metrics: figures,
+    });
+    const readiness = { draining: false };
+    stops.push(() => drain(listener, readiness, overrides.drainMs ?? shutdownDrainMs));
+    const admin = await startAdminListener({
+      listen: config.adminListen,
+      ready: () => problemsOf(host, domains, shards, readiness.draining, clock()),
+      metrics: metrics.registry,
+    });
+    stops.unshift(() => admin.stop());
+    return { address: listener.address, adminUrl: admin.url, stop: stopAll };
+  }
+}
+
+/** Fails readiness first, so that a load balancer sends nothing more to a listener that is about to close. */
+async function drain(listener: Listener, readiness: { draining: boolean }, drainMs: number): Promise<void> {
+  readiness.draining = true;
+  await new Promise((resolve) => setTimeout(resolve, drainMs));
+  await listener.drain();
+}
+
+function problemsOf(
+  host: HostWatch,
+  domains: ReadonlySet<string>,
+  shards: ShardRouter,
+  draining: boolean,
+  nowMs: number,
+): string[] {
+  return [...(draining ? ['stopping'] : []), ...identityProblems(host.current(), domains, nowMs), ...shards.problems()];
+}
+
+function identityProblems(identity: HostIdentity, domains: ReadonlySet<string>, nowMs: number): string[] {
+  const unnamed = [...domains].filter((domain) => !identity.domains.includes(domain));
+  return [
+    ...(identity.notAfterMs - nowMs < connectionHostMsMin ? ['the host connection ends within the hour'] : []),
+    ...unnamed.map((domain) => `the host connection does not name ${domain}`),
+  ];
+}
+
+/** A second stop waits for the first. */
+function once(stop: () => Promise<void>): () => Promise<void> {
+  let stopping: Promise<void> | undefined;
+  return () => {
+    stopping ??= stop();
+    return stopping;
+  };
+}

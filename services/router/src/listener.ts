@@ -1,0 +1,151 @@
+/**
+ * The TLS listener: TLS 1.3, HTTP/1.1, no client certificates, two well-known services on one port (semantics 2.2, R043).
+ *
+ * Requests of the Mesh service go to a raw handler; what is around it is express. `h2` is not offered in ALPN, so that
+ * clients that can speak it fall back to HTTP/1.1 without noise (R051).
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { domainOfHost, pathOf, publicationPathPrefix, servicePaths } from '@meshd/binding/http-server';
+import {
+  connectionsMax,
+  httpBodyMsMax,
+  httpHeaderBytesMax,
+  httpHeadersMsMax,
+  httpKeepAliveMsMax,
+  tlsHandshakeMsMax,
+} from '@meshd/limits/limits';
+import type { HostPort } from '@meshd/process/setting';
+import { MeshError } from '@meshd/schema/status';
+import express from 'express';
+import type { RouterMetrics } from './metrics.js';
+import { refusal } from './reply.js';
+import { encodeResponse, sendAndLinger } from './respond.js';
+
+/** What {@link startListener} needs. */
+export interface ListenerOptions {
+  readonly listen: HostPort;
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+  readonly domains: ReadonlySet<string>;
+  /** Serves a POST to the Mesh service. */
+  readonly serve: (request: IncomingMessage, http: ServerResponse) => Promise<void>;
+  readonly metrics: RouterMetrics;
+}
+
+/** A listener that runs. */
+export interface Listener {
+  readonly address: HostPort;
+  /** Takes another certificate for connections to come. */
+  setCertificate(certificate: Buffer, key: Buffer): void;
+  /** Stops taking connections, lets open exchanges end, closes idle connections. */
+  drain(): Promise<void>;
+}
+
+/** How often the server looks for connections whose headers are late; the default of 30 s would make 2 s mean 32. */
+const lateCheckMs = 500;
+
+/**
+ * Starts listening.
+ *
+ * @throws the socket's error when the address cannot be had
+ */
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  const around = aroundApplication(options.domains, options.metrics);
+  let draining = false;
+  const server = createServer(
+    {
+      cert: options.certificate,
+      key: options.key,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: ['http/1.1'],
+      requestCert: false,
+      handshakeTimeout: tlsHandshakeMsMax,
+      maxHeaderSize: httpHeaderBytesMax,
+      headersTimeout: httpHeadersMsMax,
+      requestTimeout: httpHeadersMsMax + httpBodyMsMax,
+      keepAliveTimeout: httpKeepAliveMsMax,
+      connectionsCheckingInterval: lateCheckMs,
+      // Readers that disagree about where a request ends are how requests are smuggled (R061).
+      insecureHTTPParser: false,
+    },
+    (request, http) => {
+      if (draining) http.setHeader('Connection', 'close');
+      if (request.method === 'POST' && servicePaths.has(pathOf(request.url))) void options.serve(request, http);
+      else around(request, http);
+    },
+  );
+  server.maxConnections = connectionsMax;
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseConnection(error, socket, options.metrics));
+  server.on('tlsClientError', () => options.metrics.connectionsRefused.inc({ reason: 'tls' }));
+  server.on('drop', () => options.metrics.connectionsRefused.inc({ reason: 'connections' }));
+  await listen(server, options.listen);
+  return {
+    address: { host: options.listen.host, port: (server.address() as AddressInfo).port },
+    setCertificate: (cert, key) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' }),
+    drain: () => {
+      draining = true;
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      });
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: HostPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Everything but a POST to the Mesh service. */
+function aroundApplication(domains: ReadonlySet<string>, metrics: RouterMetrics): express.Express {
+  const application = express();
+  application.disable('x-powered-by');
+  application.disable('etag');
+  const refuse = (code: 'method' | 'not-found' | 'wrong-host', allow?: string) => {
+    return (_request: express.Request, response: express.Response) => {
+      metrics.requests.inc({ transaction: 'none', code });
+      const error = new MeshError(code);
+      sendAndLinger(response, refusal(error), allow === undefined ? {} : { allow });
+    };
+  };
+  application.all([...servicePaths], refuse('method', 'POST'));
+  // Publications are a service of their own; none are served yet, so none is found (semantics 7.6).
+  application.get(`${publicationPathPrefix}:identifier`, (request, response) => {
+    const known = domains.has(domainOfHost(request.headers.host));
+    refuse(known ? 'not-found' : 'wrong-host')(request, response);
+  });
+  application.all(`${publicationPathPrefix}:identifier`, refuse('method', 'GET'));
+  application.use(refuse('not-found'));
+  return application;
+}
+
+/** Answers what the HTTP parser refused; there is no request object, so the answer is written by hand. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex, metrics: RouterMetrics): void {
+  metrics.connectionsRefused.inc({ reason: error.code ?? 'unknown' });
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const fault =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? new MeshError('timeout') : new MeshError('malformed', 'HTTP');
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : fault.status;
+  const body = encodeResponse(undefined, { ...refusal(fault), Status: status });
+  const head = [
+    `HTTP/1.1 ${status} Refused`,
+    'Content-Type: application/json',
+    'Cache-Control: no-store',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+  ];
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
+}

@@ -1,0 +1,123 @@
+/** Writing responses to HTTP: signed, naked or unsigned (S22, S23, encoding 6.4). */
+import { once } from 'node:events';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { mediaTypeOf } from '@meshd/binding/media-type';
+import type { AnsweredRequest, ResponseSigner } from '@meshd/binding/response-sign';
+import { ResponseStream, signResponse } from '@meshd/binding/response-sign';
+import { encodeTagged } from '@meshd/encoding/codec';
+import { refusedBodyLingerMs, responseStallMsMax } from '@meshd/limits/limits';
+import { MeshResponse, type Response } from '@meshd/schema/common';
+import { responseTableOf, type Transaction } from '@meshd/schema/protocol';
+import { httpOfStatus } from '@meshd/schema/status';
+import type { StreamedReply } from './reply.js';
+
+/** How the answer to a request is proved. */
+export type Proof =
+  | { readonly kind: 'signed'; readonly signer: ResponseSigner; readonly request: AnsweredRequest }
+  /** The request came without envelope, or could not be read, or its source used up its signed refusals. */
+  | { readonly kind: 'unsigned' };
+
+/** What goes into the header of an answer besides its proof. */
+export interface AnswerOptions {
+  readonly retryAfterMs?: number | undefined;
+  /** The connection cannot be used for another request. */
+  readonly close?: boolean;
+  /** Methods that are allowed, with 405. */
+  readonly allow?: string;
+}
+
+/** A response in JSON: of the declared class where the transaction is known, else `MeshResponse` (schema 2.1). */
+export function encodeResponse(transaction: Transaction | undefined, message: Response): Uint8Array {
+  if (transaction === undefined) return encodeTagged(MeshResponse, message, 'json');
+  return encodeTagged<Response>(responseTableOf(transaction), message, 'json');
+}
+
+function headersOf(status: number, options: AnswerOptions): OutgoingHttpHeaders {
+  return {
+    'Content-Type': mediaTypeOf.json,
+    'Cache-Control': 'no-store',
+    ...(status === 401 ? { 'WWW-Authenticate': 'Mesh' } : {}),
+    ...(options.allow === undefined ? {} : { Allow: options.allow }),
+    ...(options.retryAfterMs === undefined ? {} : { 'Retry-After': Math.ceil(options.retryAfterMs / 1000) }),
+    ...(options.close === true ? { Connection: 'close' } : {}),
+  };
+}
+
+/** Sends a whole answer. */
+export async function sendWhole(
+  http: ServerResponse,
+  proof: Proof,
+  transaction: Transaction | undefined,
+  message: Response,
+  options: AnswerOptions = {},
+): Promise<void> {
+  const payload = encodeResponse(transaction, message);
+  const body = proof.kind === 'signed' ? await signResponse(proof.signer, proof.request, payload) : payload;
+  const status = message.Status ?? 500;
+  http.writeHead(httpOfStatus(status), { ...headersOf(status, options), 'Content-Length': body.length });
+  http.end(body);
+}
+
+/**
+ * Sends a refusal of a body that is still coming. The connection is closed, but not at once: octets that lie unread when
+ * it closes would make the peer's system throw the answer away.
+ */
+export function sendAndLinger(http: ServerResponse, message: Response, options: AnswerOptions = {}): void {
+  const body = encodeResponse(undefined, message);
+  const status = message.Status ?? 500;
+  http.writeHead(httpOfStatus(status), {
+    ...headersOf(status, { ...options, close: true }),
+    'Content-Length': body.length,
+  });
+  http.write(body);
+  const { req: request } = http;
+  const finish = () => {
+    clearTimeout(timer);
+    http.end();
+  };
+  const timer = setTimeout(finish, refusedBodyLingerMs);
+  if (request.readableEnded || request.destroyed) finish();
+  else request.resume().once('end', finish).once('close', finish);
+}
+
+/**
+ * Sends an answer while it is made, at the pace of the peer.
+ *
+ * @throws what the reply throws, and an error when the peer takes nothing or is gone; the connection is broken off
+ */
+export async function sendStreamed(
+  http: ServerResponse,
+  signer: ResponseSigner,
+  request: AnsweredRequest,
+  reply: StreamedReply,
+  id: Uint8Array,
+): Promise<void> {
+  http.writeHead(httpOfStatus(reply.status), headersOf(reply.status, {}));
+  const stream = new ResponseStream(signer, request, (octets) => writeAtPace(http, octets));
+  try {
+    await reply.write(stream, id);
+    await stream.finish();
+    http.end();
+  } catch (error) {
+    http.destroy();
+    throw error;
+  }
+}
+
+function writeAtPace(http: ServerResponse, octets: Uint8Array): Promise<void> | undefined {
+  if (http.destroyed) throw new Error('the peer is gone');
+  if (http.write(octets)) return undefined;
+  return drained(http);
+}
+
+async function drained(http: ServerResponse): Promise<void> {
+  const stalled = AbortSignal.timeout(responseStallMsMax);
+  const gone = new AbortController();
+  const onClose = () => gone.abort(new Error('the peer is gone'));
+  http.once('close', onClose);
+  try {
+    await once(http, 'drain', { signal: AbortSignal.any([stalled, gone.signal]) });
+  } finally {
+    http.off('close', onClose);
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The way from an account to its shard: a copy of the slot map, a link to each shard, and what to do when either is wrong.
+ *
+ * The map is followed as a stream from any shard that answers. A shard that is asked for an account it does not own says
+ * so with its version of the map; the router waits for a newer one, for a moment, and repeats once.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '@meshd/process/clock';
+import type {
+  DownloadPart,
+  DownloadRequest,
+  Outcome,
+  RequestIdentity,
+  TransactRequest,
+  TransactResponse,
+} from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import { type ErrorCode, MeshError, statusRegistry } from '@meshd/schema/status';
+import type { Logger } from '@meshd/telemetry/logger';
+import type { OpenShardLink, ShardLink } from './shard-link.js';
+import { type ShardPlace, SlotMapCopy } from './slot-map.js';
+
+/** What {@link ShardRouter} needs. */
+export interface ShardRouterOptions {
+  readonly open: OpenShardLink;
+  /** Shards to ask for the map before there is one, `host:port`. */
+  readonly seeds: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A request for a shard, without what the router adds. */
+export interface ShardCall {
+  /** Canonical address that decides about the shard. */
+  readonly account: string;
+  readonly identity: RequestIdentity;
+  readonly deadlineMs: number;
+}
+
+/** An answer of a shard. */
+export interface ShardAnswer {
+  readonly outcome: Outcome;
+  readonly result: TransactResponse['result'];
+}
+
+/** Between attempts to follow the map, milliseconds: the first, and the longest. */
+const rewatchMs = { first: 100, longest: 5000 };
+/** How long a request waits for a newer map before it is repeated, milliseconds. */
+const newerMapMsMax = 1000;
+/** A shard says this of an account that is not its own. */
+const wrongShard = 'wrong-shard';
+
+/** Routes requests to shards. */
+export class ShardRouter {
+  readonly #options: ShardRouterOptions;
+  readonly #links = new Map<string, ShardLink>();
+  readonly #stopping = new AbortController();
+  #map: SlotMapCopy | undefined;
+  /** Woken by every new version of the map. */
+  #waiting: (() => void)[] = [];
+
+  constructor(options: ShardRouterOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to follow the map. */
+  start(): void {
+    void this.#follow();
+  }
+
+  /** Version of the map in use; 0 before the first. */
+  get mapVersion(): number {
+    return this.#map?.version ?? 0;
+  }
+
+  /** What keeps requests from being served, for readiness. */
+  problems(): string[] {
+    const map = this.#map;
+    if (map === undefined) return ['the slot map is not known yet'];
+    const apart = map.places.filter(({ address }) => !this.#linkTo(address).isConnected());
+    const problems = apart.map(({ shard }) => `no connection to shard ${shard}`);
+    return map.isComplete ? problems : [...problems, 'the slot map has gaps'];
+  }
+
+  /**
+   * Sends a request to the shard of an account.
+   *
+   * @throws MeshError `overloaded` or `shard-timeout`; refusals of the shard are in `outcome`
+   */
+  async transact(call: ShardCall, transaction: NonNullable<TransactRequest['transaction']>): Promise<ShardAnswer> {
+    return this.#repeatOnce(call, async (link, mapVersion) => {
+      const { identity } = call;
+      const deadlineMs = this.#leftMs(call);
+      const response = await link.transact({ mapVersion, deadlineMs, identity, transaction }, call.deadlineMs);
+      return { outcome: outcomeOf(response.outcome), result: response.result };
+    });
+  }
+
+  /**
+   * Starts a download at the shard of an account.
+   *
+   * @returns the parts after the outcome, which was a success
+   * @throws MeshError, the shard's refusal included
+   */
+  async download(
+    call: ShardCall,
+    request: Omit<DownloadRequest, 'mapVersion' | 'deadlineMs' | 'identity'>,
+  ): Promise<AsyncIterable<DownloadPart>> {
+    const { outcome, parts } = await this.#repeatOnce(call, async (link, mapVersion) => {
+      const deadlineMs = this.#leftMs(call);
+      const iterator = link
+        .download({ ...request, identity: call.identity, mapVersion, deadlineMs })
+        [Symbol.asyncIterator]();
+      const first = await beforeDeadline(iterator.next(), deadlineMs);
+      const part = first.done === true ? undefined : first.value.part;
+      if (part?.$case !== 'outcome') throw new Error('a download that does not begin with its outcome');
+      return { outcome: part.value, parts: iterator };
+    });
+    requireSuccess(outcome);
+    return { [Symbol.asyncIterator]: () => parts };
+  }
+
+  /** Stops following the map and closes all links. */
+  stop(): void {
+    this.#stopping.abort();
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  #leftMs({ deadlineMs }: ShardCall): number {
+    const leftMs = deadlineMs - this.#options.clock();
+    if (leftMs <= 0) throw new MeshError('shard-timeout');
+    return leftMs;
+  }
+
+  async #repeatOnce<A extends { readonly outcome: Outcome }>(
+    call: ShardCall,
+    send: (link: ShardLink, mapVersion: number) => Promise<A>,
+  ): Promise<A> {
+    for (let attempt = 0; ; attempt += 1) {
+      const { place, version } = this.#placeOf(call.account);
+      const answer = await this.#send(place, () => send(this.#linkTo(place.address), version), call);
+      if (answer.outcome.error !== wrongShard) return answer;
+      if (attempt === 1) throw unavailable('slot map');
+      await this.#newerMap(version, Math.min(newerMapMsMax, this.#leftMs(call)));
+    }
+  }
+
+  /** What goes wrong on the way becomes the status that says whose fault it is and that trying again may help. */
+  async #send<A>(place: ShardPlace, send: () => Promise<A>, call: ShardCall): Promise<A> {
+    try {
+      return await send();
+    } catch (error) {
+      if (error instanceof MeshError) throw error;
+      this.#options.logger.warn({ err: error, shard: place.shard }, 'shard does not answer');
+      if (this.#options.clock() >= call.deadlineMs) throw new MeshError('shard-timeout', '', { cause: error });
+      throw unavailable('shard', error);
+    }
+  }
+
+  #placeOf(account: string): { readonly place: ShardPlace; readonly version: number } {
+    const place = this.#map?.placeOf(account);
+    if (this.#map === undefined || place === undefined) throw unavailable('slot map');
+    return { place, version: this.#map.version };
+  }
+
+  #linkTo(address: string): ShardLink {
+    const known = this.#links.get(address);
+    if (known !== undefined) return known;
+    const link = this.#options.open(address);
+    this.#links.set(address, link);
+    return link;
+  }
+
+  /** Resolves when the map is newer than `version`, or after a time in any case: the shard may be behind, not we. */
+  async #newerMap(version: number, timeoutMs: number): Promise<void> {
+    if (this.mapVersion > version) return;
+    const arrived = new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+    });
+    await Promise.race([
+      arrived,
+      sleep(timeoutMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined),
+    ]);
+  }
+
+  /** Follows the map for as long as the router lives, from one shard after another. */
+  async #follow(): Promise<void> {
+    let waitMs = rewatchMs.first;
+    for (let turn = 0; !this.#stopping.signal.aborted; turn += 1) {
+      const addresses = [
+        ...new Set([...(this.#map?.places ?? []).map(({ address }) => address), ...this.#options.seeds]),
+      ];
+      const address = addresses[turn % addresses.length] as string;
+      try {
+        for await (const map of this.#linkTo(address).watchMap(this.mapVersion)) {
+          if (this.#stopping.signal.aborted) return;
+          waitMs = rewatchMs.first;
+          this.#take(new SlotMapCopy(map));
+        }
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return;
+        this.#options.logger.debug({ err: error, address }, 'cannot follow the slot map');
+      }
+      await sleep(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      waitMs = Math.min(rewatchMs.longest, waitMs * 2);
+    }
+  }
+
+  #take(map: SlotMapCopy): void {
+    // A shard may lag behind another one: never go back.
+    if (this.#map !== undefined && map.version < this.#map.version) return;
+    this.#map = map;
+    this.#dropLinks(map);
+    // Links are opened before they are needed, so that readiness tells whether they can be.
+    for (const { address } of map.places) this.#linkTo(address);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  #dropLinks(map: SlotMapCopy): void {
+    const kept = new Set([...map.places.map(({ address }) => address), ...this.#options.seeds]);
+    for (const [address, link] of this.#links) {
+      if (kept.has(address)) continue;
+      link.close();
+      this.#links.delete(address);
+    }
+  }
+}
+
+function outcomeOf(outcome: Outcome | undefined): Outcome {
+  if (outcome === undefined) throw new Error('an answer of a shard without outcome');
+  return outcome;
+}
+
+async function beforeDeadline<T>(promise: Promise<T>, leftMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new MeshError('shard-timeout')), leftMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unavailable(resource: string, cause?: unknown): MeshError {
+  return new MeshError('overloaded', '', { resource, retryAfterMs: 1000, cause });
+}
+
+/**
+ * The refusal that a shard answered with; undefined for a success.
+ */
+export function refusalOf({ error, detail, retryAfterMs, correlation }: Outcome): MeshError | undefined {
+  if (error === '') return undefined;
+  const code = Object.hasOwn(statusRegistry, error) ? (error as ErrorCode) : 'internal';
+  const options = retryAfterMs > 0 ? { retryAfterMs } : {};
+  return new MeshError(code, code === 'internal' ? correlation : detail, options);
+}
+
+/** Throws the refusal that a shard answered with. */
+export function requireSuccess(outcome: Outcome): void {
+  const refused = refusalOf(outcome);
+  if (refused !== undefined) throw refused;
+}

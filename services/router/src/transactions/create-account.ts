@@ -1,0 +1,38 @@
+/** CreateAccount: binds a Mesh account to an address of this service (draft 6, semantics 6.2). */
+import { AddressError, canonicalAddress } from '@meshd/schema/address';
+import { MeshError } from '@meshd/schema/status';
+import { whole } from '../reply.js';
+import { requireSuccess } from '../shard-router.js';
+import type { TransactionHandler } from '../transaction.js';
+import { callOf, refuseMembers, requestEnvelope, successCode } from './shared.js';
+
+/**
+ * The shard verifies all signatures again and decides (S24); here it is only found out which shard that is.
+ */
+export const createAccount: TransactionHandler<'CreateAccount'> = async (message, context) => {
+  refuseMembers({ Exchange: message.Exchange, Invite: message.Invite });
+  if (message.ServiceID === undefined) throw new MeshError('malformed', 'ServiceID is missing');
+  if (message.SignedAssertionAccount === undefined)
+    throw new MeshError('malformed', 'SignedAssertionAccount is missing');
+  const account = accountOf(message.ServiceID);
+  const { outcome, result } = await context.shards.transact(callOf(account, context), {
+    $case: 'createAccount',
+    value: { account, request: requestEnvelope(context) },
+  });
+  requireSuccess(outcome);
+  const { reason = '', url = '' } = result?.$case === 'createAccount' ? result.value : {};
+  return whole<'CreateAccount'>(successCode(outcome), {
+    ...(reason === '' ? {} : { Reason: reason }),
+    ...(url === '' ? {} : { URL: url }),
+  });
+};
+
+/** A name that cannot be is refused as a name, not as a malformed request (semantics 4). */
+function accountOf(text: string): string {
+  try {
+    return canonicalAddress(text);
+  } catch (error) {
+    if (error instanceof AddressError) throw new MeshError('account-name', error.detail, { cause: error });
+    throw error;
+  }
+}

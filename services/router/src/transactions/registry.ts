@@ -1,0 +1,22 @@
+/** Which file answers which transaction. */
+import type { TransactionHandlers } from '../transaction.js';
+import { createAccount } from './create-account.js';
+import { deleteAccount } from './delete-account.js';
+import { download } from './download.js';
+import { hello } from './hello.js';
+import { notBuilt } from './not-built.js';
+import { status } from './status.js';
+import { upload } from './upload.js';
+
+/** All transactions. */
+export const transactionHandlers: TransactionHandlers = {
+  Hello: hello,
+  CreateAccount: createAccount,
+  DeleteAccount: deleteAccount,
+  Status: status,
+  Download: download,
+  Upload: upload,
+  Post: notBuilt,
+  Connect: notBuilt,
+  Complete: notBuilt,
+};
