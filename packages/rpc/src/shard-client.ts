@@ -1,0 +1,225 @@
+/**
+ * A router's connection to one shard: one long stream for transactions, a stream of its own for each download.
+ */
+import { type ClientDuplexStream, status as grpcStatus, type ServiceError } from '@grpc/grpc-js';
+import { rpcBytesWaitingMax, rpcRequestsWaitingMax } from '@meshd/limits/limits';
+import { channelSetting, type Identity } from './credentials.js';
+import { RpcError, type RpcErrorCode } from './errors.js';
+import { type Gatherer, makeGatherer } from './gather.js';
+import {
+  type DownloadPart,
+  type DownloadRequest,
+  ShardClient,
+  type SlotMap,
+  type TransactRequest,
+  type TransactRequests,
+  type TransactResponse,
+  type TransactResponses,
+} from './generated/meshd/shard/v1/shard.js';
+import { requestBytes } from './message-bytes.js';
+
+/** A request before the connection gives it its number and the time left. */
+export type TransactAsk = Omit<TransactRequest, 'number' | 'deadlineMs'>;
+
+/** A connection to one shard. It connects by itself, and again when it broke. */
+export interface ShardConnection {
+  /** `host:port`. */
+  readonly address: string;
+  /**
+   * Sends a request and waits for its answer.
+   *
+   * @param deadlineMs time the answer may take, from now
+   * @throws RpcError
+   */
+  transact(ask: TransactAsk, deadlineMs: number): Promise<TransactResponse>;
+  /**
+   * The parts of an answer, read as fast as they are consumed and no faster. Leaving the loop ends the call.
+   *
+   * @throws RpcError
+   */
+  download(request: DownloadRequest, signal?: AbortSignal): AsyncIterable<DownloadPart>;
+  /**
+   * The slot map now and at every change, until the connection breaks or the loop is left.
+   *
+   * @throws RpcError
+   */
+  watchMap(versionKnown: number, signal?: AbortSignal): AsyncIterable<SlotMap>;
+  /** Requests waiting for an answer. */
+  readonly waitingCount: number;
+  /** Ends the connection; what waits fails with `closed`. */
+  close(): void;
+}
+
+/** What {@link connectShard} needs. */
+export interface ShardConnectionOptions {
+  readonly address: string;
+  readonly identity: Identity;
+  /** Our end broke or was refused; for the log. */
+  readonly onError?: (error: RpcError) => void;
+}
+
+interface Pending {
+  readonly resolve: (response: TransactResponse) => void;
+  readonly reject: (error: RpcError) => void;
+  readonly timer: NodeJS.Timeout;
+  readonly deadlineAt: number;
+  sent: boolean;
+}
+
+const codes: ReadonlyMap<number, RpcErrorCode> = new Map<number, RpcErrorCode>([
+  [grpcStatus.DEADLINE_EXCEEDED, 'deadline'],
+  [grpcStatus.RESOURCE_EXHAUSTED, 'refused'],
+  [grpcStatus.PERMISSION_DENIED, 'refused'],
+  [grpcStatus.UNAUTHENTICATED, 'refused'],
+  [grpcStatus.INVALID_ARGUMENT, 'refused'],
+  [grpcStatus.UNIMPLEMENTED, 'refused'],
+]);
+
+function rpcError(error: unknown, sent: boolean): RpcError {
+  if (error instanceof RpcError) return error;
+  const { code, details, message } = error as Partial<ServiceError>;
+  return new RpcError(codes.get(code ?? -1) ?? 'unavailable', details || message || 'the call failed', {
+    sent,
+    cause: error,
+  });
+}
+
+type TransactCall = ClientDuplexStream<TransactRequests, TransactResponses>;
+
+/** One life of the transaction stream. */
+class TransactStream {
+  readonly #call: TransactCall;
+  readonly #gatherer: Gatherer<TransactRequest>;
+  readonly #pending = new Map<number, Pending>();
+  readonly #onEnd: (error: RpcError) => void;
+  #number = 0;
+  #ended = false;
+
+  constructor(call: TransactCall, onEnd: (error: RpcError) => void) {
+    this.#call = call;
+    this.#onEnd = onEnd;
+    this.#gatherer = makeGatherer<TransactRequest, TransactRequests>({
+      sink: call,
+      message: (requests) => ({ requests }),
+      seal: (request) => this.#seal(request),
+    });
+    call.on('data', ({ responses }: TransactResponses) => this.#take(responses));
+    call.on('error', (error) => this.end(rpcError(error, true)));
+    call.on('end', () => this.end(new RpcError('unavailable', 'the shard ended the stream')));
+  }
+
+  get waitingCount(): number {
+    return this.#pending.size;
+  }
+
+  transact(ask: TransactAsk, deadlineMs: number): Promise<TransactResponse> {
+    const bytes = requestBytes(ask);
+    if (this.#pending.size >= rpcRequestsWaitingMax) throw overloaded('requests waiting for the shard');
+    if (this.#gatherer.waitingBytes + bytes > rpcBytesWaitingMax) throw overloaded('octets waiting for the shard');
+    this.#number += 1;
+    const number = this.#number;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#expire(number), deadlineMs);
+      const deadlineAt = performance.now() + deadlineMs;
+      this.#pending.set(number, { resolve, reject, timer, deadlineAt, sent: false });
+      this.#gatherer.add({ entry: { ...ask, number, deadlineMs: 0 }, bytes });
+    });
+  }
+
+  /** Ends this life; everything that waits fails, and says whether it may have been executed. */
+  end(error: RpcError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#gatherer.stop();
+    this.#call.cancel();
+    for (const { reject, timer, sent } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(new RpcError(error.code, error.message, { sent, cause: error.cause }));
+    }
+    this.#pending.clear();
+    this.#onEnd(error);
+  }
+
+  /** Nothing is sent for whom nobody waits any more; the time left is counted at the last moment. */
+  #seal(request: TransactRequest): TransactRequest | null {
+    const pending = this.#pending.get(request.number);
+    if (pending === undefined) return null;
+    pending.sent = true;
+    return { ...request, deadlineMs: Math.max(1, Math.floor(pending.deadlineAt - performance.now())) };
+  }
+
+  #take(responses: readonly TransactResponse[]): void {
+    for (const response of responses) {
+      const pending = this.#pending.get(response.number);
+      if (pending === undefined) continue; // came too late
+      this.#pending.delete(response.number);
+      clearTimeout(pending.timer);
+      pending.resolve(response);
+    }
+  }
+
+  #expire(number: number): void {
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return;
+    this.#pending.delete(number);
+    pending.reject(new RpcError('deadline', 'the shard did not answer in time', { sent: pending.sent }));
+  }
+}
+
+function overloaded(resource: string): RpcError {
+  return new RpcError('overloaded', `too many: ${resource}`, { resource });
+}
+
+/** Parts of a server stream; ends the call when the loop is left or the signal fires. */
+async function* partsOf<Part>(
+  call: AsyncIterable<Part> & { cancel(): void; on(event: 'error', listener: (error: Error) => void): unknown },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Part> {
+  // the loop throws what went wrong; a cancelled call says so once more when nobody listens
+  call.on('error', () => {});
+  const cancel = (): void => call.cancel();
+  if (signal?.aborted) cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    yield* call;
+  } catch (error) {
+    throw rpcError(error, true);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    call.cancel();
+  }
+}
+
+/** Opens a connection; it is made at the first call. */
+export function connectShard(options: ShardConnectionOptions): ShardConnection {
+  const { credentials, options: channelOptions } = channelSetting(options.identity, 'shard');
+  const client = new ShardClient(options.address, credentials, channelOptions);
+  let stream: TransactStream | undefined;
+  let closed = false;
+
+  const current = (): TransactStream => {
+    if (closed) throw new RpcError('closed', 'the connection was closed');
+    if (stream !== undefined) return stream;
+    const opened = new TransactStream(client.transact(), (error) => {
+      if (stream === opened) stream = undefined;
+      if (!closed) options.onError?.(error);
+    });
+    stream = opened;
+    return opened;
+  };
+  return {
+    address: options.address,
+    transact: async (ask, deadlineMs) => current().transact(ask, deadlineMs),
+    download: (request, signal) =>
+      partsOf(client.download(request, { deadline: Date.now() + request.deadlineMs }), signal),
+    watchMap: (versionKnown, signal) => partsOf(client.watchMap({ versionKnown }), signal),
+    get waitingCount() {
+      return stream?.waitingCount ?? 0;
+    },
+    close: () => {
+      closed = true;
+      stream?.end(new RpcError('closed', 'the connection was closed'));
+      client.close();
+    },
+  };
+}
