@@ -3,6 +3,7 @@ import { MeshConnection, type VerifiedHello, type VerifiedResponse } from '@mesh
 import { makeRequestId } from '@meshd/binding/request-id';
 import type { RequestSigner } from '@meshd/binding/request-sign';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
+import { codeOfAnswer, statusRegistry } from '@meshd/schema/status';
 import { type AccountState, loadCa, loadIdentity } from './account-state.js';
 import { type DeviceKeys, loadDeviceKeys } from './device-keys.js';
 import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './environment.js';
@@ -160,23 +161,14 @@ export class Session {
   }
 }
 
-/** What to do about a refusal, by Status and StatusExtended (semantics 3). */
-function refusalAdvice(status: number, extended: number | undefined): string {
-  if (extended === 21) return "this machine's clock is wrong; set it and try again";
-  if (extended === 4) return 'this device was revoked';
-  if (extended === 19) return 'the quota of the account is used up';
-  if (status === 401) return 'the service does not know this account or device (any more)';
-  if (status === 404) return 'check the name';
-  if (status >= 500 || status === 429) return 'try again later';
-  return '';
-}
-
 /** Throws the refusal that an authenticated answer is, unless it is a success. */
 export function requireSuccess<T extends Transaction>(what: string, response: VerifiedResponse<T>): void {
   if (response.succeeded) return;
   const { status, statusExtended, description } = response;
-  const advice = refusalAdvice(status, statusExtended);
+  const { advice } = statusRegistry[codeOfAnswer(status, statusExtended)];
   const code = statusExtended === undefined ? `${status}` : `${status}/${statusExtended}`;
-  const parts = [`the service refused ${what} (${code})`, description, advice].filter((part) => part);
-  throw new ClientError('refused', parts.join(': '), { refusal: { status, statusExtended, description } });
+  // The registry's advice is a sentence of its own; here it ends the one line that an error is.
+  const said = description === undefined ? '' : `: ${description.replace(/[\s.]+$/, '')}`;
+  const message = `the service refused ${what} (${code})${said}; ${advice.charAt(0).toLowerCase()}${advice.slice(1, -1)}`;
+  throw new ClientError('refused', message, { refusal: { status, statusExtended, description } });
 }
