@@ -20,9 +20,20 @@ export function decodeBase64Url(text: string): Uint8Array {
   if (beyondAscii.test(text)) throw new EncodingError('alphabet', 'text is not base64url');
   const exact = decodeExact(text);
   if (exact !== undefined) return exact;
-  const stripped = decodeExact(text.replace(/[ \t\r\n]+/g, '').replace(/={1,2}$/, ''));
+  const stripped = decodeExact(withoutSpace(text).replace(/={1,2}$/, ''));
   if (stripped === undefined) throw new EncodingError('alphabet', 'text is not base64url');
   return stripped;
+}
+
+/** Octet by octet: a pattern would take thirty times as long where every second character is a space. */
+function withoutSpace(text: string): string {
+  const octets = Buffer.from(text, 'latin1');
+  let length = 0;
+  for (let index = 0; index < octets.length; index++) {
+    const octet = octets[index] as number;
+    if (octet !== 0x20 && octet !== 0x0a && octet !== 0x0d && octet !== 0x09) octets[length++] = octet;
+  }
+  return octets.toString('latin1', 0, length);
 }
 
 /**

@@ -230,6 +230,21 @@ describe('octets in JSON text', () => {
   });
 });
 
+describe('the cost of odd strings', () => {
+  // each of them once took a hundred times as long as its neighbours
+  test.each([String.raw`\\`, '\\\\\n', '\n', ' A', String.raw`\n`, String.raw`\u0041`, 'é', 'A='])(
+    'a mebibyte of %j is read or refused at once',
+    (unit) => {
+      const octets = octetsOf(`"${unit.repeat(2 ** 20 / unit.length)}"`);
+      const started = performance.now();
+      void codeOf(() => new TokenReader(octets).string());
+      void codeOf(() => new TokenReader(octets).binary());
+      void codeOf(() => new TokenReader(octets).skip());
+      expect(performance.now() - started).toBeLessThan(1000);
+    },
+  );
+});
+
 describe('properties', () => {
   const leaf = fc.oneof(
     fc.constant(null),

@@ -68,7 +68,8 @@ export class Scanner {
       }
       if (octet === backslash) {
         this.textEscaped = true;
-        index++;
+        // a raw line feed may stand in a string, but not as the second half of an escape
+        if ((octets[++index] ?? 0) < 0x20) this.fail('syntax', 'invalid escape in a string', index);
       } else if (octet < 0x20 && octet !== 0x0a && octet !== 0x0d && octet !== 0x09) {
         this.fail('syntax', 'raw control character in a string', index);
       }

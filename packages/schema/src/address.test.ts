@@ -45,6 +45,7 @@ describe('canonical account addresses', () => {
     ['al..ice@example.com', '..'],
     ['al.-ice@example.com', '.-'],
     [`${'a'.repeat(65)}@example.com`, ''],
+    ['\u0001'.repeat(1_000_000), ''],
     ['al ice@example.com', ' '],
     ['alice\u0000@example.com', '\u0000'],
     ['../alice@example.com', '/'],

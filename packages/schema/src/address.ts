@@ -28,6 +28,9 @@ const labelForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const localCharacter = /[a-z0-9._+-]/;
 const domainCharacter = /[a-z0-9.-]/;
 
+/** Local part, `@`, domain with trailing dot. */
+const addressCharactersMax = accountNameBytesMax + domainBytesMax + 2;
+
 /** Accounts are spread over so many slots by the first 12 bits of a digest (design 5). */
 export const slotCount = 4096;
 
@@ -47,6 +50,8 @@ export const invalidLocalCharacters = Array.from({ length: 0x7f - 0x20 }, (_, in
  * @throws AddressError for everything else.
  */
 export function parseAddress(text: string): ParsedAddress {
+  // before anything looks at single characters: the text may be as long as a request
+  if (text.length > addressCharactersMax) throw new AddressError('too long for an account address');
   const at = text.indexOf('@');
   if (at < 0) throw new AddressError('an account address is local@domain');
   const local = canonicalLocal(text.slice(0, at));
@@ -61,6 +66,7 @@ export function canonicalAddress(text: string): string {
 
 /** A domain in A-labels, lower case, without trailing dot. Throws AddressError. */
 export function canonicalDomain(text: string): string {
+  if (text.length > addressCharactersMax) throw new AddressError('too long for a domain name');
   const domain = foldAscii(text).replace(/\.$/, '');
   refuseCharacters(domain, domainCharacter, 'domain');
   const labels = domain.split('.');
