@@ -42,6 +42,11 @@ export interface CommandIo {
   readFile(pathOrDash: string): Promise<Uint8Array>;
   /** Writes a whole file, `-` = standard output. Throws {@link CommandError} that names the file. */
   writeFile(pathOrDash: string, octets: Uint8Array, options?: WriteOptions): Promise<void>;
+  /**
+   * Writes octets at an offset of an existing file and cuts off what lies behind them. Throws {@link CommandError} that
+   * names the file.
+   */
+  writeAt(path: string, offset: number, octets: Uint8Array): Promise<void>;
   /** The command's result, called exactly once: JSON under `--json`, else the text for people. */
   print(result: unknown, human: string | (() => string)): void;
   /** A line on standard error for people; nothing under `--json`. */
@@ -112,6 +117,22 @@ async function writeAll(pathOrDash: string, octets: Uint8Array, options: WriteOp
   }
 }
 
+async function patchFile(path: string, offset: number, octets: Uint8Array): Promise<void> {
+  try {
+    const file = await open(path, 'r+');
+    try {
+      // Cut first: an end that is torn is then shorter, never a mixture of old and new octets.
+      await file.truncate(offset);
+      await file.write(octets, 0, octets.length, offset);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw failure('write', path, error);
+  }
+}
+
 const silent: Progress = { update: () => undefined, stop: () => undefined };
 
 function barProgress(label: string, total: number | undefined): Progress {
@@ -156,6 +177,7 @@ export function processIo(settings: IoSettings): CommandIo {
     },
     readFile: readAll,
     writeFile: (pathOrDash, octets, options = {}) => writeAll(pathOrDash, octets, options),
+    writeAt: patchFile,
     print(result, human) {
       const text = settings.json ? JSON.stringify(result, jsonReplacer) : typeof human === 'string' ? human : human();
       process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
