@@ -15,9 +15,8 @@ import { Exchanges } from './exchange.js';
 import { type Listener, startListener } from './listener.js';
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
-import { openRpcLink } from './rpc-link.js';
 import { SeenRequests } from './seen-requests.js';
-import type { OpenShardLink } from './shard-link.js';
+import { type OpenShardLink, openRpcLinks, readRpcIdentity } from './shard-link.js';
 import { ShardRouter } from './shard-router.js';
 import { type SourceLimitOptions, SourceLimits } from './source-limits.js';
 import { transactionHandlers } from './transactions/registry.js';
@@ -68,7 +67,7 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       onError: (error) => logger.error({ err: error }, 'host files cannot be used'),
     });
     stops.push(() => host.stop());
-    const open = overrides.openLink ?? (await openRpcLink(config, logger));
+    const open = overrides.openLink ?? openRpcLinks(await readRpcIdentity(config), logger);
     const shards = new ShardRouter({ open, seeds: config.shards.map(formatHostPort), clock, logger });
     shards.start();
     stops.push(() => shards.stop());

@@ -1,28 +1,33 @@
-/** What the router uses of a connection to one shard; `@meshd/rpc` has the real one, tests make their own. */
-import type {
-  DownloadPart,
-  DownloadRequest,
-  SlotMap,
-  TransactRequest,
-  TransactResponse,
-} from '@meshd/rpc/generated/meshd/shard/v1/shard';
+/** The router's end of the connections to shards. */
+import { readFile } from 'node:fs/promises';
+import type { Identity } from '@meshd/rpc/credentials';
+import { connectShard, type ShardConnection } from '@meshd/rpc/shard-client';
+import type { Logger } from '@meshd/telemetry/logger';
+import type { RouterConfig } from './config.js';
 
-/** One shard, as seen from a router. */
-export interface ShardLink {
-  /**
-   * Sends one request among many; the answer comes when it comes.
-   *
-   * @throws when the connection breaks or the deadline passes
-   */
-  transact(request: Omit<TransactRequest, 'number'>, deadlineMs: number): Promise<TransactResponse>;
-  /** Parts as the shard sends them, at the pace at which they are taken. Breaking off the iteration cancels. */
-  download(request: DownloadRequest): AsyncIterable<DownloadPart>;
-  /** Versions of the slot map, from the one now on. Breaking off the iteration ends the watch. */
-  watchMap(versionKnown: number): AsyncIterable<SlotMap>;
-  /** Whether requests could be sent at this moment. */
-  isConnected(): boolean;
-  close(): void;
-}
+/** What the router uses of a connection to one shard. */
+export type ShardLink = Pick<ShardConnection, 'transact' | 'download' | 'watchMap' | 'close'>;
 
 /** Opens a link to an address `host:port`; it connects by itself, and again whenever it must. */
 export type OpenShardLink = (address: string) => ShardLink;
+
+/** Our certificate and what that of a shard must come from. */
+export async function readRpcIdentity(
+  config: Pick<RouterConfig, 'rpcCertFile' | 'rpcKeyFile' | 'rpcCaFile'>,
+): Promise<Identity> {
+  const [certificate, key, authority] = await Promise.all(
+    [config.rpcCertFile, config.rpcKeyFile, config.rpcCaFile].map((file) => readFile(file)),
+  );
+  if (!certificate || !key || !authority) throw new TypeError('three files give three texts');
+  return { certificate, key, authority };
+}
+
+/** Links over mutual TLS. */
+export function openRpcLinks(identity: Identity, logger: Logger): OpenShardLink {
+  return (address) =>
+    connectShard({
+      address,
+      identity,
+      onError: (error) => logger.warn({ err: error, address }, 'connection to a shard broke'),
+    });
+}

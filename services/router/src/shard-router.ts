@@ -2,10 +2,13 @@
  * The way from an account to its shard: a copy of the slot map, a link to each shard, and what to do when either is wrong.
  *
  * The map is followed as a stream from any shard that answers. A shard that is asked for an account it does not own says
- * so with its version of the map; the router waits for a newer one, for a moment, and repeats once.
+ * so with its version of the map; the router waits for a newer one, for a moment, and repeats once. A connection that
+ * breaks is no reason to fail: requests are repeated while there is time, since reading changes nothing and the shard
+ * knows a writing request again by its `ID` (S27).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@meshd/process/clock';
+import { RpcError } from '@meshd/rpc/errors';
 import type {
   DownloadPart,
   DownloadRequest,
@@ -46,6 +49,14 @@ export interface ShardAnswer {
 const rewatchMs = { first: 100, longest: 5000 };
 /** How long a request waits for a newer map before it is repeated, milliseconds. */
 const newerMapMsMax = 1000;
+/** Between repetitions over a broken connection, milliseconds. */
+const retryMs = { first: 50, longest: 500 };
+/** With less time left than this a request over a broken connection is given up: the peer should hear of it in time. */
+const retryLeftMsMin = 1000;
+/** How often each shard is asked for a sign of life, and how long it may take. */
+const probeMs = 2000;
+/** A download may take this long in all: the largest answer over a line of 100 kbit/s. */
+const downloadMsMax = 900_000;
 /** A shard says this of an account that is not its own. */
 const wrongShard = 'wrong-shard';
 
@@ -53,6 +64,8 @@ const wrongShard = 'wrong-shard';
 export class ShardRouter {
   readonly #options: ShardRouterOptions;
   readonly #links = new Map<string, ShardLink>();
+  /** Addresses that answered when they were last asked. */
+  readonly #answering = new Set<string>();
   readonly #stopping = new AbortController();
   #map: SlotMapCopy | undefined;
   /** Woken by every new version of the map. */
@@ -65,6 +78,7 @@ export class ShardRouter {
   /** Begins to follow the map. */
   start(): void {
     void this.#follow();
+    void this.#probe();
   }
 
   /** Version of the map in use; 0 before the first. */
@@ -76,8 +90,8 @@ export class ShardRouter {
   problems(): string[] {
     const map = this.#map;
     if (map === undefined) return ['the slot map is not known yet'];
-    const apart = map.places.filter(({ address }) => !this.#linkTo(address).isConnected());
-    const problems = apart.map(({ shard }) => `no connection to shard ${shard}`);
+    const apart = map.places.filter(({ address }) => !this.#answering.has(address));
+    const problems = apart.map(({ shard }) => `shard ${shard} does not answer`);
     return map.isComplete ? problems : [...problems, 'the slot map has gaps'];
   }
 
@@ -89,8 +103,7 @@ export class ShardRouter {
   async transact(call: ShardCall, transaction: NonNullable<TransactRequest['transaction']>): Promise<ShardAnswer> {
     return this.#repeatOnce(call, async (link, mapVersion) => {
       const { identity } = call;
-      const deadlineMs = this.#leftMs(call);
-      const response = await link.transact({ mapVersion, deadlineMs, identity, transaction }, call.deadlineMs);
+      const response = await link.transact({ mapVersion, identity, transaction }, this.#leftMs(call));
       return { outcome: outcomeOf(response.outcome), result: response.result };
     });
   }
@@ -106,14 +119,19 @@ export class ShardRouter {
     request: Omit<DownloadRequest, 'mapVersion' | 'deadlineMs' | 'identity'>,
   ): Promise<AsyncIterable<DownloadPart>> {
     const { outcome, parts } = await this.#repeatOnce(call, async (link, mapVersion) => {
-      const deadlineMs = this.#leftMs(call);
-      const iterator = link
-        .download({ ...request, identity: call.identity, mapVersion, deadlineMs })
-        [Symbol.asyncIterator]();
-      const first = await beforeDeadline(iterator.next(), deadlineMs);
-      const part = first.done === true ? undefined : first.value.part;
-      if (part?.$case !== 'outcome') throw new Error('a download that does not begin with its outcome');
-      return { outcome: part.value, parts: iterator };
+      // The deadline of the transaction is for the first part; the rest goes at the pace of the client.
+      const whole = { ...request, identity: call.identity, mapVersion, deadlineMs: downloadMsMax };
+      const iterator = link.download(whole)[Symbol.asyncIterator]();
+      try {
+        const first = await beforeDeadline(iterator.next(), this.#leftMs(call));
+        const part = first.done === true ? undefined : first.value.part;
+        if (part?.$case !== 'outcome') throw new Error('a download that does not begin with its outcome');
+        if (part.value.error !== '') await iterator.return?.();
+        return { outcome: part.value, parts: iterator };
+      } catch (error) {
+        void iterator.return?.();
+        throw error;
+      }
     });
     requireSuccess(outcome);
     return { [Symbol.asyncIterator]: () => parts };
@@ -147,14 +165,25 @@ export class ShardRouter {
 
   /** What goes wrong on the way becomes the status that says whose fault it is and that trying again may help. */
   async #send<A>(place: ShardPlace, send: () => Promise<A>, call: ShardCall): Promise<A> {
-    try {
-      return await send();
-    } catch (error) {
-      if (error instanceof MeshError) throw error;
-      this.#options.logger.warn({ err: error, shard: place.shard }, 'shard does not answer');
-      if (this.#options.clock() >= call.deadlineMs) throw new MeshError('shard-timeout', '', { cause: error });
-      throw unavailable('shard', error);
+    for (let waitMs = retryMs.first; ; waitMs = Math.min(retryMs.longest, waitMs * 2)) {
+      try {
+        return await send();
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+        if (error.code === 'deadline') throw new MeshError('shard-timeout', '', { cause: error });
+        if (error.code === 'overloaded') throw unavailable(error.resource ?? 'shard', error);
+        if (error.code !== 'unavailable' || call.deadlineMs - this.#options.clock() < retryLeftMsMin) {
+          this.#options.logger.warn({ err: error, shard: place.shard }, 'shard cannot be reached');
+          throw unavailable('shard', error);
+        }
+        await this.#pause(waitMs);
+      }
     }
+  }
+
+  /** Waits, but not when stopping. */
+  async #pause(timeMs: number): Promise<void> {
+    await sleep(timeMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
   #placeOf(account: string): { readonly place: ShardPlace; readonly version: number } {
@@ -192,7 +221,7 @@ export class ShardRouter {
       ];
       const address = addresses[turn % addresses.length] as string;
       try {
-        for await (const map of this.#linkTo(address).watchMap(this.mapVersion)) {
+        for await (const map of this.#linkTo(address).watchMap(this.mapVersion, this.#stopping.signal)) {
           if (this.#stopping.signal.aborted) return;
           waitMs = rewatchMs.first;
           this.#take(new SlotMapCopy(map));
@@ -201,8 +230,26 @@ export class ShardRouter {
         if (this.#stopping.signal.aborted) return;
         this.#options.logger.debug({ err: error, address }, 'cannot follow the slot map');
       }
-      await sleep(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      await this.#pause(waitMs);
       waitMs = Math.min(rewatchMs.longest, waitMs * 2);
+    }
+  }
+
+  /** Asks every shard for a sign of life, for as long as the router lives: readiness must not wait for a request. */
+  async #probe(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await Promise.all((this.#map?.places ?? []).map(({ address }) => this.#probeOne(address)));
+      await this.#pause(probeMs);
+    }
+  }
+
+  async #probeOne(address: string): Promise<void> {
+    const transaction = { $case: 'describeService', value: {} } as const;
+    try {
+      await this.#linkTo(address).transact({ mapVersion: this.mapVersion, identity: undefined, transaction }, probeMs);
+      this.#answering.add(address);
+    } catch {
+      this.#answering.delete(address);
     }
   }
 
@@ -211,8 +258,8 @@ export class ShardRouter {
     if (this.#map !== undefined && map.version < this.#map.version) return;
     this.#map = map;
     this.#dropLinks(map);
-    // Links are opened before they are needed, so that readiness tells whether they can be.
-    for (const { address } of map.places) this.#linkTo(address);
+    // Asked before they are needed, so that readiness tells whether they can be.
+    for (const { address } of map.places) void this.#probeOne(address);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
@@ -224,6 +271,7 @@ export class ShardRouter {
       if (kept.has(address)) continue;
       link.close();
       this.#links.delete(address);
+      this.#answering.delete(address);
     }
   }
 }
