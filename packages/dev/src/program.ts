@@ -40,7 +40,7 @@ export interface RunningProgram {
   signal(name: NodeJS.Signals): void;
   /** Asks it to end (`SIGTERM` unless said otherwise), waits, and kills it when the time is over. */
   stop(graceMs: number, signal?: NodeJS.Signals): Promise<ProgramEnd>;
-  /** The last lines of what it wrote, for error messages. */
+  /** The end of what it wrote since it was started, for error messages. */
   tail(): string;
 }
 
@@ -56,6 +56,7 @@ const tailBytes = 4096;
  */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
   rotate(options.logFile);
+  const logStart = statSync(options.logFile, { throwIfNoEntry: false })?.size ?? 0;
   const log = openSync(options.logFile, 'a', 0o600);
   const child = spawn(options.command, [...(options.args ?? [])], {
     env: { ...(options.env ?? {}) },
@@ -72,10 +73,10 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   // A program that dies at once closes the pipe under our hands; its end tells more than EPIPE would.
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.input);
-  return watch(options, child);
+  return watch(options, child, logStart);
 }
 
-function watch(options: ProgramOptions, child: ChildProcess): RunningProgram {
+function watch(options: ProgramOptions, child: ChildProcess, logStart: number): RunningProgram {
   let end: ProgramEnd | undefined;
   const ended = new Promise<ProgramEnd>((resolve) => {
     child.once('exit', (code, signal) => {
@@ -103,7 +104,7 @@ function watch(options: ProgramOptions, child: ChildProcess): RunningProgram {
         clearTimeout(timer);
       }
     },
-    tail: () => tailOf(options.logFile),
+    tail: () => tailOf(options.logFile, logStart),
   };
 }
 
@@ -112,9 +113,9 @@ function rotate(file: string): void {
   if (info !== undefined && info.size > logBytesMax) renameSync(file, `${file}.old`);
 }
 
-function tailOf(file: string): string {
+function tailOf(file: string, start: number): string {
   try {
-    return readFileSync(file).subarray(-tailBytes).toString('utf8').trimEnd();
+    return readFileSync(file).subarray(start).subarray(-tailBytes).toString('utf8').trimEnd();
   } catch {
     return '';
   }

@@ -8,6 +8,7 @@ import { type Logger, silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import type { OutboundConfig } from './config.js';
 import { openWakeUps, type WakeUps } from './queue.js';
+import { openShardLinks, type ShardLinks } from './shard-links.js';
 
 /** What a test or `main.ts` puts in place of the defaults. */
 export interface OutboundOverrides {
@@ -25,10 +26,11 @@ export interface Outbound extends RunningService {
 /**
  * Starts it.
  *
- * @throws BindingError `host-files` without a usable host identity; the socket's error when the admin address is taken
+ * @throws BindingError `host-files` without a usable host identity; errors of files and sockets
  */
 export async function startOutbound(config: OutboundConfig, overrides: OutboundOverrides = {}): Promise<Outbound> {
   const { logger = silentLogger(), metrics = createMetrics(), clock = systemClock } = overrides;
+  const shards = await openShardLinks(config);
   const host = await watchHostIdentity(config.hostDir, {
     onChange: (identity) => logger.info({ notAfterMs: identity.notAfterMs }, 'host connection renewed'),
     onError: (error) => logger.error({ err: error }, 'host files cannot be used'),
@@ -41,12 +43,13 @@ export async function startOutbound(config: OutboundConfig, overrides: OutboundO
   });
   const stopParts = async (): Promise<void> => {
     host.stop();
+    shards.stop();
     await wakeUps.stop();
   };
   try {
     const admin = await startAdminListener({
       listen: config.adminListen,
-      ready: () => problems(host, wakeUps, clock),
+      ready: () => problems(host, wakeUps, shards, clock),
       metrics: metrics.registry,
     });
     return {
@@ -62,10 +65,10 @@ export async function startOutbound(config: OutboundConfig, overrides: OutboundO
   }
 }
 
-function problems(host: HostWatch, wakeUps: WakeUps, clock: Clock): string[] {
+function problems(host: HostWatch, wakeUps: WakeUps, shards: ShardLinks, clock: Clock): string[] {
   const left = host.current().notAfterMs - clock();
   const expiring = left < connectionHostMsMin ? 'the host connection ends within the hour' : undefined;
-  return [expiring, wakeUps.problem()].filter((problem) => problem !== undefined);
+  return [expiring, wakeUps.problem(), ...shards.problems()].filter((problem) => problem !== undefined);
 }
 
 /** A second stop waits for the first. */
