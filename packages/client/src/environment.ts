@@ -44,3 +44,17 @@ export function systemEnvironment(progress: ClientEnvironment['progress'] = () =
     pause: (durationMs) => new Promise((resolve) => setTimeout(resolve, durationMs)),
   };
 }
+
+/** After so much work without a pause others get their turn: the progress display, signals. Some hundred milliseconds. */
+const stepsWithoutPause = 64;
+
+/** Tells how far long work has come, and lets timers run now and then: encryption itself never waits for anything. */
+export async function showProgress(
+  environment: ClientEnvironment,
+  label: string,
+  done: number,
+  total: number,
+): Promise<void> {
+  environment.progress(label, done, total);
+  if (done % stepsWithoutPause === 0) await environment.pause(0);
+}

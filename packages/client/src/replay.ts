@@ -22,6 +22,11 @@ export class Replay {
     this.#rules = rules;
   }
 
+  /** Whether entries have keys that later ones can replace, or each stands for itself. */
+  get kind(): ReplayRules['kind'] {
+    return this.#rules.kind;
+  }
+
   /** Keys that are present now, with the frames of their first and newest instance. Empty for a spool. */
   get items(): ReadonlyMap<string, ItemFrames> {
     return this.#items;

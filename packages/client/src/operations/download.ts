@@ -5,6 +5,7 @@ import { isContainerName } from '@meshd/schema/container-name';
 import { uniqueIdFor } from '../blind.js';
 import type { Device } from '../device.js';
 import { readBody } from '../entry-body.js';
+import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
 import type { Replica } from '../replica.js';
 import type { Session } from '../session.js';
@@ -59,11 +60,12 @@ async function readEntry(
   const { container, replay } = replica.reader;
   const envelope = openEnvelope(await replica.envelope(frameIndex));
   const { UniqueID: uniqueId, Event: event } = envelope.contentMetaData ?? {};
-  const current = uniqueId === undefined || replay?.items.get(uniqueId)?.current === frameIndex;
+  const isSpool = replay?.kind === 'spool';
+  const current = isSpool || uniqueId === undefined || replay?.items.get(uniqueId)?.current === frameIndex;
   const plain = decrypted(container, frameIndex, () => plainOf(envelope, key));
   if (plain === undefined) return { frameIndex, uniqueId, event, name: undefined, content: undefined, current };
   const { name, content, plainKey } = readBody(plain);
-  requireKey(session, container, frameIndex, uniqueId, plainKey);
+  if (!isSpool) requireKey(session, container, frameIndex, uniqueId, plainKey);
   return { frameIndex, uniqueId, event, name, content, current };
 }
 
@@ -110,7 +112,7 @@ export async function downloadContainer(
   const entries: DownloadedEntry[] = [];
   for (let frameIndex = first; frameIndex <= last; frameIndex += 1) {
     entries.push(await readEntry(session, replica, frameIndex, key));
-    session.environment.progress('decrypting', frameIndex - first + 1, last - first + 1);
+    await showProgress(session.environment, 'decrypting', entries.length, last - first + 1);
   }
   return { container, frameCount: size, digest: apex, root, isLegacy, entries };
 }

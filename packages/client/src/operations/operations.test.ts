@@ -106,6 +106,17 @@ describe('an account and its containers', () => {
     expect(await contents(service, other)).toMatchObject({ fast: 'other', slow: 'mine', both: 'mine' });
   });
 
+  it('keeps every entry of a spool, whatever its name', async () => {
+    const environment = service.environment();
+    const file = { name: 'same', content: octets('archived') };
+    for (const _ of [1, 2]) await withDevice(home, environment, (device) => uploadFiles(device, 'mmm_Archive', [file]));
+    const { entries } = await withDevice(home, environment, (device) => downloadContainer(device, 'mmm_Archive'));
+    expect(entries.map(({ name, current }) => [name, current])).toEqual([
+      ['same', true],
+      ['same', true],
+    ]);
+  });
+
   it('fetches only containers that differ', async () => {
     await withDevice(home, service.environment(), (device) => syncAccount(device));
     service.calls.length = 0;

@@ -1,9 +1,11 @@
+import { nonceUdf } from '@meshd/crypto/udf';
 import { uploadEntriesMax, uploadPayloadBytesMax } from '@meshd/limits/limits';
 import { deviceCatalog, isAccountContainer } from '@meshd/schema/container-name';
 import { uniqueIdFor } from '../blind.js';
 import { isServiceSpool } from '../container-rules.js';
 import type { Device } from '../device.js';
 import { fileBody } from '../entry-body.js';
+import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
 import type { Replica } from '../replica.js';
 import { buildBatch, encryptBody, type PlannedEntry } from '../writer.js';
@@ -103,6 +105,24 @@ function requireWritable(container: string): void {
   }
 }
 
+async function encryptFiles(device: Device, container: string, files: readonly UploadFile[]): Promise<PlannedEntry[]> {
+  const { session } = device;
+  const { environment, keys } = session;
+  // In a spool every entry stands for itself, whatever its name.
+  const isSpool = (await device.replica(container)).reader.replay?.kind === 'spool';
+  const entries: PlannedEntry[] = [];
+  for (const { name, content } of files) {
+    const body = encryptBody(session, fileBody(name, content, environment.nowMs()));
+    entries.push({
+      name,
+      uniqueId: isSpool ? nonceUdf(environment.random) : uniqueIdFor(keys.keyBlind, container, name),
+      body,
+    });
+    await showProgress(environment, 'encrypting', entries.length, files.length);
+  }
+  return entries;
+}
+
 /**
  * Encrypts files and appends them to a container of the account, which is made if it does not exist. A file of the same
  * name replaces the earlier one.
@@ -121,11 +141,7 @@ export async function uploadFiles(
   if (replica.reader.isLegacy) {
     throw new ClientError('legacy', `${container} has no manifests and can only be read`);
   }
-  const entries = files.map(({ name, content }, at): PlannedEntry => {
-    session.environment.progress('encrypting', at, files.length);
-    const body = encryptBody(session, fileBody(name, content, session.environment.nowMs()));
-    return { name, uniqueId: uniqueIdFor(session.keys.keyBlind, container, name), body };
-  });
+  const entries = await encryptFiles(device, container, files);
   const places: UploadedEntry[] = [];
   for (const batch of splitBatches(entries, bounds)) {
     await sendUntilAccepted(device, replica, batch);
