@@ -49,7 +49,8 @@ const trimmed = (octets: Uint8Array): string => text(octets).trimEnd();
 const verified = (octets: EnvelopeOctets) => verifyEnvelopeSync(openEnvelope(octets), known).envelope;
 
 describe('published and computed encryption vectors', () => {
-  for (const { name, kind, input, expected } of vectorsOf('encryption.json')) {
+  const kinds = ['encryptedEnvelope', 'encryptedEnvelopeEd448', 'encryptedAnnotations'];
+  for (const { name, kind, input, expected } of kinds.flatMap((one) => vectorsOf('encryption.json', one))) {
     test(`${kind}: ${name}`, () => {
       const curve = input.recipientPrivateEd25519Seed === undefined ? 'Ed448' : 'Ed25519';
       const seed = b64(input.recipientPrivateEd25519Seed ?? input.recipientPrivateEd448Seed);
