@@ -119,6 +119,22 @@ describe('reading', () => {
     expect(udf.udfMatches(longer, 'MDDK-7N6A-727A-JZNO-STRX')).toBe(false);
   });
 
+  test('any text is read or refused, and what was read is read the same again', () => {
+    const texts = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[A-Za-z2-7-]{0,80}$/));
+    fc.assert(
+      fc.property(texts, (text) => {
+        let canonical: string;
+        try {
+          canonical = udf.parseUdf(text).canonical;
+        } catch (error) {
+          expect(error).toBeInstanceOf(CryptoError);
+          return;
+        }
+        expect(udf.parseUdf(canonical).canonical).toBe(canonical);
+      }),
+    );
+  });
+
   test('what is presented is read again', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 64 }), (key) => {
