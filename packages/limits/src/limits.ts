@@ -132,8 +132,8 @@ export const signedRefusalsBurstSeconds = 5;
 export const sourcesMax = 65_536;
 /** Signed refusals for one source address in a second; beyond it errors are unsigned (S22). */
 export const signedRefusalsPerSecondMax = 20;
-/** Imported Ed448 keys kept by raw octets; the check costs about half a millisecond a key (S10). */
-export const importedKeysMax = 65_536;
+/** Imported Ed448 keys kept by raw octets: a check costs half a millisecond, a kept key about 4 KB, and anybody can make keys (S10). */
+export const importedKeysMax = 16_384;
 /** A ConnectionHost lives at most this long (S26). */
 export const connectionHostMsMax = 7 * day;
 /** A process is not ready when its ConnectionHost ends sooner than this. */
