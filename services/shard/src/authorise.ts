@@ -4,7 +4,7 @@ import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { MeshError } from '@meshd/schema/status';
 import { accountOnlineKeys, isConnected, sameKey } from './account-keys.js';
 import type { AccountState, DevicePermission, DeviceRow } from './storage/store.js';
-import { isBadInput, type DeviceConnection, verifyDeviceConnection } from './upload/device-entry.js';
+import { type DeviceConnection, isBadInput, verifyDeviceConnection } from './upload/device-entry.js';
 
 /*
  * What the shard decides about every request of a connected device (S24 (2)–(5), S25). The router has verified the

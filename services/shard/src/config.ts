@@ -20,6 +20,8 @@ export const shardSettings = z.object({
   /** Domains served. */
   domains: nameList.transform((names) => names.map((name) => canonicalDomain(name))),
   registration,
+  /** Where wake-ups for the outbound worker go; nothing is sent there yet. */
+  redisUrl: secretUrl.optional(),
 });
 
 /** The settings of a shard, checked. */

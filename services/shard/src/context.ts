@@ -1,7 +1,7 @@
 import type { HostIdentity } from '@meshd/binding/host-files';
 import type { Random } from '@meshd/crypto/random';
+import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
-import type { Clock } from './clock.js';
 import type { Store } from './storage/store.js';
 
 /** What the transactions work with. */

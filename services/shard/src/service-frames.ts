@@ -1,7 +1,7 @@
+import type { HostIdentity } from '@meshd/binding/host-files';
 import { sha512 } from '@meshd/crypto/digest';
 import type { Random } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
-import type { HostIdentity } from '@meshd/binding/host-files';
 import { type ContainerTrees, type FrameDraft, frameZero, type PlacedFrame, placeFrame } from '@meshd/dare/batch';
 import { logId } from '@meshd/dare/core';
 import type { ContentMeta, SignatureEntry } from '@meshd/dare/header';

@@ -60,7 +60,11 @@ export async function accountRecord(
     const links = account.event === 'New' || previous === undefined ? {} : linksTo(previous);
     const meta: ContentMeta = { UniqueID: address, Event: account.event, Created: new Date(maker.nowMs), ...links };
     const firstIndex = account.event === 'New' ? index : (previous?.firstIndex ?? index);
-    return appendObject(container, signed, meta, { uniqueId: address, firstIndex, deleted: account.event === 'Delete' });
+    return appendObject(container, signed, meta, {
+      uniqueId: address,
+      firstIndex,
+      deleted: account.event === 'Delete',
+    });
   };
   return { container: accountCatalog, make };
 }

@@ -207,7 +207,9 @@ function seenKey(principal: string, id: Uint8Array): string {
 function selectRows(rows: readonly FrameRow[], selection: FrameSelection): FrameRow[] {
   const { from, to, notBeforeMs = 0, beforeMs = Number.POSITIVE_INFINITY, framesMax = rows.length } = selection;
   return rows
-    .filter(({ index, storedAtMs }) => index >= from && index <= to && storedAtMs >= notBeforeMs && storedAtMs < beforeMs)
+    .filter(
+      ({ index, storedAtMs }) => index >= from && index <= to && storedAtMs >= notBeforeMs && storedAtMs < beforeMs,
+    )
     .slice(0, framesMax)
     .map((row) => ({
       ...row,

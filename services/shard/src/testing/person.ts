@@ -1,5 +1,4 @@
 import { type RequestSigner, signRequest } from '@meshd/binding/request-sign';
-import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { sha512 } from '@meshd/crypto/digest';
 import { type SigningKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { type Random, systemRandom } from '@meshd/crypto/random';
@@ -15,6 +14,7 @@ import { CatalogedDevice } from '@meshd/schema/catalog';
 import { ConnectionAccount, ConnectionDevice } from '@meshd/schema/connections';
 import type { PublicKey } from '@meshd/schema/keys';
 import { ProfileAccount, ProfileDevice, ProfileMesh } from '@meshd/schema/profiles';
+import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import type { Principal } from '../authorise.js';
 
 /** A key for tests: the same name gives the same key. */
@@ -200,7 +200,10 @@ export class TestWriter {
   }
 
   /** Seals a batch on top of the trees without moving them. */
-  seal(drafts: readonly FrameDraft[], changes: Partial<{ container: string; accountUdf: string; signer: SigningKey }> = {}): SealedBatch {
+  seal(
+    drafts: readonly FrameDraft[],
+    changes: Partial<{ container: string; accountUdf: string; signer: SigningKey }> = {},
+  ): SealedBatch {
     const { container, accountUdf, signer, trees } = this;
     return sealBatch(drafts, { container, accountUdf, signer, createdMs: 1_767_225_600_000, ...trees, ...changes });
   }

@@ -1,7 +1,7 @@
-import { issueHost, loadHostIdentity, initService } from '@meshd/binding/host-files';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
 import { systemRandom } from '@meshd/crypto/random';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
@@ -43,12 +43,21 @@ export class TestShard {
     return { ...(this.#context as ShardContext), registration: this.registration };
   }
 
+  /** The host whose key signs what the service makes. */
+  get host(): HostIdentity {
+    return this.context.host();
+  }
+
   async create(person: Person): Promise<CreateAccountResult> {
-    return createAccount(this.context, await person.createRequest(this.nowMs));
+    return createAccount(this.context, person.address, await person.createRequest(this.nowMs));
   }
 
   /** An upload under a fresh request identity. */
-  upload(device: TestDevice, updates: readonly Partial<UploadUpdate>[], identity = this.identity()): Promise<UploadResult> {
+  upload(
+    device: TestDevice,
+    updates: readonly Partial<UploadUpdate>[],
+    identity = this.identity(),
+  ): Promise<UploadResult> {
     const whole = updates.map((update) => ({
       container: 'mmm_Credential',
       index: undefined,

@@ -1,8 +1,8 @@
 import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { accountSpools } from '@meshd/schema/container-name';
 import { AddressError, type ParsedAddress, parseAddress } from '@meshd/schema/address';
+import { accountSpools } from '@meshd/schema/container-name';
 import {
   onlineKeysOf,
   type ProfileOf,
@@ -41,14 +41,20 @@ interface Binding {
  * CreateAccount (semantics 6.2): binds a Mesh to an address of this service, or replaces the profiles of an account of the
  * same Mesh.
  *
+ * @param routedAs address by which the request came to this shard; the payload must name the same.
  * @param envelope the whole request; its signatures are verified here (S24).
  * @throws MeshError: `account-name`, `registration-closed`, `domain-not-served`, `object-signature`, `name-taken`,
  *   `profile-older`, and those of an unauthenticated request.
  */
-export async function createAccount(context: ShardContext, envelope: EnvelopeOctets): Promise<CreateAccountResult> {
+export async function createAccount(
+  context: ShardContext,
+  routedAs: string,
+  envelope: EnvelopeOctets,
+): Promise<CreateAccountResult> {
   const { message, authentication, identity } = await verifySignedRequest(context, 'CreateAccount', envelope);
   if (authentication.form !== 'mesh') throw new MeshError('not-authenticated');
   const address = addressOf(context, message.ServiceID);
+  if (address.address !== routedAs) throw new MeshError('malformed', 'ServiceID is another account');
   if (message.SignedProfileMesh === undefined || message.SignedAssertionAccount === undefined) {
     throw new MeshError('malformed', 'SignedProfileMesh and SignedAssertionAccount are required');
   }

@@ -21,20 +21,22 @@ export interface DeleteAccountResult {
  * DeleteAccount (semantics 6.3): removes the account, keeps its name from others for a while, leaves its stores to the
  * operator for recovery, and records who asked.
  *
+ * @param routedAs address by which the request came to this shard; the payload must name the same.
  * @param envelope the whole request; its signatures, the administrator's among them, are verified here (S24, S25).
  * @throws MeshError `not-authenticated` for an account that is not there (any more), `administrator-required` without an
  *   administrator's signature in the request, and those of an unauthenticated request.
  */
-export async function deleteAccount(context: ShardContext, envelope: EnvelopeOctets): Promise<DeleteAccountResult> {
-  const { message, authentication, identity, received } = await verifySignedRequest(
-    context,
-    'DeleteAccount',
-    envelope,
-  );
+export async function deleteAccount(
+  context: ShardContext,
+  routedAs: string,
+  envelope: EnvelopeOctets,
+): Promise<DeleteAccountResult> {
+  const { message, authentication, identity, received } = await verifySignedRequest(context, 'DeleteAccount', envelope);
   if (authentication.form !== 'profile') throw new MeshError('not-authenticated');
   if (message.MovedTo !== undefined) throw new MeshError('not-implemented', 'MovedTo is not taken yet');
   const { key, connection, connectionDigest } = authentication;
   const address = accountOf(message.Account);
+  if (address !== routedAs) throw new MeshError('malformed', 'Account is another account');
   const principal: Principal = { account: address, key: key.raw, connection, connectionDigest };
   const writing = { principal: devicePrincipal(address, key.raw), identity };
   return context.store.transactAccount(address, async (transactor) => {

@@ -1,9 +1,10 @@
 import { makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
+import { statusRegistry } from '@meshd/schema/status';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { entry, opening, Person, type TestDevice, TestWriter, testKey } from '../testing/person.js';
 import { TestShard } from '../testing/test-shard.js';
 import type { EntryFault } from '../upload/fault.js';
-import { extendedOf, statusOfFaults } from '../upload/fault.js';
+import { codeOfFaults, extendedOf } from '../upload/fault.js';
 import type { UploadResult } from './upload.js';
 
 let shard: TestShard;
@@ -28,7 +29,7 @@ function faultsOf(result: UploadResult): readonly EntryFault[] {
 function told(result: UploadResult): string {
   const faults = faultsOf(result);
   const first = faults[0] as EntryFault;
-  return `${statusOfFaults(faults)}/${extendedOf(first.code)} ${first.result}@${first.indexRequest}`;
+  return `${statusRegistry[codeOfFaults(faults)].status}/${extendedOf(first.code)} ${first.result}@${first.indexRequest}`;
 }
 
 const credential = (id: string) => entry({ UniqueID: id, Event: 'New' });
@@ -127,7 +128,9 @@ describe('conflicts', () => {
     const sealed = writer.seal([credential('b')]);
     const wrong = { envelopes: sealed.envelopes, digest: new Uint8Array(64) };
     expect(told(await shard.upload(device, [wrong]))).toBe('409/11 Conflict@0');
-    expect(await shard.upload(device, [{ envelopes: sealed.envelopes, digest: before }])).toMatchObject({ status: 201 });
+    expect(await shard.upload(device, [{ envelopes: sealed.envelopes, digest: before }])).toMatchObject({
+      status: 201,
+    });
     writer.trees = { tree: sealed.tree, log: sealed.log };
     const next = writer.write([credential('c')]);
     const result = await shard.upload(device, [{ envelopes: next.envelopes, digest: apex(next.tree) }]);
@@ -139,7 +142,9 @@ describe('conflicts', () => {
       '409/13 Conflict@0',
     );
     const missing = entry({ UniqueID: 'z', Event: 'Update', First: 1, Previous: 1 });
-    expect(told(await shard.upload(device, [{ envelopes: writer.seal([missing]).envelopes }]))).toBe('409/13 Conflict@0');
+    expect(told(await shard.upload(device, [{ envelopes: writer.seal([missing]).envelopes }]))).toBe(
+      '409/13 Conflict@0',
+    );
   });
 
   test('[R307] Update and Delete follow First and Previous; after Delete the key is free again', async () => {

@@ -228,7 +228,9 @@ class UploadWork {
     const { by, state } = this.#caller;
     const mayRecover = signer !== undefined && sameKey(signer.raw, state.meshOfflineKey);
     if (signer === undefined || (by === 'recovery' && !mayRecover)) {
-      throw new Refused([reject(lastRequestIndex, 'administrator-required', 'the device catalog is written by administrators')]);
+      throw new Refused([
+        reject(lastRequestIndex, 'administrator-required', 'the device catalog is written by administrators'),
+      ]);
     }
     const devices = await judgeDevices(this.#transactor, this.#caller, judged, signer, this.#context.clock());
     if (Array.isArray(devices)) throw new Refused(devices);

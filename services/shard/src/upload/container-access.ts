@@ -1,4 +1,10 @@
-import { deviceCatalog, inboundSpool, isAccountContainer, isContainerName, outboundSpool } from '@meshd/schema/container-name';
+import {
+  deviceCatalog,
+  inboundSpool,
+  isAccountContainer,
+  isContainerName,
+  outboundSpool,
+} from '@meshd/schema/container-name';
 import { mayWrite } from '../permissions.js';
 import type { DevicePermission } from '../storage/store.js';
 import { type EntryFault, reject } from './fault.js';

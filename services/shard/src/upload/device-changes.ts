@@ -45,7 +45,11 @@ export function deviceChanges(context: DeviceContext, events: readonly DeviceEve
     const { uniqueId } = event.change;
     if (event.entry === undefined) revokedKeys.push(...event.formerKeys);
     else if (needsOfflineKey(context, event, revokedKeys) && !isOffline(context)) {
-      return reject(event.indexRequest, 'administrator-required', 'this device is listed again by the offline key only');
+      return reject(
+        event.indexRequest,
+        'administrator-required',
+        'this device is listed again by the offline key only',
+      );
     }
     const row = rowAfter(event, rows.get(uniqueId), context.nowMs);
     if (row === undefined) continue;

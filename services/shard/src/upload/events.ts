@@ -1,7 +1,7 @@
 import { isMeshCatalog } from '@meshd/schema/container-name';
+import type { ContainerKind, FrameEvent } from '../storage/store.js';
 import { conflict, type EntryFault, reject } from './fault.js';
 import type { UploadedFrame } from './frame.js';
-import type { ContainerKind, FrameEvent } from '../storage/store.js';
 import type { KeyState } from './view.js';
 
 /** What a stored frame changes in the replay state of its container. */
@@ -51,7 +51,9 @@ export function judgeEvents(
   for (const [at, frame] of frames.entries()) {
     const frameIndex = firstIndex + at;
     const verdict =
-      context.kind === 'spool' ? judgeMessage(frame, frameIndex, lookUp) : judgeEntry(context, frame, frameIndex, lookUp);
+      context.kind === 'spool'
+        ? judgeMessage(frame, frameIndex, lookUp)
+        : judgeEntry(context, frame, frameIndex, lookUp);
     if (verdict === undefined) continue;
     if ('result' in verdict) {
       faults.push(verdict);
@@ -91,7 +93,8 @@ function judgeEntry(
     if (state !== undefined) return conflict(frame.indexRequest, 'event-conflict', 'New, but the key exists');
     return { uniqueId, frameIndex, event, firstIndex: frameIndex };
   }
-  if (state === undefined) return conflict(frame.indexRequest, 'event-conflict', `${event}, but the key does not exist`);
+  if (state === undefined)
+    return conflict(frame.indexRequest, 'event-conflict', `${event}, but the key does not exist`);
   const fault = judgeLinks(frame, state, context.legacy);
   return fault ?? { uniqueId, frameIndex, event, firstIndex: state.first };
 }
@@ -103,7 +106,11 @@ function judgeLinks(frame: UploadedFrame, state: KeyState, legacy: boolean): Ent
     return reject(frame.indexRequest, 'event-rule', 'Update and Delete carry First and Previous');
   }
   if ((previous !== undefined && previous !== state.current) || (first !== undefined && first !== state.first)) {
-    return conflict(frame.indexRequest, 'event-conflict', `the key's current frame is ${state.current}, first ${state.first}`);
+    return conflict(
+      frame.indexRequest,
+      'event-conflict',
+      `the key's current frame is ${state.current}, first ${state.first}`,
+    );
   }
   return undefined;
 }

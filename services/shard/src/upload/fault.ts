@@ -1,4 +1,4 @@
-import { type ErrorCode, statusRegistry } from '@meshd/schema/status';
+import { type ErrorCode, statusCodes, statusRegistry } from '@meshd/schema/status';
 
 /**
  * What is wrong with one entry of an upload. `Reject`: it will never be accepted as it is. `Conflict`: the writer's view
@@ -32,13 +32,23 @@ export function extendedOf(code: ErrorCode): number {
 }
 
 /**
- * The status of a request with faults (semantics 6.6): 409 if any entry is in conflict, else that of the first.
+ * The code that a request with faults is answered with (semantics 6.6): its status is 409 if any entry is in conflict,
+ * else that of the first; its extended code is that of the first, wherever the registry joins the two.
  *
  * @param faults at least one, in the order of the entries.
  */
-export function statusOfFaults(faults: readonly EntryFault[]): number {
-  if (faults.some((fault) => fault.result === 'Conflict')) return 409;
-  return statusRegistry[faults[0]?.code ?? 'malformed'].status;
+export function codeOfFaults(faults: readonly EntryFault[]): ErrorCode {
+  const first = faults[0]?.code ?? 'malformed';
+  const conflicting = faults.find((fault) => fault.result === 'Conflict');
+  if (conflicting === undefined) return first;
+  const { status } = statusRegistry[conflicting.code];
+  const { extended } = statusRegistry[first];
+  const joined = statusCodes.find((code) => {
+    const entry = statusRegistry[code];
+    return entry.status === status && entry.extended === extended && extended !== undefined;
+  });
+  // Without `extended` of its own the first fault has nothing to repeat.
+  return conflicting === faults[0] || joined === undefined ? conflicting.code : (joined as ErrorCode);
 }
 
 /** Tells a fault from what a rule returns when all is well. */

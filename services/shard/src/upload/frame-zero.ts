@@ -1,8 +1,8 @@
 import { containerKind } from '@meshd/schema/container-name';
+import type { ContainerKind } from '../storage/store.js';
 import { type EntryFault, reject } from './fault.js';
 import type { UploadedFrame } from './frame.js';
 import { manifestEntries } from './manifest-rules.js';
-import type { ContainerKind } from '../storage/store.js';
 
 /** What frame 0 settles for the life of a container. */
 export interface Opening {

@@ -1,5 +1,5 @@
 import { constantTimeEqual } from '@meshd/crypto/digest';
-import { type EntryFault, conflict } from './fault.js';
+import { conflict, type EntryFault } from './fault.js';
 import type { UploadedFrame } from './frame.js';
 
 /** Where a batch goes: it opens the container, follows its last frame, or is already there. */

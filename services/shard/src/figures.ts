@@ -1,0 +1,51 @@
+import type { Counter, Histogram, Metrics } from '@meshd/telemetry/metrics';
+import type { GroupReport } from './storage/coalescer.js';
+
+/** The figures of a shard. */
+export interface ShardFigures {
+  /** Requests by transaction and code of the answer; `success` and `updated` are codes too. */
+  readonly requests: Counter<'transaction' | 'code'>;
+  /** From the rpc to the answer, streams to their end. */
+  readonly seconds: Histogram<'transaction'>;
+  /** Entries at fault in refused uploads, by rule. */
+  readonly entryFaults: Counter<'code'>;
+  /** Frames stored by uploads. */
+  readonly framesStored: Counter<never>;
+}
+
+/** Defines them. */
+export function defineShardFigures(metrics: Metrics, inFlightCount: () => number): ShardFigures {
+  metrics.gauge('shard_requests_in_flight', 'Requests in work', [], (gauge) => gauge.set(inFlightCount()));
+  return {
+    requests: metrics.counter('shard_requests_total', 'Requests answered', ['transaction', 'code']),
+    seconds: metrics.histogram('shard_request_seconds', 'Time of a request', ['transaction']),
+    entryFaults: metrics.counter('shard_entry_faults_total', 'Entries at fault in refused uploads', ['code']),
+    framesStored: metrics.counter('shard_frames_stored_total', 'Entries accepted by uploads'),
+  };
+}
+
+/** The figures of a shard's storage. */
+export interface StoreFigures {
+  /** Frames found to be other than they were written. */
+  readonly damaged: Counter<never>;
+  /** Counts one database transaction. */
+  observe(report: GroupReport): void;
+}
+
+/** How many writes share a database transaction: powers of two up to the most that may. */
+const groupBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/** Defines them. */
+export function defineStoreFigures(metrics: Metrics): StoreFigures {
+  const commits = metrics.histogram('shard_commit_seconds', 'Time of a database transaction');
+  const writes = metrics.histogram('shard_commit_writes', 'Writes in a database transaction', [], groupBuckets);
+  const frames = metrics.counter('shard_frames_committed_total', 'Frames committed, those of the service included');
+  return {
+    damaged: metrics.counter('shard_frames_damaged_total', 'Frames that failed their digest when they were read'),
+    observe: ({ writeCount, frameCount, durationMs }) => {
+      commits.observe(durationMs / 1000);
+      writes.observe(writeCount);
+      frames.inc(frameCount);
+    },
+  };
+}

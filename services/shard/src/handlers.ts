@@ -1,0 +1,191 @@
+import type { DownloadPart, DownloadRequest, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { CallContext, PartSink, ShardHandlers, TransactAnswer } from '@meshd/rpc/shard-server';
+import { type ErrorCode, MeshError } from '@meshd/schema/status';
+import type { Logger } from '@meshd/telemetry/logger';
+import type { ShardContext } from './context.js';
+import type { ShardFigures } from './figures.js';
+import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
+import {
+  acceptedEntries,
+  downloadRequestOf,
+  envelopeOctets,
+  principalOf,
+  refusedEntries,
+  required,
+  rpcDownloadPart,
+  rpcStatusResult,
+  uploadRequestOf,
+} from './rpc-messages.js';
+import { StorageError } from './storage/errors.js';
+import { createAccount } from './transactions/create-account.js';
+import { deleteAccount } from './transactions/delete-account.js';
+import { download } from './transactions/download.js';
+import { status } from './transactions/status.js';
+import { upload } from './transactions/upload.js';
+import { codeOfFaults } from './upload/fault.js';
+import { withDeadline } from './with-deadline.js';
+
+/** Which accounts are this shard's. */
+export interface Ownership {
+  /** Version of the slot map it is known by. */
+  readonly version: number;
+  /** Whether the account of this canonical address is this shard's. */
+  owns(address: string): boolean;
+}
+
+/** What the handlers need. */
+export interface HandlerOptions {
+  readonly context: ShardContext;
+  readonly ownership: Ownership;
+  readonly figures: ShardFigures;
+  readonly logger: Logger;
+}
+
+type Transaction = NonNullable<TransactRequest['transaction']>;
+type TransactionName = Transaction['$case'] | 'download';
+
+/** An answer, and what it is counted as. */
+interface Answer {
+  readonly ended: Ended;
+  readonly result: TransactAnswer['result'];
+}
+
+/**
+ * What the shard does with the requests of routers: looks whether the account is its own, does the work under the
+ * request's deadline, turns results and errors into answers, and counts them.
+ */
+export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
+  readonly #options: HandlerOptions;
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+  }
+
+  async transact(request: TransactRequest, { deadlineAt }: CallContext): Promise<TransactAnswer> {
+    const { transaction } = request;
+    if (transaction === undefined)
+      return this.#counted('describeService', async () => this.#failed(unknownTransaction()));
+    return this.#counted(transaction.$case, () => this.#work(transaction, request, deadlineAt));
+  }
+
+  async download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<void> {
+    await this.#counted('download', () => this.#download(request, sink));
+  }
+
+  /** Sends the outcome as the first part, then the rest; a failure after a success can only break the stream. */
+  async #download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<Answer> {
+    const { context, ownership } = this.#options;
+    const start = async () => {
+      const asked = downloadRequestOf(request);
+      if (!ownership.owns(asked.principal.account)) return this.#misrouted();
+      const parts = download(withDeadline(context, sink.deadlineAt), asked);
+      return { parts, first: await parts.next() };
+    };
+    const started = await start().catch((error) => this.#failed(error));
+    const { ended } = 'ended' in started ? started : { ended: succeeded('success', ownership.version) };
+    await sink.send({ part: { $case: 'outcome', value: ended.outcome } });
+    if ('ended' in started) return started;
+    const { parts, first } = started;
+    try {
+      for (let part = first; !part.done; part = await parts.next()) await sink.send(rpcDownloadPart(part.value));
+    } finally {
+      // A reader that leaves early must not leave the storage's reading open.
+      await parts.return(undefined);
+    }
+    return { ended, result: undefined };
+  }
+
+  async #work(transaction: Transaction, request: TransactRequest, deadlineAt: number): Promise<Answer> {
+    const context = withDeadline(this.#options.context, deadlineAt);
+    const work = () => this.#answer(context, transaction, request);
+    try {
+      const account = accountOf(transaction);
+      if (account !== undefined && !this.#options.ownership.owns(account)) return this.#misrouted();
+      return await work();
+    } catch (error) {
+      // The state in memory was not that of the database, and was dropped: with the fresh one the request may succeed.
+      if (error instanceof StorageError && error.code === 'stale') return work().catch((again) => this.#failed(again));
+      return this.#failed(error);
+    }
+  }
+
+  async #answer(context: ShardContext, transaction: Transaction, request: TransactRequest): Promise<Answer> {
+    const { ownership } = this.#options;
+    const done = succeeded('success', ownership.version);
+    switch (transaction.$case) {
+      case 'createAccount': {
+        const { account, request: envelope } = transaction.value;
+        const made = await createAccount(context, account, envelopeOctets(required(envelope, 'request')));
+        const ended = made.status === 202 ? succeeded('updated', ownership.version) : done;
+        return { ended, result: { $case: 'createAccount', value: { reason: '', url: '' } } };
+      }
+      case 'deleteAccount': {
+        const { account, request: envelope } = transaction.value;
+        await deleteAccount(context, account, envelopeOctets(required(envelope, 'request')));
+        return { ended: done, result: { $case: 'deleteAccount', value: {} } };
+      }
+      case 'status': {
+        const { principal, profileMasterDigest, containers } = transaction.value;
+        const asked = { principal: principalOf(principal), profileMasterDigest, containers };
+        return { ended: done, result: { $case: 'status', value: rpcStatusResult(await status(context, asked)) } };
+      }
+      case 'upload':
+        return this.#upload(context, transaction.value, request);
+      case 'describeService':
+        return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
+    }
+  }
+
+  async #upload(
+    context: ShardContext,
+    asked: Extract<Transaction, { $case: 'upload' }>['value'],
+    request: TransactRequest,
+  ): Promise<Answer> {
+    const { figures, ownership } = this.#options;
+    const result = await upload(context, uploadRequestOf(asked, request.identity));
+    if ('accepted' in result) {
+      const entries = acceptedEntries(result.accepted);
+      figures.framesStored.inc(entries.length);
+      return { ended: succeeded('success', ownership.version), result: { $case: 'upload', value: { entries } } };
+    }
+    for (const fault of result.faults) figures.entryFaults.inc({ code: fault.code });
+    const ended = refused(codeOfFaults(result.faults), result.faults[0]?.detail ?? '', ownership.version);
+    return { ended, result: { $case: 'upload', value: { entries: refusedEntries(result.faults) } } };
+  }
+
+  #failed(error: unknown): Answer {
+    return { ended: endedBy(error, this.#options.ownership.version, this.#options.logger), result: undefined };
+  }
+
+  #misrouted(): Answer {
+    return { ended: misrouted(this.#options.ownership.version), result: undefined };
+  }
+
+  async #counted(transaction: TransactionName, work: () => Promise<Answer>): Promise<TransactAnswer> {
+    const { figures } = this.#options;
+    const stop = figures.seconds.startTimer({ transaction });
+    const { ended, result } = await work();
+    stop();
+    figures.requests.inc({ transaction, code: ended.code });
+    return { outcome: ended.outcome, result };
+  }
+}
+
+function unknownTransaction(): MeshError {
+  const code: ErrorCode = 'unknown-transaction';
+  return new MeshError(code, 'the shard is older than the router');
+}
+
+/** The account that decides which shard is asked; undefined where every shard will do. */
+function accountOf(transaction: Transaction): string | undefined {
+  switch (transaction.$case) {
+    case 'createAccount':
+    case 'deleteAccount':
+      return transaction.value.account;
+    case 'status':
+    case 'upload':
+      return required(transaction.value.principal, 'principal').account;
+    case 'describeService':
+      return undefined;
+  }
+}

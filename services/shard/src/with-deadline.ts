@@ -1,0 +1,29 @@
+import { MeshError } from '@meshd/schema/status';
+import type { ShardContext } from './context.js';
+import type { Store } from './storage/store.js';
+
+/**
+ * The context for a request with a deadline: work that has waited for its account until nobody waits for the answer any
+ * more is not begun. What has begun is finished: a write cannot be called off without knowing how far it came.
+ *
+ * @param deadlineAt on the clock of `performance.now()`.
+ */
+export function withDeadline(context: ShardContext, deadlineAt: number): ShardContext {
+  const { store } = context;
+  const inTime = <A, T>(work: (account: A) => Promise<T> | T) => {
+    return (account: A) => {
+      if (performance.now() >= deadlineAt) throw new MeshError('shard-timeout');
+      return work(account);
+    };
+  };
+  const limited: Store = {
+    epoch: store.epoch,
+    readAccount: (address, read) => store.readAccount(address, inTime(read)),
+    transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),
+    ensureService: (make) => store.ensureService(make),
+    problems: () => store.problems(),
+    sweep: () => store.sweep(),
+    stop: () => store.stop(),
+  };
+  return { ...context, store: limited };
+}
