@@ -31,8 +31,15 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
+/** Sends a body and brings the answer back; what a connection needs of the network. */
+export interface Poster {
+  /** @throws BindingError `transport`, `timeout` or `response-too-large` */
+  post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<HttpAnswer>;
+  close(): void;
+}
+
 /** Posts to one address, keeping connections for the next post. */
-export class HttpsPoster {
+export class HttpsPoster implements Poster {
   readonly #agent: Agent;
   readonly #target: RequestOptions;
   readonly #bytesMax: number;

@@ -12,7 +12,7 @@ import { httpBodyMsMax, unsignedPauseMsMax } from '@meshd/limits/limits';
 import { wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { BindingError } from './errors.js';
-import { type HttpAnswer, HttpsPoster } from './http-client.js';
+import { type HttpAnswer, HttpsPoster, type Poster } from './http-client.js';
 import { parseMediaType } from './media-type.js';
 import type { PinStore } from './pins.js';
 import { type RequestSigner, type SentRequest, signRequest } from './request-sign.js';
@@ -35,6 +35,8 @@ export interface MeshConnectionOptions {
   readonly random?: Random | undefined;
   /** Bound of one exchange, milliseconds. */
   readonly timeoutMs?: number | undefined;
+  /** Another way to the service than HTTPS: tests, and links that are shaped. */
+  readonly poster?: Poster | undefined;
 }
 
 /** A response that was proved to answer the request and to come from the service. */
@@ -65,7 +67,7 @@ export interface CallOptions {
 export class MeshConnection {
   readonly domain: string;
   readonly #options: MeshConnectionOptions;
-  readonly #poster: HttpsPoster;
+  readonly #poster: Poster;
   readonly #trust: ServiceTrust;
   readonly #clock: () => number;
 
@@ -74,11 +76,7 @@ export class MeshConnection {
     this.domain = options.domain;
     this.#options = options;
     this.#clock = options.clock ?? (() => Date.now());
-    this.#poster = new HttpsPoster({
-      domain: options.domain,
-      url: options.url ?? `https://${options.domain}${wellKnownPath}`,
-      ca: options.ca,
-    });
+    this.#poster = options.poster ?? httpsPoster(options);
     this.#trust = new ServiceTrust(options.domain, options.pins, this.#clock);
   }
 
@@ -137,6 +135,10 @@ export class MeshConnection {
   async close(): Promise<void> {
     this.#poster.close();
   }
+}
+
+function httpsPoster({ domain, url, ca }: MeshConnectionOptions): Poster {
+  return new HttpsPoster({ domain, url: url ?? `https://${domain}${wellKnownPath}`, ca });
 }
 
 const openingBracket = '['.charCodeAt(0);
