@@ -8,9 +8,9 @@ import { createAccount } from '@meshd/client/operations/create-account';
 import { downloadContainer } from '@meshd/client/operations/download';
 import { syncAccount } from '@meshd/client/operations/sync';
 import { uploadFiles } from '@meshd/client/operations/upload';
-import { readTestBackends } from '@meshd/dev/config';
-import { type LocalProvider, startLocalProvider } from '@meshd/dev/local-provider';
 import { freePorts } from '@meshd/dev/ports';
+import { ProviderProcesses } from '@meshd/dev/provider-processes';
+import { makeTestPlan } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const container = 'my_Notes';
@@ -21,23 +21,10 @@ const testMs = 240_000;
 const environment = systemEnvironment();
 
 let folder: string;
-let port: number;
-let provider: LocalProvider;
+let provider: ProviderProcesses;
+let removePlan: () => Promise<void>;
 /** Two replicas that write, and one that begins empty. */
 let homes: readonly [string, string, string];
-
-async function start(): Promise<LocalProvider> {
-  return startLocalProvider({
-    ...readTestBackends(),
-    domains: ['mesh.localhost'],
-    port,
-    data: join(folder, 'data'),
-    say: () => undefined,
-    onFailure: (reason) => {
-      throw new Error(reason);
-    },
-  });
-}
 
 const nameOf = (entry: number) => `entry-${entry}`;
 const contentOf = (entry: number) => Buffer.from(`content of entry ${entry}, ${'x'.repeat(entry % 300)}`);
@@ -84,10 +71,13 @@ async function expectAgreement(): Promise<Awaited<ReturnType<typeof view>>> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meshd-replicas-'));
-  port = (await freePorts(1))[0] as number;
-  provider = await start();
+  const { plan, remove } = await makeTestPlan({ domains: ['mesh.localhost'] });
+  removePlan = remove;
+  const [port = 0] = await freePorts(1);
+  provider = new ProviderProcesses({ ...plan, port }, join(folder, 'logs'));
+  await provider.start();
   homes = [join(folder, 'one'), join(folder, 'two'), join(folder, 'three')];
-  const ca = await readFile(provider.caFile, 'utf8');
+  const ca = await readFile(plan.certificates.caFile, 'utf8');
   await createAccount(homes[0], environment, { address: 'alice@mesh.localhost', url: provider.url, ca });
   for (const copy of homes.slice(1)) await cp(homes[0], copy, { recursive: true });
   await rm(join(homes[2], 'containers'), { recursive: true });
@@ -95,8 +85,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await provider?.stop();
+  await removePlan?.();
   await rm(folder, { recursive: true, force: true });
-});
+}, testMs);
 
 describe('[R003] [R015] three replicas of one account', () => {
   it(

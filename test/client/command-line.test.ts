@@ -1,0 +1,141 @@
+/** The commands as a person types them, against a whole provider. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
+
+let provider: TestProvider;
+let folder: string;
+let home: string;
+let address: string;
+let service: string[];
+
+function mesh(args: readonly string[], input?: string): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [launcher, ...args], (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+    child.stdin?.end(input);
+  });
+}
+
+/** Runs a command that must succeed and gives its JSON document. */
+// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
+async function json(...args: string[]): Promise<any> {
+  const { code, stdout, stderr } = await mesh([...args, '--json', '--home', home]);
+  expect([code, stderr], args.join(' ')).toEqual([0, '']);
+  return JSON.parse(stdout);
+}
+
+beforeAll(async () => {
+  provider = await startTestProvider();
+  folder = await mkdtemp(join(tmpdir(), 'meshd-cli-'));
+  home = join(folder, 'home');
+  address = `alice@${provider.domain}`;
+  service = ['--url', provider.url, '--ca', provider.caFile];
+});
+afterAll(async () => {
+  await provider?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('mesh, from the first Hello to the last', () => {
+  it('[R012] greets a service and says who it is', async () => {
+    const hello = await json('hello', address, ...service);
+    expect(hello).toMatchObject({
+      domain: provider.domain,
+      service: expect.stringMatching(/^M[A-Z2-7-]+$/),
+      host: expect.stringMatching(/^M[A-Z2-7-]+$/),
+      version: '3.0',
+      features: expect.arrayContaining(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry']),
+    });
+  });
+
+  it('[R014] makes an account, and not the same twice', async () => {
+    expect(await json('account', 'create', address, ...service)).toMatchObject({ address });
+    const other = await mesh(['account', 'create', address, ...service, '--home', join(folder, 'thief')]);
+    expect(other.code).toBe(1);
+    expect(other.stderr).toMatch(/^mesh: [^\n]*409\/1[^\n]*\n$/);
+  });
+
+  it('shows the containers of a new account', async () => {
+    const { containers } = await json('account', 'status');
+    const found = containers.map(({ container, index }: { container: string; index: number }) => [container, index]);
+    expect(Object.fromEntries(found)).toEqual({ mmm_Inbound: 1, mmm_Outbound: 1, mmm_Archive: 1, mmm_Device: 2 });
+  });
+
+  it('[R015] gives files back octet for octet, here and in an empty replica', async () => {
+    const files = join(folder, 'files');
+    await mkdir(files);
+    const contents: Record<string, Buffer> = {
+      'text.txt': Buffer.from('a note'),
+      empty: Buffer.alloc(0),
+      'random octets': randomBytes(100_000),
+    };
+    for (const [name, octets] of Object.entries(contents)) await writeFile(join(files, name), octets);
+    const paths = Object.keys(contents).map((name) => join(files, name));
+    const uploaded = await json('container', 'upload', 'my_Notes', ...paths);
+    expect(uploaded.entries).toHaveLength(3);
+    const empty = join(folder, 'empty');
+    await cp(home, empty, { recursive: true });
+    await rm(join(empty, 'containers'), { recursive: true });
+    for (const from of [home, empty]) {
+      const out = await mkdtemp(join(folder, 'out-'));
+      const args = ['container', 'download', 'my_Notes', '--out', out, '--home', from, '--json'];
+      const { stdout } = await mesh(args);
+      expect(JSON.parse(stdout)).toMatchObject({ digest: uploaded.digest, root: uploaded.root, index: 4 });
+      expect((await readdir(out)).sort()).toEqual(Object.keys(contents).sort());
+      for (const [name, octets] of Object.entries(contents)) expect(await readFile(join(out, name))).toEqual(octets);
+    }
+  });
+
+  it('takes standard input as a file, and a range of frames', async () => {
+    const { code } = await mesh(['container', 'upload', 'my_Notes', '-', '--home', home], 'typed');
+    expect(code).toBe(0);
+    const { entries } = await json('container', 'download', 'my_Notes', '--min', '4', '--max', '4');
+    expect(entries).toHaveLength(1);
+    expect(entries[0]).toMatchObject({ index: 4, event: 'New', name: 'stdin', current: true });
+    expect(Buffer.from(entries[0].content, 'base64url').toString()).toBe('typed');
+  });
+
+  it('keeps what it cannot read out of the service: no name and no content in the databases', async () => {
+    const { entries } = await json('container', 'download', 'my_Notes');
+    for (const { uniqueId } of entries) expect(uniqueId).toMatch(/^A[A-Z2-7-]{60,}$/);
+  });
+
+  it('synchronises, and agrees with the service', async () => {
+    const { containers } = await json('account', 'sync');
+    const status = await json('account', 'status');
+    for (const { container, index, digest } of status.containers) {
+      expect(containers).toContainEqual(expect.objectContaining({ container, index, digest }));
+    }
+  });
+
+  it('says in one line what is wrong', async () => {
+    const unknown = await mesh(['container', 'download', 'my_Nothing', '--home', home]);
+    expect([unknown.code, unknown.stdout]).toEqual([1, '']);
+    expect(unknown.stderr).toMatch(/^mesh: [^\n]*my_Nothing[^\n]*\n$/);
+    const device = await mesh(['container', 'upload', 'mmm_Device', '-', '--home', home], 'x');
+    expect(device.code).toBe(1);
+    const elsewhere = ['account', 'create', 'alice@elsewhere.example', ...service, '--home', join(folder, 'elsewhere')];
+    expect((await mesh(elsewhere)).code).toBe(1);
+  });
+
+  it('deletes the account, here and there', async () => {
+    const copy = join(folder, 'copy');
+    await cp(home, copy, { recursive: true });
+    expect(await json('account', 'delete')).toEqual({ address, deleted: true });
+    expect((await mesh(['account', 'status', '--home', home])).stderr).toContain('no account');
+    const gone = await mesh(['account', 'status', '--home', copy]);
+    expect([gone.code, gone.stderr.includes('401')]).toEqual([1, true]);
+    // Whoever deletes it a second time has what he wanted.
+    const again = await mesh(['account', 'delete', '--home', copy, '--json']);
+    expect(JSON.parse(again.stdout)).toEqual({ address, deleted: false });
+  });
+});
