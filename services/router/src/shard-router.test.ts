@@ -1,0 +1,163 @@
+import { RpcError } from '@meshd/rpc/errors';
+import type { Outcome, SlotMap, TransactResponse } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import { silentLogger } from '@meshd/telemetry/logger';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ShardLink } from './shard-link.js';
+import { type ShardCall, ShardRouter } from './shard-router.js';
+import { SlotMapCopy } from './slot-map.js';
+
+const account = 'alice@example.com'; // slot 4088
+const map = (version: number, last: string, exceptions: SlotMap['exceptions'] = []): SlotMap => ({
+  version,
+  ranges: [
+    { first: 0, last: 2047, shard: 'one' },
+    { first: 2048, last: 4095, shard: last },
+  ],
+  exceptions,
+  shards: ['one', 'two'].map((shard) => ({ shard, address: `${shard}:1` })),
+});
+const outcome = (error = ''): Outcome => ({
+  status: error === '' ? 201 : 503,
+  error,
+  detail: '',
+  retryAfterMs: 0,
+  correlation: '',
+  mapVersion: 0,
+});
+const answer = (error = ''): TransactResponse => ({ number: 1, outcome: outcome(error), result: undefined });
+
+interface Fake {
+  readonly router: ShardRouter;
+  readonly asked: string[];
+  publish(version: SlotMap): void;
+}
+
+let running: Fake | undefined;
+afterEach(() => running?.router.stop());
+
+/** Shards that answer as told; the map is published by hand. */
+async function start(reply: (address: string, count: number) => TransactResponse): Promise<Fake> {
+  const asked: string[] = [];
+  let publish: (version: SlotMap) => void = () => undefined;
+  const open = (address: string): ShardLink => ({
+    transact: async ({ transaction }) => {
+      if (transaction?.$case === 'describeService') return answer();
+      asked.push(address);
+      return reply(address, asked.length);
+    },
+    download: async function* () {
+      yield { part: { $case: 'outcome', value: outcome() } };
+    },
+    watchMap: async function* (_known, signal) {
+      for (;;) {
+        yield await new Promise<SlotMap>((resolve, reject) => {
+          publish = resolve;
+          signal?.addEventListener('abort', () => reject(new Error('stopped')));
+        });
+      }
+    },
+    close: () => undefined,
+  });
+  const router = new ShardRouter({ open, seeds: ['seed:1'], clock: Date.now, logger: silentLogger() });
+  router.start();
+  await tick();
+  running = { router, asked, publish: (version) => publish(version) };
+  return running;
+}
+
+const tick = () => new Promise((resolve) => setTimeout(resolve, 5));
+const call = (leftMs = 5000): ShardCall => ({
+  account,
+  identity: { id: Buffer.alloc(24), payloadDigest: Buffer.alloc(64) },
+  deadlineMs: Date.now() + leftMs,
+});
+const status = {
+  $case: 'status',
+  value: { principal: undefined, deviceUdf: '', profileMasterDigest: Buffer.alloc(0), containers: [] },
+} as const;
+
+describe('slot map', () => {
+  it('finds shards by slot, and single accounts elsewhere', () => {
+    const copy = new SlotMapCopy(map(1, 'two', [{ account: 'bob@example.com', shard: 'one' }]));
+    expect(copy.placeOf(account)).toEqual({ shard: 'two', address: 'two:1' });
+    expect(copy.placeOf('bob@example.com')?.shard).toBe('one');
+    expect(copy.isComplete).toBe(true);
+  });
+
+  it('knows its gaps, and shards that nobody names', () => {
+    const copy = new SlotMapCopy({ ...map(1, 'three'), ranges: [{ first: 2048, last: 4095, shard: 'three' }] });
+    expect(copy.placeOf(account)).toBeUndefined();
+    expect(copy.isComplete).toBe(false);
+  });
+});
+
+describe('routing', () => {
+  it('is not ready without a map, and sends nothing', async () => {
+    const { router, asked } = await start(() => answer());
+    expect(router.problems()).toEqual(['the slot map is not known yet']);
+    await expect(router.transact(call(), status)).rejects.toMatchObject({ code: 'overloaded', resource: 'slot map' });
+    expect(asked).toEqual([]);
+  });
+
+  it('asks the shard of the slot, and is ready once all shards answered', async () => {
+    const { router, asked, publish } = await start(() => answer());
+    publish(map(1, 'two'));
+    await tick();
+    await router.transact(call(), status);
+    expect(asked).toEqual(['two:1']);
+    expect(router.problems()).toEqual([]);
+  });
+
+  it('waits for a newer map when a shard is the wrong one, and repeats once', async () => {
+    const { router, asked, publish } = await start((address) => answer(address === 'two:1' ? 'wrong-shard' : ''));
+    publish(map(1, 'two'));
+    await tick();
+    const transacted = router.transact(call(), status);
+    await tick();
+    publish(map(2, 'one'));
+    await transacted;
+    expect(asked).toEqual(['two:1', 'one:1']);
+    expect(router.mapVersion).toBe(2);
+    publish(map(1, 'two'));
+    await tick();
+    expect(router.mapVersion).toBe(2);
+  });
+
+  it('gives up when the second shard is wrong too', async () => {
+    const { router, asked, publish } = await start(() => answer('wrong-shard'));
+    publish(map(1, 'two'));
+    await tick();
+    const transacted = router.transact(call(), status);
+    await tick();
+    publish(map(2, 'one'));
+    await expect(transacted).rejects.toMatchObject({ code: 'overloaded', resource: 'slot map' });
+    expect(asked).toHaveLength(2);
+  });
+
+  it('repeats over a broken connection while there is time', async () => {
+    const broken = new RpcError('unavailable', 'gone');
+    const { router, asked, publish } = await start((_address, count) => {
+      if (count < 3) throw broken;
+      return answer();
+    });
+    publish(map(1, 'two'));
+    await tick();
+    await router.transact(call(), status);
+    expect(asked).toHaveLength(3);
+    const late = await start(() => {
+      throw broken;
+    });
+    late.publish(map(1, 'two'));
+    await tick();
+    await expect(late.router.transact(call(900), status)).rejects.toMatchObject({ status: 503, resource: 'shard' });
+  });
+
+  it('says 504 when the shard does not answer in time', async () => {
+    const { router, publish } = await start(() => {
+      throw new RpcError('deadline', 'late');
+    });
+    publish(map(1, 'two'));
+    await tick();
+    await expect(router.transact(call(), status)).rejects.toMatchObject({ status: 504 });
+  });
+});
