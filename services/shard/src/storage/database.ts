@@ -78,7 +78,7 @@ const parsers: ReadonlyMap<number, Parser> = new Map<number, Parser>([
   [int4, Number],
   [bool, (text) => text === 't'],
   [bytea, parseBytea],
-  [byteaArray, pg.types.getTypeParser(byteaArray, 'text')],
+  [byteaArray, pg.types.getTypeParser(byteaArray as never, 'text')],
 ]);
 const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? String };
 
