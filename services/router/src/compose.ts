@@ -1,5 +1,4 @@
 /** Builds the router from its settings and takes it apart again. */
-import { readFile } from 'node:fs/promises';
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { type HostWatch, watchHostIdentity } from '@meshd/binding/host-watch';
 import { connectionHostMsMin, shutdownDrainMs } from '@meshd/limits/limits';
@@ -10,6 +9,7 @@ import { formatHostPort, type HostPort } from '@meshd/process/setting';
 import { canonicalDomain } from '@meshd/schema/address';
 import { type Logger, silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
+import { readCertificate, watchCertificate } from './certificate-watch.js';
 import type { RouterConfig } from './config.js';
 import { Exchanges } from './exchange.js';
 import { type Listener, startListener } from './listener.js';
@@ -91,14 +91,21 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       logger,
       clock,
     });
+    const certificate = await readCertificate(config);
     const listener = await startListener({
       listen: config.listen,
-      certificate: await readFile(config.tlsCertFile),
-      key: await readFile(config.tlsKeyFile),
+      ...certificate,
       domains,
       serve: (request, http) => exchanges.serve(request, http),
       metrics: figures,
     });
+    const unwatch = watchCertificate({
+      paths: config,
+      current: certificate,
+      onChange: (renewed) => listener.setCertificate(renewed.certificate, renewed.key),
+      onError: (error) => logger.error({ err: error }, 'certificate files cannot be used'),
+    });
+    stops.push(unwatch);
     const readiness = { draining: false };
     stops.push(() => drain(listener, readiness, overrides.drainMs ?? shutdownDrainMs));
     const admin = await startAdminListener({

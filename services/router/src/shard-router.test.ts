@@ -1,5 +1,5 @@
 import { RpcError } from '@meshd/rpc/errors';
-import type { Outcome, SlotMap, TransactResponse } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { Outcome, SlotMap, TransactRequest, TransactResponse } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { silentLogger } from '@meshd/telemetry/logger';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ShardLink } from './shard-link.js';
@@ -71,10 +71,10 @@ const call = (leftMs = 5000): ShardCall => ({
   identity: { id: Buffer.alloc(24), payloadDigest: Buffer.alloc(64) },
   deadlineMs: Date.now() + leftMs,
 });
-const status = {
+const status: NonNullable<TransactRequest['transaction']> = {
   $case: 'status',
   value: { principal: undefined, deviceUdf: '', profileMasterDigest: Buffer.alloc(0), containers: [] },
-} as const;
+};
 
 describe('slot map', () => {
   it('finds shards by slot, and single accounts elsewhere', () => {
