@@ -1,5 +1,5 @@
-import { databaseUrl, dropDatabases, ensureDatabases } from '@meshd/dev/databases';
 import { readTestBackends } from '@meshd/dev/config';
+import { databaseUrl, dropDatabases, ensureDatabases } from '@meshd/dev/databases';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';

@@ -88,7 +88,8 @@ async function load(file: string): Promise<Owner | undefined> {
 }
 
 async function stopLeftovers(programs: readonly ProcessMark[], say: (text: string) => void): Promise<void> {
-  for (const program of programs) {
+  // the last started first: a shard cannot end in good order when its database has gone before it
+  for (const program of programs.toReversed()) {
     if (!(await isAlive(program))) continue;
     say(`Stopping ${program.name} (process ${program.pid}), left by a run that was killed`);
     await end(program);

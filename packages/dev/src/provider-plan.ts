@@ -1,4 +1,5 @@
 /** Makes everything that a provider's services need before they start: databases, certificates, keys, free ports. */
+import { migrateDirectory, migrateShard } from '@meshd/shard/storage/migrate';
 import type { LogLevel } from '@meshd/telemetry/logger';
 import { ensureCertificates } from './certificates.js';
 import { ensureDatabases } from './databases.js';
@@ -37,6 +38,7 @@ export async function planProvider(options: PlanOptions): Promise<ProviderPlan> 
   await ensureServiceKeys(options.serviceFolder, domains, options.nowMs);
   const names = databaseNames(options.databasePrefix, shardCount);
   const [directoryUrl, ...shardUrls] = await ensureDatabases(options.postgresUrl, names);
+  await Promise.all([migrateDirectory(directoryUrl as string), ...shardUrls.map(migrateShard)]);
   const ports = await freePorts(2 * shardCount + 2);
   const take = (): number => ports.pop() as number;
   return {

@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '@meshd/dev/ports';
+import { waitFor } from '@meshd/dev/wait';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const program = fileURLToPath(import.meta.resolve('@meshd/dev/start'));
+
+interface ProviderFile {
+  readonly domain: string;
+  readonly url: string;
+  readonly caFile: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+}
+
+/** The program behind `npm start`, as a person has it in a terminal. */
+class Terminal {
+  output = '';
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | null>;
+
+  constructor(args: readonly string[]) {
+    const { PATH, HOME } = process.env;
+    this.child = spawn(process.execPath, [program, ...args], {
+      env: { PATH, HOME },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk) => {
+        this.output += chunk;
+      });
+    }
+    this.exited = new Promise((resolve) => this.child.once('close', resolve));
+  }
+
+  says(text: string): Promise<true> {
+    return waitFor(async () => (this.output.includes(text) ? true : undefined), {
+      what: `"${text}"`,
+      deadlineMs: 60_000,
+      hopeless: () => (this.child.exitCode === null ? undefined : `the program ended: ${this.output}`),
+    });
+  }
+}
+
+let data: string;
+let port: number;
+const open: Terminal[] = [];
+beforeEach(async () => {
+  data = await mkdtemp(join(tmpdir(), 'meshd-start-'));
+  // as a folder that a person makes: others may pass through
+  await chmod(data, 0o755);
+  [port] = (await freePorts(1)) as [number];
+});
+afterEach(async () => {
+  for (const terminal of open.splice(0)) {
+    terminal.child.kill('SIGTERM');
+    await terminal.exited;
+  }
+  await rm(data, { recursive: true, force: true });
+});
+
+function start(...more: string[]): Terminal {
+  const terminal = new Terminal(['--data', data, '--port', String(port), ...more]);
+  open.push(terminal);
+  return terminal;
+}
+
+const providerFile = async (): Promise<ProviderFile> => JSON.parse(await readFile(join(data, 'provider.json'), 'utf8'));
+
+describe('npm start', () => {
+  it('says where the provider answers, refuses a second one on the same data, stops on Ctrl-C and keeps the data', async () => {
+    const first = start('--domain', 'one.example');
+    await first.says('Ctrl-C stops everything');
+    const facts = await providerFile();
+    expect(facts).toMatchObject({ domain: 'one.example', url: `https://127.0.0.1:${port}`, pid: first.child.pid });
+    expect(first.output).toContain('Registration is open');
+    const ready = await fetch(`${facts.adminUrl}/readyz`);
+    expect([ready.status, Object.keys(((await ready.json()) as { processes: object }).processes)]).toEqual([
+      200,
+      ['shard-0', 'shard-1', 'outbound', 'router'],
+    ]);
+    expect(await (await fetch(`${facts.adminUrl}/metrics`)).text()).toContain('process="shard-1"');
+
+    const second = start();
+    expect(await second.exited).toBe(1);
+    expect(second.output).toContain(`already runs on the data in ${data} (process ${facts.pid})`);
+    expect(second.output).toContain(facts.url);
+
+    const authority = await readFile(facts.caFile, 'utf8');
+    first.child.kill('SIGINT');
+    expect(await first.exited).toBe(0);
+    await expect(providerFile()).rejects.toThrow('ENOENT');
+
+    const again = start('--domain', 'one.example');
+    await again.says('Ctrl-C stops everything');
+    expect(await readFile(facts.caFile, 'utf8')).toBe(authority);
+  }, 180_000);
+
+  it('cleans up after a run that was killed', async () => {
+    const first = start();
+    await first.says('Ctrl-C stops everything');
+    first.child.kill('SIGKILL');
+    await first.exited;
+    const second = start();
+    await second.says('Ctrl-C stops everything');
+    expect(second.output).toContain('left by a run that was killed');
+    const { adminUrl } = await providerFile();
+    expect((await fetch(`${adminUrl}/readyz`)).status).toBe(200);
+  }, 180_000);
+
+  it('says in a sentence what is wrong with its options', async () => {
+    const wrong = start('--colour', 'blue');
+    expect(await wrong.exited).toBe(2);
+    expect(wrong.output).toContain('--colour');
+  });
+});
