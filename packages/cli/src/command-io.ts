@@ -67,8 +67,12 @@ export interface IoSettings {
 /** Work shorter than this shows no progress display. */
 const progressDelayMs = 1000;
 
-/** Octets as base64url in JSON results; bigint beyond 2^53 as decimal text. */
-function jsonReplacer(_name: string, value: unknown): unknown {
+/**
+ * Octets as base64url in JSON results; bigint beyond 2^53 as decimal text. A method of the holder, because a Buffer
+ * turns itself into an object of numbers before its value gets here.
+ */
+function jsonReplacer(this: Readonly<Record<string, unknown>>, name: string): unknown {
+  const value = this[name];
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64url');
   if (typeof value === 'bigint') return value.toString();
   return value;
