@@ -56,12 +56,23 @@ export interface AuthoriseOptions {
  * answer nor its time tells who has an account here.
  *
  * @param state undefined for an address without an account.
- * @throws MeshError `not-authenticated` (401), or `device-revoked` (401/4) to the holder of a revoked device's key.
+ * @throws MeshError `not-authenticated` (401), or `device-revoked` (401/4) to the holder of a revoked device's key;
+ *   `account-pending` (403/6) to a device of an account on hold.
  */
 export async function authorise(
   principal: Principal,
   state: AccountState | undefined,
   options: AuthoriseOptions = {},
+): Promise<Caller> {
+  const caller = await identify(principal, state, options);
+  if (caller.state.status === 'pending') throw new MeshError('account-pending');
+  return caller;
+}
+
+async function identify(
+  principal: Principal,
+  state: AccountState | undefined,
+  options: AuthoriseOptions,
 ): Promise<Caller> {
   if (state === undefined || state.address !== principal.account) return refuse(principal);
   const device = listedDevice(state, principal.key);

@@ -15,9 +15,9 @@ import type { ShardConfig } from './config.js';
 import { defineShardFigures, defineStoreFigures } from './figures.js';
 import { Handlers } from './handlers.js';
 import { notReady } from './not-ready.js';
-import { serviceAccount } from './service-records.js';
+import { recordIncident, serviceAccount } from './service-records.js';
 import { type Directory, openDirectory } from './storage/directory.js';
-import { openStore } from './storage/open-store.js';
+import { type DamageReport, openStore } from './storage/open-store.js';
 import { shardOfAccount } from './storage/slot-table.js';
 import type { Store } from './storage/store.js';
 import { watchMap } from './watch-map.js';
@@ -100,7 +100,14 @@ async function build(
   });
   stops.push(() => directory.stop());
   const storeFigures = defineStoreFigures(metrics);
-  const store = await openStore({
+  const reportDamage = async ({ address, container, frameIndex }: DamageReport) => {
+    // Found by an earlier process, which recorded it.
+    if (frameIndex === null) return;
+    const maker = { host: host.current(), nowMs: clock(), random };
+    const detail = `frame ${frameIndex} of ${container} does not have its digest`;
+    await recordIncident(store, maker, { kind: 'frame-damaged', account: address, detail });
+  };
+  const store: Store = await openStore({
     url: config.postgresUrl,
     shardName: config.shardName,
     now: clock,
@@ -111,6 +118,7 @@ async function build(
     onDamaged: (report) => {
       storeFigures.damaged.inc();
       logger.error(report, 'a stored frame is not what was written: the container is read-only');
+      void reportDamage(report).catch((error) => logger.error({ err: error }, 'damage could not be recorded'));
     },
     onError: (error) => logger.error({ err: error }, 'storage'),
     onGroup: (report) => storeFigures.observe(report),

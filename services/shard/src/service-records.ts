@@ -116,6 +116,12 @@ export function incidentRecord(maker: RecordMaker, incident: Incident): ServiceA
   return { container: incidentSpool, make };
 }
 
+/** Records an incident that belongs to no write. */
+export async function recordIncident(store: Store, maker: RecordMaker, incident: Incident): Promise<void> {
+  const service = [incidentRecord(maker, incident)];
+  await store.transactAccount(serviceAddress, (transactor) => transactor.commit({ service }));
+}
+
 /** The ProfileService, as far as the service's own account needs it. */
 export interface ServiceIdentity {
   readonly udf: string;

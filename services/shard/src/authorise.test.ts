@@ -1,0 +1,111 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+
+// Counted, not replaced: how many signatures a request costs is part of what is promised.
+const verifications = vi.hoisted(() => ({ count: 0 }));
+vi.mock('@meshd/crypto/ed448', async (importOriginal) => {
+  const original = await importOriginal<typeof import('@meshd/crypto/ed448')>();
+  const verifyAsync: typeof original.verifyAsync = (...parts) => {
+    verifications.count += 1;
+    return original.verifyAsync(...parts);
+  };
+  return { ...original, verifyAsync };
+});
+
+const { authorise } = await import('./authorise.js');
+const { entry, opening, Person, TestWriter } = await import('./testing/person.js');
+const { TestShard } = await import('./testing/test-shard.js');
+
+type PersonOf = InstanceType<typeof Person>;
+
+let shard: InstanceType<typeof TestShard>;
+let alice: PersonOf;
+
+beforeEach(async () => {
+  shard = await new TestShard().start();
+  alice = new Person('alice');
+});
+
+async function costOf(work: () => Promise<unknown>): Promise<number> {
+  verifications.count = 0;
+  await work().catch(() => undefined);
+  return verifications.count;
+}
+
+const stateOf = (person: PersonOf) => shard.store.stateOf(person.address);
+
+describe('authorise', () => {
+  test('[S24] a listed device costs no signature check', async () => {
+    const device = alice.device();
+    await shard.join(alice, device);
+    expect(await costOf(() => authorise(device.principal, stateOf(alice)))).toBe(0);
+    expect(await authorise(device.principal, stateOf(alice))).toMatchObject({ by: 'catalog' });
+  });
+
+  test('[S24] every refusal costs one signature check, with or without an account', async () => {
+    const device = alice.device();
+    await shard.join(alice, device);
+    const bob = new Person('bob');
+    await shard.create(bob);
+    const stranger = new Person('mallory').device().principal;
+    const refusals = [
+      () => authorise(device.principal, undefined),
+      () => authorise({ ...stranger, account: alice.address }, stateOf(alice)),
+      () => authorise({ ...device.principal, connectionDigest: new Uint8Array(64) }, stateOf(alice)),
+      // No entry yet: a connection by a stranger's account is not even verified.
+      () => authorise({ ...stranger, account: bob.address }, stateOf(bob)),
+    ];
+    for (const refusal of refusals) {
+      await expect(refusal()).rejects.toMatchObject({ code: 'not-authenticated', detail: '' });
+      expect(await costOf(refusal)).toBe(1);
+    }
+  });
+
+  test('[S25] bootstrap: the first device comes in by its connection’s own signature', async () => {
+    const device = alice.device();
+    await shard.create(alice);
+    const caller = await authorise(device.principal, stateOf(alice));
+    expect([caller.by, caller.keySignature?.udf]).toEqual(['bootstrap', device.signature.publicKey.udf]);
+  });
+
+  test('[S24] a connection that names another key, or has another digest, does not bootstrap', async () => {
+    const device = alice.device();
+    await shard.create(alice);
+    const other = alice.device('second');
+    const mixed = { ...device.principal, key: other.principal.key };
+    await expect(authorise(mixed, stateOf(alice))).rejects.toMatchObject({ code: 'not-authenticated' });
+    const swapped = { ...device.principal, connectionDigest: other.principal.connectionDigest };
+    await expect(authorise(swapped, stateOf(alice))).rejects.toMatchObject({ code: 'not-authenticated' });
+  });
+
+  test('[S24] a connection whose signer is no longer an online key of the account is superseded', async () => {
+    const device = alice.device();
+    await shard.join(alice, device);
+    const state = stateOf(alice);
+    const rotated = { ...state, accountOnlineKeys: [new Uint8Array(57)] } as NonNullable<typeof state>;
+    await expect(authorise(device.principal, rotated)).rejects.toMatchObject({ code: 'not-authenticated' });
+  });
+
+  test('an account on hold answers its devices so, and strangers like any other', async () => {
+    const device = alice.device();
+    await shard.join(alice, device);
+    const state = stateOf(alice);
+    const pending = { ...state, status: 'pending' } as NonNullable<typeof state>;
+    await expect(authorise(device.principal, pending)).rejects.toMatchObject({ code: 'account-pending' });
+    const stranger = { ...new Person('mallory').device().principal, account: alice.address };
+    await expect(authorise(stranger, pending)).rejects.toMatchObject({ code: 'not-authenticated' });
+  });
+});
+
+describe('what an upload costs', () => {
+  test('[S42] one signature check a batch, however large', async () => {
+    const device = alice.device();
+    await shard.join(alice, device);
+    const writer = new TestWriter('mmm_Credential', alice.accountUdf, device.signature);
+    const open = writer.write([opening()]).envelopes;
+    await shard.upload(device, [{ envelopes: open }]);
+    const batch = Array.from({ length: 100 }, (_, at) => entry({ UniqueID: `k${at}`, Event: 'New' }));
+    const { envelopes } = writer.write(batch);
+    expect(await costOf(() => shard.upload(device, [{ envelopes }]))).toBe(1);
+    expect(shard.store.framesOf(alice.address, 'mmm_Credential')).toHaveLength(101);
+  });
+});
