@@ -121,7 +121,7 @@ describe('[R003] [R015] three replicas of one account', () => {
       const before = await expectAgreement();
       expect(before.find(({ name }) => name === container)?.frameCount).toBe(entryCount + 1);
       await provider.stop();
-      provider = await start();
+      await provider.start();
       expect(await expectAgreement()).toEqual(before);
     },
     testMs,

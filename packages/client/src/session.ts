@@ -24,6 +24,15 @@ const laterStatuses: ReadonlySet<number> = new Set([408, 429, 503, 504]);
 /** Transport faults: nothing is known of the request's fate, and the same request may be sent again. */
 const repeatable: ReadonlySet<string> = new Set(['transport', 'timeout', 'unsigned-error']);
 
+/** Faults of TLS that stay whatever is tried: the certificate is not trusted, or not for the domain. */
+const certificateFault = /CERT|UNABLE_TO_VERIFY|SELF_SIGNED/;
+
+/** Whether trying again may help. */
+function isPassing(error: unknown): error is BindingError {
+  if (!(error instanceof BindingError) || !repeatable.has(error.code)) return false;
+  return !certificateFault.test((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
+
 const clientCodeOf: Readonly<Record<string, ClientErrorCode>> = {
   'pin-mismatch': 'pin',
   'host-refused': 'pin',
@@ -130,30 +139,42 @@ export class Session {
     message: RequestOf<T>,
     signers: readonly RequestSigner[],
   ): Promise<VerifiedResponse<T>> {
-    const { environment } = this;
+    const { nowMs, random } = this.environment;
     const complete = { Features: [...clientFeatures], ...message } as RequestOf<T>;
-    const id = makeRequestId(environment.nowMs(), environment.random);
+    const id = makeRequestId(nowMs(), random);
+    return this.#repeat(
+      () => this.#connection.call(transaction, complete, signers, { id }),
+      (response) => (laterStatuses.has(response.status) ? (response.retryAfterMs ?? 0) : undefined),
+    );
+  }
+
+  /**
+   * Does `work` until it gives an answer that is to stay.
+   * @param pauseMsOf what to wait for before the next attempt, or undefined where the answer stays
+   */
+  async #repeat<A>(work: () => Promise<A>, pauseMsOf: (answer: A) => number | undefined): Promise<A> {
     for (let attempt = 1; ; attempt += 1) {
       const doublingMs = firstPauseMs * 2 ** (attempt - 1);
+      let pauseMs: number;
       try {
-        const response = await this.#connection.call(transaction, complete, signers, { id });
-        if (!laterStatuses.has(response.status) || attempt === attemptsMax) return response;
-        await environment.pause(Math.max(doublingMs, response.retryAfterMs ?? 0));
+        const answer = await work();
+        const askedMs = pauseMsOf(answer);
+        if (askedMs === undefined || attempt === attemptsMax) return answer;
+        pauseMs = askedMs;
       } catch (error) {
-        const again = error instanceof BindingError && repeatable.has(error.code) && attempt < attemptsMax;
-        if (!again) throw asClientError(error);
-        await environment.pause(Math.max(doublingMs, error.pauseMs ?? 0));
+        if (!isPassing(error) || attempt === attemptsMax) throw asClientError(error);
+        pauseMs = error.pauseMs ?? 0;
       }
+      await this.environment.pause(Math.max(doublingMs, pauseMs));
     }
   }
 
   /** Asks the service anew who it is; its limits are in the answer. */
   async hello(): Promise<VerifiedHello> {
-    try {
-      return await this.#connection.hello();
-    } catch (error) {
-      throw asClientError(error);
-    }
+    return this.#repeat(
+      () => this.#connection.hello(),
+      () => undefined,
+    );
   }
 
   async close(): Promise<void> {
