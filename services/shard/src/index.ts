@@ -1,1 +1,18 @@
+/**
+ * The shard: owns accounts, devices and containers, and is the only process that talks to its database.
+ *
+ * A request comes in through `handlers.ts` (which account is whose, deadlines, answers, figures; `rpc-messages.ts`,
+ * `outcome.ts` and `watch-map.ts` beside it) and is done by one module of `transactions/`. These ask
+ *
+ * - `authorise.ts`, with `account-keys.ts` and `permissions.ts`: who may act for an account, and who may sign what;
+ * - `account-policy.ts`: who may have which name;
+ * - `upload/`: whether a batch breaks a rule, as pure functions;
+ * - `signed-request.ts`: requests whose signatures the shard verifies itself;
+ * - `service-frames.ts` and `service-records.ts`: what the service writes, signed with the host's key;
+ * - `stored-answer.ts`: answers that repetitions get;
+ * - `frame-parts.ts`: how much of a frame a download sends;
+ * - `storage/`: everything that is kept.
+ *
+ * `compose.ts` puts the process together, `main.ts` runs it, `config.ts` has its settings. `testing/` is for tests.
+ */
 export {};
