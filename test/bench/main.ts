@@ -1,0 +1,29 @@
+/** `npm run bench [-- NAME…]`: measures all figures, or those named, and prints one JSON line each on standard output. */
+import { decodeUpload, jsonBDecode } from './decode.bench.ts';
+import { downloadFrames, downloadMemory } from './download.bench.ts';
+import { type Figure, measure } from './harness.ts';
+import { merkleAppend } from './merkle-append.bench.ts';
+import { stopBenchProvider } from './provider/bench-provider.ts';
+import { uploadBatch, uploadSingle } from './upload.bench.ts';
+import { verifyEnvelopes } from './verify-envelopes.bench.ts';
+
+const figures: readonly Figure[] = [
+  ...[verifyEnvelopes, decodeUpload, jsonBDecode, merkleAppend],
+  ...[uploadSingle, uploadBatch, downloadFrames, downloadMemory],
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !figures.some((figure) => figure.name === name));
+if (unknown.length > 0) {
+  console.error(`bench: no figure ${unknown.join(', ')}; there are ${figures.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+try {
+  for (const figure of figures) {
+    if (wanted.length > 0 && !wanted.includes(figure.name)) continue;
+    console.error(`· measuring ${figure.name}`);
+    console.log(JSON.stringify(await measure(figure)));
+  }
+} finally {
+  await stopBenchProvider();
+}
