@@ -1,10 +1,11 @@
 /** `mesh account`: make, watch, synchronise and delete the account of this home. */
+import { homedir } from 'node:os';
+import { isAbsolute, join, relative } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { accountStatus } from '@meshd/client/operations/account-status';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { deleteAccount } from '@meshd/client/operations/delete-account';
 import { type SyncedContainer, syncAccount } from '@meshd/client/operations/sync';
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import type { CommandIo } from '../command-io.js';
@@ -16,11 +17,18 @@ import {
   urlArgument,
   withEnvironment,
 } from '../device-environment.js';
+import { textTable } from '../table.js';
 
 /** Enough of a digest for people to compare at a glance; `--json` has all of it. */
 const shownHexDigits = 16;
 const shortHex = (octets: Uint8Array | undefined) =>
   octets === undefined ? '-' : `${Buffer.from(octets).toString('hex').slice(0, shownHexDigits)}…`;
+
+/** As a person would type it. */
+function shortPath(path: string): string {
+  const below = relative(homedir(), path);
+  return below.startsWith('..') || isAbsolute(below) ? path : join('~', below);
+}
 
 async function create(io: CommandIo, text: string, flags: ServiceOptions): Promise<void> {
   const address = addressArgument(text);
@@ -45,7 +53,7 @@ async function create(io: CommandIo, text: string, flags: ServiceOptions): Promi
       `account ${accountUdf}`,
       `mesh    ${meshUdf}`,
       `device  ${deviceUdf}`,
-      `keys and replicas are in ${io.home}: keep a copy, nobody else has these keys`,
+      `keys and replicas are in ${shortPath(io.home)}: keep a copy, nobody else has these keys`,
     ].join('\n'),
   );
 }
@@ -71,11 +79,10 @@ async function status(io: CommandIo): Promise<void> {
     })),
   };
   io.print(result, () => {
-    const table = new Table({ head: ['container', 'frames', 'here', 'digest'], style: { head: [], border: [] } });
-    for (const { container, index, localIndex, digest } of result.containers) {
-      table.push([container, index, localIndex, shortHex(digest)]);
-    }
-    return `${state.address} at ${state.url}\n${table.toString()}`;
+    const rows = result.containers.map(({ container, index, localIndex, digest }) => {
+      return [container, index, localIndex, shortHex(digest)];
+    });
+    return `${state.address} at ${state.url}\n${textTable(['container', 'frames', 'here', 'digest'], rows)}`;
   });
 }
 
@@ -93,14 +100,10 @@ async function sync(io: CommandIo, flags: { readonly legacy?: boolean }): Promis
   );
   const containers = synced.map(syncedJson);
   io.print({ containers }, () => {
-    const table = new Table({
-      head: ['container', 'frames', 'fetched', 'digest', 'root'],
-      style: { head: [], border: [] },
+    const rows = containers.map(({ container, index, fetched, digest, root }) => {
+      return [container, index, fetched, shortHex(digest), shortHex(root)];
     });
-    for (const { container, index, fetched, digest, root } of containers) {
-      table.push([container, index, fetched, shortHex(digest), shortHex(root)]);
-    }
-    return table.toString();
+    return textTable(['container', 'frames', 'fetched', 'digest', 'root'], rows);
   });
 }
 

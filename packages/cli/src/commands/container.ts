@@ -4,17 +4,19 @@ import { basename, join } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { type DownloadedEntry, downloadContainer } from '@meshd/client/operations/download';
 import { type UploadFile, uploadFiles } from '@meshd/client/operations/upload';
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { integerArgument, withEnvironment } from '../device-environment.js';
+import { textTable } from '../table.js';
 
 /** Under what name standard input is filed. */
 const standardInputName = 'stdin';
 /** What file systems commonly allow for one name. */
 const fileNameBytesMax = 255;
 const fileMode = 0o600;
+
+const plural = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 async function upload(io: CommandIo, container: string, paths: readonly string[]): Promise<void> {
   const files: UploadFile[] = [];
@@ -30,7 +32,7 @@ async function upload(io: CommandIo, container: string, paths: readonly string[]
   const entries = result.entries.map(({ name, uniqueId, frameIndex }) => ({ name, uniqueId, index: frameIndex }));
   io.print({ container, index: frameCount, digest, root, entries }, () => {
     const [only] = entries;
-    const what = entries.length === 1 && only !== undefined ? only.name : `${entries.length} files`;
+    const what = entries.length === 1 && only !== undefined ? only.name : plural(entries.length, 'file');
     return `${what} encrypted and stored in ${container}, which has ${frameCount} frames now`;
   });
 }
@@ -89,13 +91,13 @@ async function download(io: CommandIo, container: string, flags: DownloadFlags):
   }));
   const { frameCount, digest, root, isLegacy } = result;
   io.print({ container, index: frameCount, digest, root, legacy: isLegacy, entries }, () => {
-    const table = new Table({ head: ['frame', 'event', 'name', 'bytes', ''], style: { head: [], border: [] } });
-    for (const { index, event = '-', name = '-', bytes, current } of entries) {
-      table.push([index, event, name, bytes ?? '-', current ? '' : 'replaced']);
-    }
-    const written = files === undefined ? '' : `\n${files.size} files written to ${flags.out}`;
+    const rows = entries.map(({ index, event = '-', name = '-', bytes, current }) => {
+      return [index, event, name, bytes ?? '-', current ? '' : 'replaced'];
+    });
+    const table = textTable(['frame', 'event', 'name', 'octets', ''], rows);
+    const written = files === undefined ? '' : `\n${plural(files.size, 'file')} written to ${flags.out}`;
     const order = isLegacy ? '\nnothing proves the order of these entries' : '';
-    return `${container}: ${frameCount} frames, all verified\n${table.toString()}${written}${order}`;
+    return `${container}: ${frameCount} frames, all verified\n${table}${written}${order}`;
   });
 }
 
