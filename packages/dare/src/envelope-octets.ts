@@ -22,13 +22,11 @@ export interface EnvelopeOctets {
   readonly trailer: Uint8Array | null;
 }
 
-/** Whether the octets hold what is not plain JSON text on one line: control characters or anything beyond ASCII. */
+/** What plain JSON text on one line does not hold: control characters, and anything beyond ASCII. */
+const oddCharacter = /[^ -~]/;
+
 function isOdd(octets: Uint8Array): boolean {
-  for (let at = 0; at < octets.length; at += 1) {
-    const octet = octets[at] as number;
-    if (octet < 0x20 || octet > 0x7e) return true;
-  }
-  return false;
+  return oddCharacter.test(Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1'));
 }
 
 /** Header or trailer as JSON text: as it stands if it is plain already, else written anew. */
@@ -55,8 +53,12 @@ export function partOctets(text: Uint8Array): Uint8Array {
   return jsonTextOf(text);
 }
 
-function readPart(reader: TokenReader): Uint8Array {
+function expectObject(reader: TokenReader): void {
   if (reader.peek() !== 'object') throw new EncodingError('type', 'header and trailer of an envelope are objects');
+}
+
+function readPart(reader: TokenReader): Uint8Array {
+  expectObject(reader);
   if (!reader.binaryItems) return jsonTextOf(reader.readRaw());
   // one pass: with items of JSON-B the octets never are the text that is wanted
   const writer = new TokenWriter('json');
@@ -64,16 +66,39 @@ function readPart(reader: TokenReader): Uint8Array {
   return bounded(writer.finish());
 }
 
-function readEnvelopeValue(reader: TokenReader): EnvelopeOctets {
+/** Takes header and trailer while the envelope is read, each from the same reader. JSON only. */
+export interface PartTakers {
+  header(reader: TokenReader): void;
+  trailer(reader: TokenReader): void;
+  /** What the reader reads. */
+  readonly octets: Uint8Array;
+}
+
+/** Lets a taker have a part and keeps its text: one pass where raw text and decoding would take two. */
+function takePart(reader: TokenReader, take: (reader: TokenReader) => void, octets: Uint8Array): Uint8Array {
+  expectObject(reader);
+  const start = reader.offset;
+  take(reader);
+  return jsonTextOf(new Uint8Array(octets.buffer, octets.byteOffset + start, reader.offset - start));
+}
+
+/**
+ * Reads the array of an envelope.
+ *
+ * @throws EncodingError, or DareError `shape` for an array that is no envelope.
+ */
+export function readEnvelopeParts(reader: TokenReader, takers?: PartTakers): EnvelopeOctets {
   reader.enterArray();
   if (!reader.nextElement()) throw new DareError('shape', 'an envelope has a header');
-  const header = readPart(reader);
+  const header = takers === undefined ? readPart(reader) : takePart(reader, takers.header, takers.octets);
   let payload: Uint8Array | null = null;
   let trailer: Uint8Array | null = null;
   if (reader.nextElement()) {
     payload = reader.tryNull() ? null : reader.binary();
     if (reader.nextElement()) {
-      trailer = reader.tryNull() ? null : readPart(reader);
+      if (!reader.tryNull()) {
+        trailer = takers === undefined ? readPart(reader) : takePart(reader, takers.trailer, takers.octets);
+      }
       if (reader.nextElement()) throw new DareError('shape', 'an envelope has at most three elements');
     }
   }
@@ -111,6 +136,6 @@ export function mergeParts(header: Uint8Array, trailer: Uint8Array): Uint8Array 
 /** An envelope as the value of a member: `[header, payload, trailer]` in JSON, the same with a binary item in JSON-B. */
 export const envelope: Kind<EnvelopeOctets> = {
   name: 'DareEnvelope',
-  read: readEnvelopeValue,
+  read: (reader) => readEnvelopeParts(reader),
   write: writeEnvelopeValue,
 };

@@ -11,6 +11,7 @@ import {
   makeEnvelope,
   openEnvelope,
   readEnvelope,
+  readOpened,
   redactEnvelope,
   sameEnvelope,
   withContainerInfo,
@@ -106,6 +107,42 @@ describe('reading the array', () => {
     expect(codeOf(() => checkPayloadDigest(opened))).toBe('algorithm');
     const early = openEnvelope(readEnvelope(utf8('[{"dig":"SHA2"},"QQ",{}]')));
     expect(hexOf(checkPayloadDigest(early))).toBe(hexOf(digestOf(b64('QQ'))));
+  });
+});
+
+describe('reading and opening in one pass', () => {
+  const outcome = (action: () => unknown): unknown => {
+    try {
+      return action();
+    } catch (error) {
+      // where in the input a fault was met may differ
+      return (error as Error).message.replace(/ \(at octet \d+\)$/, '');
+    }
+  };
+
+  test('[R204] gives what the two steps give, faults included', () => {
+    const signed = text(
+      writeEnvelope(signEnvelope({ payload: utf8('x'), keys: [key], contentType: 'application/mmm' })),
+    );
+    const texts = [
+      signed,
+      `\u{feff}${signed}`,
+      ' [ {"a":"\tü"} , "QQ" , { "b" : [1] } ] ',
+      '[{}]',
+      '[{},null,{}]',
+      '[]',
+      '[{},"",{},{}]',
+      '[[],""]',
+      '[{},"",""]',
+      '[{"dig":1},""]',
+      '[{"PayloadDigest":"QQ"},"QQ",{"PayloadDigest":"QQ"}]',
+      '[{"ContentMetaData":"QQ"},"QQ"]',
+      '[{},""] x',
+    ];
+    for (const one of texts) {
+      const octets = utf8(one);
+      expect(outcome(() => readOpened(octets))).toEqual(outcome(() => openEnvelope(readEnvelope(octets))));
+    }
   });
 });
 

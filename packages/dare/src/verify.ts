@@ -2,7 +2,7 @@ import { type PublicKeyEd448, verify, verifyAsync } from '@meshd/crypto/ed448';
 import { signatureEntriesMax } from '@meshd/limits/limits';
 import { checkPayloadDigest, type DareEnvelope, digestOf, isDigestIdentifier } from './envelope.js';
 import { DareError } from './errors.js';
-import type { SignatureEntry } from './header.js';
+import type { ContentMeta, SignatureEntry } from './header.js';
 
 declare const verifiedBrand: unique symbol;
 
@@ -26,12 +26,37 @@ export interface Verified {
   readonly signers: readonly PublicKeyEd448[];
 }
 
-// The brand exists in the type alone; this set is its other half, for code that must not rely on a cast.
-const verifiedEnvelopes = new WeakSet<DareEnvelope>();
+// The brand exists in the type alone; the private member is its other half, for code that must not rely on a cast.
+class ProvenEnvelope implements DareEnvelope {
+  readonly octets: DareEnvelope['octets'];
+  readonly header: DareEnvelope['header'];
+  readonly payload: DareEnvelope['payload'];
+  readonly trailer: DareEnvelope['trailer'];
+  readonly signatures: DareEnvelope['signatures'];
+  readonly payloadDigest?: Uint8Array;
+  readonly contentMetaData?: ContentMeta;
+  readonly contentMetaDataOctets: Uint8Array;
+  readonly #proven = true;
+
+  constructor(opened: DareEnvelope) {
+    this.octets = opened.octets;
+    this.header = opened.header;
+    this.payload = opened.payload;
+    this.trailer = opened.trailer;
+    this.signatures = opened.signatures;
+    if (opened.payloadDigest !== undefined) this.payloadDigest = opened.payloadDigest;
+    if (opened.contentMetaData !== undefined) this.contentMetaData = opened.contentMetaData;
+    this.contentMetaDataOctets = opened.contentMetaDataOctets;
+  }
+
+  static is(envelope: DareEnvelope): boolean {
+    return #proven in envelope && envelope.#proven;
+  }
+}
 
 /** Whether this very object came out of a verification. */
 export function isVerified(envelope: DareEnvelope): envelope is VerifiedEnvelope {
-  return verifiedEnvelopes.has(envelope);
+  return ProvenEnvelope.is(envelope);
 }
 
 interface Check {
@@ -51,12 +76,14 @@ function plan(opened: DareEnvelope, findKey: FindKey): { payloadDigest: Uint8Arr
   const payloadDigest = checkPayloadDigest(opened);
   const payload = opened.payload as Uint8Array;
   if (payload.length === 0) throw new DareError('empty-payload', 'a signature over an empty payload proves nothing');
-  const checks = opened.signatures.filter(isStoredObjectSignature).flatMap((entry): Check[] => {
+  const checks: Check[] = [];
+  for (const entry of opened.signatures) {
+    if (!isStoredObjectSignature(entry)) continue;
     const key = findKey(entry.kid ?? '');
-    if (key === undefined) return [];
+    if (key === undefined) continue;
     const digest = sameDigest(entry.alg, opened.header.dig) ? payloadDigest : digestOf(payload, entry.alg);
-    return [{ key, digest, signature: entry.signature as Uint8Array }];
-  });
+    checks.push({ key, digest, signature: entry.signature as Uint8Array });
+  }
   if (checks.length === 0) throw new DareError('signature', 'no signature by a trusted key');
   return { payloadDigest, checks };
 }
@@ -73,9 +100,8 @@ function conclude(
   results: readonly boolean[],
 ): Verified {
   if (!results.every(Boolean)) throw new DareError('signature', 'a signature by a trusted key does not verify');
-  verifiedEnvelopes.add(opened);
   const signers = checks.map((check) => check.key);
-  return { envelope: opened as VerifiedEnvelope, payloadDigest, signers };
+  return { envelope: new ProvenEnvelope(opened) as DareEnvelope as VerifiedEnvelope, payloadDigest, signers };
 }
 
 /**
