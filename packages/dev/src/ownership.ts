@@ -117,15 +117,18 @@ function send(pid: number, signal: NodeJS.Signals | 0): boolean {
 
 async function isAlive(program: ProcessMark): Promise<boolean> {
   if (!send(program.pid, 0)) return false;
-  return program.started === '' || (await startOf(program.pid)) === program.started;
+  const { state, started } = await kernelLine(program.pid);
+  // One that has ended but that nobody has asked about still has its number; in a container nobody may ever ask.
+  return state !== 'Z' && (program.started === '' || started === program.started);
 }
 
 async function mark(name: string, pid: number): Promise<ProcessMark> {
-  return { name, pid, started: await startOf(pid) };
+  return { name, pid, started: (await kernelLine(pid)).started };
 }
 
-/** Field 22 of the kernel's line about a process; counted from the last parenthesis, because names may hold any. */
-async function startOf(pid: number): Promise<string> {
+/** State and start (fields 3 and 22) of a process; counted from the last parenthesis, because names may hold any. */
+async function kernelLine(pid: number): Promise<{ state: string; started: string }> {
   const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', started: fields[19] ?? '' };
 }
