@@ -146,6 +146,62 @@ describe('reading and opening in one pass', () => {
   });
 });
 
+describe('hostile octets', () => {
+  const typed = (action: () => unknown): void => {
+    try {
+      action();
+    } catch (error) {
+      expect(['DareError', 'EncodingError']).toContain((error as Error).name);
+    }
+  };
+
+  test('[R204] any octets give an envelope or a named error, in both encodings', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 120 }), (octets) => {
+        for (const form of ['json', 'json-b'] as const) typed(() => openEnvelope(readEnvelope(octets, form)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('[R204] an envelope with octets changed anywhere opens, or fails by name, and never verifies as something else', () => {
+    const payload = utf8('{"ProfileAccount":{}}');
+    const signed = signEnvelope({ payload, keys: [key], contentMeta: { UniqueID: 'a', Event: 'New' } });
+    const findKey = (kid: string) => (kid === key.publicKey.udf ? key.publicKey : undefined);
+    for (const form of ['json', 'json-b'] as const) {
+      const octets = writeEnvelope(signed, form);
+      fc.assert(
+        fc.property(fc.nat({ max: octets.length - 1 }), fc.nat({ max: 255 }), (at, octet) => {
+          const changed = Uint8Array.from(octets);
+          changed[at] = octet;
+          typed(() => {
+            const { envelope } = verifyEnvelopeSync(openEnvelope(readEnvelope(changed, form)), findKey);
+            expect(Buffer.compare(envelope.payload, payload)).toBe(0);
+          });
+        }),
+        { numRuns: 300 },
+      );
+    }
+  });
+
+  test('[R204] a header of more than 64 KiB and nesting without end are refused', () => {
+    const header = `{"EnvelopeID":"${'x'.repeat(70_000)}"}`;
+    expect(() => readEnvelope(utf8(`[${header},""]`))).toThrow(/too large/);
+    expect(() => readEnvelope(utf8(`[{"a":${'['.repeat(100_000)}`))).toThrow(/levels/);
+  });
+
+  test('[R091] a payload in chunks is joined', () => {
+    const chunked = Buffer.concat([
+      utf8('[{}'),
+      Buffer.from('8c0141', 'hex'),
+      Buffer.from('8c0142', 'hex'),
+      Buffer.from('8800', 'hex'),
+      utf8(']'),
+    ]);
+    expect(text(readEnvelope(chunked, 'json-b').payload)).toBe('AB');
+  });
+});
+
 describe('the forms of an envelope', () => {
   const signed = signEnvelope({ payload: utf8('{"Hello":{}}'), keys: [key], contentType: 'application/mmm' });
 

@@ -181,6 +181,12 @@ function logRoot(entries: readonly FileEntry[]): Uint8Array {
   return root(leaves.reduce(appendLeaf, emptyLog));
 }
 
+/** What `ContainerStatus.Digest` would be: by the container's kind (encoding 3.7). */
+function lastDigest(state: FileState): Uint8Array | undefined {
+  if (state.type === 'Chain') return state.chain;
+  return state.type === 'Merkle' ? apex(state.tree) : undefined;
+}
+
 async function verify(io: CommandIo, file: string): Promise<void> {
   const octets = await io.readFile(file);
   let read: ReadContainer;
@@ -195,7 +201,7 @@ async function verify(io: CommandIo, file: string): Promise<void> {
   const { state, entries, tornBytes } = read;
   const failure = faultOf(entries);
   if (failure !== null) io.setExitCode(1);
-  const digest = apex(state.tree);
+  const digest = lastDigest(state);
   const result = {
     valid: failure === null,
     kind: state.type,

@@ -1,6 +1,13 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { signingKeyFromSeed } from '@meshd/crypto/ed448';
+import { udfOfKey } from '@meshd/crypto/key-udf';
+import { frameZero, sealBatch } from '@meshd/dare/batch';
+import { type EnvelopeOctets, writeEnvelope } from '@meshd/dare/envelope';
+import { emptyLog } from '@meshd/dare/log-tree';
+import { emptyDareTree } from '@meshd/dare/merkle';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CommandIo, type IoSettings, processIo } from '../command-io.js';
@@ -134,6 +141,29 @@ describe('mesh dare verify', () => {
       );
     });
   }
+
+  test('an Ed25519 signature counts in the contextual form alone', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x as string, 'base64url');
+    const kid = udfOfKey('Ed25519', raw);
+    const signature = sign(null, createHash('sha512').update('x').digest(), privateKey).toString('base64url');
+    const envelope = JSON.stringify([{}, 'eA', { signatures: [{ alg: 'S512', kid, signature }] }]);
+    const key = `Ed25519:${raw.toString('base64url')}`;
+    const { result } = await mesh('dare', 'verify', file('ed25519', envelope), '--key', key);
+    expect(result.signatures).toEqual([{ kid, valid: false, trusted: true }]);
+  });
+
+  test('[S41] a frame whose only proof is a manifest is verified by it', async () => {
+    const key = signingKeyFromSeed(Buffer.alloc(57, 3));
+    const draft = frameZero({ contentType: 'application/mmm-catalog', uniqueId: 'NAAA', createdMs: 0 });
+    const context = { signer: key, accountUdf: 'MAAA', container: 'mmm_Credential', createdMs: 0 };
+    const { envelopes } = sealBatch([draft], { ...context, tree: emptyDareTree, log: emptyLog });
+    const frame = file('frame', writeEnvelope(envelopes[0] as EnvelopeOctets));
+    const trust = `Ed448:${Buffer.from(key.publicKey.raw).toString('base64url')}`;
+    expect((await mesh('dare', 'verify', frame, '--key', trust)).result).toMatchObject({ valid: true, failure: null });
+    const moved = file('moved', readFileSync(frame, 'utf8').replace('"ContentMetaData":"ey', '"ContentMetaData":"eyA'));
+    expect((await mesh('dare', 'verify', moved, '--key', trust)).result.valid).toBe(false);
+  });
 
   test('[S03] a signature over nothing, no signature, no envelope', async () => {
     const kid = vectors('envelope.json')[0]?.expected.kid;
