@@ -52,128 +52,201 @@ export interface Shard extends RunningService {
  *   files and sockets
  */
 export async function startShard(config: ShardConfig, overrides: ShardOverrides = {}): Promise<Shard> {
-  const stops: (() => void | Promise<void>)[] = [];
-  let stopping: Promise<void> | undefined;
-  const stopAll = () => {
-    stopping ??= (async () => {
-      for (const stop of stops.toReversed()) await stop();
-    })();
-    return stopping;
-  };
+  const shard = new ShardProcess(config, overrides);
   try {
-    return await build(config, overrides, stops, stopAll);
+    await shard.start();
+    return shard;
   } catch (error) {
-    await stopAll();
+    await shard.stop();
     throw error;
   }
 }
 
-async function build(
-  config: ShardConfig,
-  overrides: ShardOverrides,
-  stops: (() => void | Promise<void>)[],
-  stopAll: () => Promise<void>,
-): Promise<Shard> {
-  const { logger = silentLogger(), metrics = createMetrics(), clock = systemClock, random = systemRandom } = overrides;
-  const host = await watchHostIdentity(config.hostDir, {
-    onChange: ({ notAfterMs }) => logger.info({ notAfterMs }, 'host connection renewed'),
-    onError: (error) => logger.error({ err: error }, 'host files cannot be used'),
-  });
-  stops.push(() => host.stop());
-  const work: { handlers?: ShardHandlers; draining: boolean } = { draining: false };
-  const server = await listen(config, logger, () => work.handlers ?? notReady);
-  const rpcAddress = { host: config.rpcListen.host, port: server.port };
-  // The last to be opened for work is the first to be closed, but what it needs must outlive it.
-  let serverStopped = false;
-  const stopServer = async () => {
-    if (serverStopped) return;
-    serverStopped = true;
-    await server.stop();
-  };
-  stops.push(stopServer);
-  const directory = await openDirectory({
-    url: config.directoryUrl,
-    shardName: config.shardName,
-    shardNames: config.shardNames,
-    address: advertised(config.rpcAdvertise, server.port),
-    onError: (error) => logger.warn({ err: error }, 'the directory cannot be read'),
-  });
-  stops.push(() => directory.stop());
-  const storeFigures = defineStoreFigures(metrics);
-  const reportDamage = async ({ address, container, frameIndex }: DamageReport) => {
+/** The parts of a shard in the order in which they are opened; they are closed in the reverse order. */
+class ShardProcess implements Shard {
+  readonly #config: ShardConfig;
+  readonly #overrides: ShardOverrides;
+  readonly #logger: Logger;
+  readonly #metrics: Metrics;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #stops: (() => void | Promise<void>)[] = [];
+  #stopping: Promise<void> | undefined;
+  /** Why no work is taken; undefined while it is. */
+  #closed: 'starting' | 'stopping' | undefined = 'starting';
+  #leaseLost: string | undefined;
+  #handlers: ShardHandlers = notReady;
+  #host!: HostWatch;
+  #server!: ShardServer;
+  #directory!: Directory;
+  #store!: Store;
+  #adminUrl = '';
+
+  constructor(config: ShardConfig, overrides: ShardOverrides) {
+    this.#config = config;
+    this.#overrides = overrides;
+    this.#logger = overrides.logger ?? silentLogger();
+    this.#metrics = overrides.metrics ?? createMetrics();
+    this.#clock = overrides.clock ?? systemClock;
+    this.#random = overrides.random ?? systemRandom;
+  }
+
+  get rpcAddress(): HostPort {
+    return { host: this.#config.rpcListen.host, port: this.#server.port };
+  }
+
+  get adminUrl(): string {
+    return this.#adminUrl;
+  }
+
+  async start(): Promise<void> {
+    await this.#followHostFiles();
+    await this.#startAdmin();
+    await this.#listen();
+    await this.#openDirectory();
+    await this.#openStore();
+    await makeServiceAccount(this.#store, this.#host.current(), this.#clock(), this.#random);
+    this.#takeWork();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= (async () => {
+      for (const stop of this.#stops.toReversed()) await stop();
+    })();
+    return this.#stopping;
+  }
+
+  async #followHostFiles(): Promise<void> {
+    this.#host = await watchHostIdentity(this.#config.hostDir, {
+      onChange: ({ notAfterMs }) => this.#logger.info({ notAfterMs }, 'host connection renewed'),
+      onError: (error) => this.#logger.error({ err: error }, 'host files cannot be used'),
+    });
+    this.#stops.push(() => this.#host.stop());
+  }
+
+  /** First to open and last to close: it tells how far the others are. */
+  async #startAdmin(): Promise<void> {
+    const admin = await startAdminListener({
+      listen: this.#config.adminListen,
+      health: () => (this.#leaseLost === undefined ? [] : [`lease lost: ${this.#leaseLost}`]),
+      ready: () => this.#problems(),
+      metrics: this.#metrics.registry,
+    });
+    this.#adminUrl = admin.url;
+    this.#stops.push(() => admin.stop());
+  }
+
+  #problems(): string[] {
+    if (this.#closed !== undefined) return [this.#closed];
+    return [
+      ...identityProblems(this.#host.current(), this.#config.domains, this.#clock()),
+      ...readinessProblems(this.#store),
+      ...this.#directory.problems(),
+    ];
+  }
+
+  /** Before the directory, which is told the port. */
+  async #listen(): Promise<void> {
+    const { rpcListen, rpcCertFile, rpcKeyFile, rpcCaFile } = this.#config;
+    const [certificate, key, authority] = await Promise.all([
+      readFile(rpcCertFile),
+      readFile(rpcKeyFile),
+      readFile(rpcCaFile),
+    ]);
+    this.#server = await serveShard({
+      host: rpcListen.host,
+      port: rpcListen.port,
+      identity: { certificate, key, authority },
+      handlers: {
+        transact: (request, call) => this.#handlers.transact(request, call),
+        download: (request, sink) => this.#handlers.download(request, sink),
+        watchMap: (request, sink) => this.#handlers.watchMap(request, sink),
+      },
+      onError: (error) => this.#logger.error({ err: error }, 'rpc'),
+    });
+    this.#stops.push(() => this.#closeListener());
+  }
+
+  #listenerClosed: Promise<void> | undefined;
+
+  #closeListener(): Promise<void> {
+    this.#listenerClosed ??= this.#server.stop();
+    return this.#listenerClosed;
+  }
+
+  async #openDirectory(): Promise<void> {
+    const { directoryUrl, shardName, shardNames, rpcAdvertise } = this.#config;
+    this.#directory = await openDirectory({
+      url: directoryUrl,
+      shardName,
+      shardNames,
+      address: advertised(rpcAdvertise, this.#server.port),
+      onError: (error) => this.#logger.warn({ err: error }, 'the directory cannot be read'),
+    });
+    this.#stops.push(() => this.#directory.stop());
+  }
+
+  async #openStore(): Promise<void> {
+    const figures = defineStoreFigures(this.#metrics);
+    const { leaseWaitMsMax, onLeaseLost } = this.#overrides;
+    this.#store = await openStore({
+      url: this.#config.postgresUrl,
+      shardName: this.#config.shardName,
+      now: this.#clock,
+      onLeaseLost: (reason) => {
+        this.#leaseLost = reason;
+        this.#logger.fatal({ reason }, 'lease lost');
+        onLeaseLost?.(reason);
+      },
+      onDamaged: (report) => {
+        figures.damaged.inc();
+        this.#logger.error(report, 'a stored frame is not what was written: the container is read-only');
+        this.#recordDamage(report).catch((error) => this.#logger.error({ err: error }, 'damage was not recorded'));
+      },
+      onError: (error) => this.#logger.error({ err: error }, 'storage'),
+      onGroup: (report) => figures.observe(report),
+      ...(leaseWaitMsMax === undefined ? {} : { leaseWaitMsMax }),
+    });
+    this.#stops.push(() => this.#store.stop());
+  }
+
+  async #recordDamage({ address, container, frameIndex }: DamageReport): Promise<void> {
     // Found by an earlier process, which recorded it.
     if (frameIndex === null) return;
-    const maker = { host: host.current(), nowMs: clock(), random };
+    const maker = { host: this.#host.current(), nowMs: this.#clock(), random: this.#random };
     const detail = `frame ${frameIndex} of ${container} does not have its digest`;
-    await recordIncident(store, maker, { kind: 'frame-damaged', account: address, detail });
-  };
-  const store: Store = await openStore({
-    url: config.postgresUrl,
-    shardName: config.shardName,
-    now: clock,
-    onLeaseLost: (reason) => {
-      logger.fatal({ reason }, 'lease lost');
-      overrides.onLeaseLost?.(reason);
-    },
-    onDamaged: (report) => {
-      storeFigures.damaged.inc();
-      logger.error(report, 'a stored frame is not what was written: the container is read-only');
-      void reportDamage(report).catch((error) => logger.error({ err: error }, 'damage could not be recorded'));
-    },
-    onError: (error) => logger.error({ err: error }, 'storage'),
-    onGroup: (report) => storeFigures.observe(report),
-    ...(overrides.leaseWaitMsMax === undefined ? {} : { leaseWaitMsMax: overrides.leaseWaitMsMax }),
-  });
-  stops.push(() => store.stop());
-  await makeServiceAccount(store, host.current(), clock(), random);
-  const context = {
-    store,
-    host: () => host.current(),
-    clock,
-    random,
-    registration: config.registration,
-    domains: new Set(config.domains),
-  };
-  const figures = defineShardFigures(metrics, () => server.inFlightCount);
-  const handlers = new Handlers({ context, ownership: ownershipOf(directory, config.shardName), figures, logger });
-  work.handlers = {
-    transact: (request, call) => handlers.transact(request, call),
-    download: (request, sink) => handlers.download(request, sink),
-    watchMap: (request, sink) => watchMap(directory, request, sink),
-  };
-  const ready = () => [
-    ...(work.draining ? ['stopping'] : []),
-    ...identityProblems(host, config.domains, clock()),
-    ...readinessProblems(store),
-    ...directory.problems(),
-  ];
-  const admin = await startAdminListener({ listen: config.adminListen, ready, metrics: metrics.registry });
-  stops.unshift(() => admin.stop());
-  stops.push(async () => {
-    work.draining = true;
-    await new Promise((resolve) => setTimeout(resolve, overrides.drainMs ?? shutdownDrainMs));
-    await stopServer();
-  });
-  return { rpcAddress, adminUrl: admin.url, stop: stopAll };
-}
+    await recordIncident(this.#store, maker, { kind: 'frame-damaged', account: address, detail });
+  }
 
-async function listen(config: ShardConfig, logger: Logger, handlers: () => ShardHandlers): Promise<ShardServer> {
-  const [certificate, key, authority] = await Promise.all([
-    readFile(config.rpcCertFile),
-    readFile(config.rpcKeyFile),
-    readFile(config.rpcCaFile),
-  ]);
-  return serveShard({
-    host: config.rpcListen.host,
-    port: config.rpcListen.port,
-    identity: { certificate, key, authority },
-    handlers: {
-      transact: (request, call) => handlers().transact(request, call),
-      download: (request, sink) => handlers().download(request, sink),
-      watchMap: (request, sink) => handlers().watchMap(request, sink),
-    },
-    onError: (error) => logger.error({ err: error }, 'rpc'),
-  });
+  #takeWork(): void {
+    const directory = this.#directory;
+    const { domains, registration, shardName } = this.#config;
+    const context = {
+      store: this.#store,
+      host: () => this.#host.current(),
+      clock: this.#clock,
+      random: this.#random,
+      registration,
+      domains: new Set(domains),
+    };
+    const figures = defineShardFigures(this.#metrics, () => this.#server.inFlightCount);
+    const ownership = ownershipOf(directory, shardName);
+    const handlers = new Handlers({ context, ownership, figures, logger: this.#logger });
+    this.#handlers = {
+      transact: (request, call) => handlers.transact(request, call),
+      download: (request, sink) => handlers.download(request, sink),
+      watchMap: (request, sink) => watchMap(directory, request, sink),
+    };
+    this.#closed = undefined;
+    // The first step of stopping: what is in work ends while everything it needs is still open.
+    this.#stops.push(() => this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    this.#closed = 'stopping';
+    await new Promise((resolve) => setTimeout(resolve, this.#overrides.drainMs ?? shutdownDrainMs));
+    await this.#closeListener();
+  }
 }
 
 /** Port 0 means the one that the system chose for the listener: a test's shard is reached where it listens. */
@@ -196,8 +269,7 @@ async function makeServiceAccount(store: Store, host: HostIdentity, nowMs: numbe
   await store.ensureService(() => serviceAccount(service, nowMs, random));
 }
 
-function identityProblems(host: HostWatch, domains: readonly string[], nowMs: number): string[] {
-  const identity = host.current();
+function identityProblems(identity: HostIdentity, domains: readonly string[], nowMs: number): string[] {
   const unnamed = domains.filter((domain) => !identity.domains.includes(domain));
   return [
     ...(identity.notAfterMs - nowMs < connectionHostMsMin ? ['the host connection ends within the hour'] : []),

@@ -42,7 +42,7 @@ export interface HandlerOptions {
 }
 
 type Transaction = NonNullable<TransactRequest['transaction']>;
-type TransactionName = Transaction['$case'] | 'download';
+type TransactionName = Transaction['$case'] | 'download' | 'unknown';
 
 /** An answer, and what it is counted as. */
 interface Answer {
@@ -61,11 +61,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     this.#options = options;
   }
 
-  async transact(request: TransactRequest, { deadlineAt }: CallContext): Promise<TransactAnswer> {
+  async transact(request: TransactRequest, call: CallContext): Promise<TransactAnswer> {
     const { transaction } = request;
-    if (transaction === undefined)
-      return this.#counted('describeService', async () => this.#failed(unknownTransaction()));
-    return this.#counted(transaction.$case, () => this.#work(transaction, request, deadlineAt));
+    if (transaction === undefined) return this.#counted('unknown', async () => this.#failed(unknownTransaction()));
+    return this.#counted(transaction.$case, () => this.#work(transaction, request, call));
   }
 
   async download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<void> {
@@ -76,6 +75,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   async #download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<Answer> {
     const { context, ownership } = this.#options;
     const start = async () => {
+      requireRouter(sink);
       const asked = downloadRequestOf(request);
       if (!ownership.owns(asked.principal.account)) return this.#misrouted();
       const parts = download(withDeadline(context, sink.deadlineAt), asked);
@@ -95,11 +95,12 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     return { ended, result: undefined };
   }
 
-  async #work(transaction: Transaction, request: TransactRequest, deadlineAt: number): Promise<Answer> {
-    const context = withDeadline(this.#options.context, deadlineAt);
+  async #work(transaction: Transaction, request: TransactRequest, call: CallContext): Promise<Answer> {
+    const context = withDeadline(this.#options.context, call.deadlineAt);
     const work = () => this.#answer(context, transaction, request);
     try {
       const account = accountOf(transaction);
+      if (account !== undefined) requireRouter(call);
       if (account !== undefined && !this.#options.ownership.owns(account)) return this.#misrouted();
       return await work();
     } catch (error) {
@@ -169,6 +170,11 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     figures.requests.inc({ transaction, code: ended.code });
     return { outcome: ended.outcome, result };
   }
+}
+
+/** Only routers authenticate people; no other process may name one (S91). */
+function requireRouter({ role }: CallContext): void {
+  if (role !== 'router') throw new MeshError('policy', 'only a router names user principals');
 }
 
 function unknownTransaction(): MeshError {
