@@ -133,8 +133,8 @@ ALTER TABLE frame ALTER COLUMN header SET STORAGE EXTERNAL, ALTER COLUMN payload
   ALTER COLUMN trailer SET STORAGE EXTERNAL;
 
 -- Every statement that adds frames continues its containers without gap and stays below the frame count, which the
--- same transaction has raised before. A wrong expectation of the frame count ends here (too high) or at the primary key
--- (too low): the comparison does not rest on the service alone.
+-- same transaction has raised before. A wrong expectation of the frame count, should it get this far, ends here (too high)
+-- or at the primary key (too low): the comparison does not rest on the service alone.
 CREATE FUNCTION frame_check_batch() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   batch record;

@@ -109,9 +109,11 @@ export async function rowsOf<Row extends readonly unknown[]>(on: Queryable, stat
 
 const leaseLost = 'MD001';
 const uniqueViolation = '23505';
+/** The comparison of frame counts failed, see `moveHeads`. */
+const notNullViolation = '23502';
 /** SQLSTATE classes that say: the server or the way to it, not the statement. */
 const serverClasses = new Set(['08', '40', '53', '55', '57', '58', 'XX']);
-const staleStates = new Set([uniqueViolation, 'MD002', 'MD003']);
+const staleStates = new Set([uniqueViolation, notNullViolation, 'MD002', 'MD003']);
 /** What follows in a transaction after its first failed statement. */
 export const transactionAborted = '25P02';
 /** The session was ended for leaving its transaction open. */

@@ -6,6 +6,7 @@ import {
   leaseMs,
   shardReadConnectionsMax,
   shardWriteConnectionsMax,
+  shutdownMsMax,
   sweepMs,
 } from '@meshd/limits/limits';
 import pg from 'pg';
@@ -210,11 +211,9 @@ function snapshotOf(pool: pg.Pool): Snapshot {
 }
 
 function makeParts(options: StoreOptions, lease: Lease): Parts {
-  const Client = options.makeClient === undefined ? undefined : clientClass(options.makeClient);
   const pool = new pg.Pool({
     ...readerConfig(options.url),
     max: shardReadConnectionsMax,
-    ...(Client === undefined ? {} : { Client }),
   });
   pool.on('error', () => {}); // an idle connection broke: the pool makes another
   const snapshot = snapshotOf(pool);
@@ -248,11 +247,6 @@ function makeParts(options: StoreOptions, lease: Lease): Parts {
     }),
     damaged: new Map(),
   };
-}
-
-/** The pool wants a class; a function that returns an object does as well. */
-function clientClass(make: ClientMaker): new () => pg.ClientBase {
-  return ((config: pg.ClientConfig) => make(config)) as unknown as new () => pg.ClientBase;
 }
 
 /** The state of the service's stores between the commits of the coalescer. */
@@ -330,17 +324,37 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw storageError(error);
   });
   const parts = makeParts(options, lease);
-  await findDamaged(parts);
+  try {
+    await findDamaged(parts);
+  } catch (error) {
+    await lease.release();
+    await parts.pool.end();
+    throw error;
+  }
   const service: ServiceStores = { containers: new Map() };
   const coalescer = makeWrites(parts, service);
   const mutexes = makeMutexes();
   const { cache, numbers, pool } = parts;
 
-  const readAccount: Store['readAccount'] = async (address, read) => {
+  let activeCount = 0;
+  let stopping: Promise<void> | undefined;
+  /** Counts what is under way, so that stopping can wait for it. */
+  const active = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (stopping !== undefined) throw new StorageError('closed', 'the shard is stopping');
     lease.expectHeld();
-    const known = await cache.get(address);
-    return read(makeReader(parts, address, () => known));
+    activeCount += 1;
+    try {
+      return await work();
+    } finally {
+      activeCount -= 1;
+    }
   };
+
+  const readAccount: Store['readAccount'] = (address, read) =>
+    active(async () => {
+      const known = await cache.get(address);
+      return read(makeReader(parts, address, () => known));
+    });
 
   const commit = async (address: string, before: AddressState, write: AccountWrite): Promise<AddressState> => {
     lease.expectHeld();
@@ -361,25 +375,26 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 
   const transactAccount: Store['transactAccount'] = (address, transact) =>
-    mutexes.run(address, async () => {
-      lease.expectHeld();
-      let current = await cache.get(address);
-      let over = false;
-      const reader = makeReader(parts, address, () => current);
-      const transactor: AccountTransactor = Object.create(reader, {
-        commit: {
-          value: async (write: AccountWrite) => {
-            if (over) throw new StorageError('invalid', 'the transaction is over');
-            current = await commit(address, current, write);
-          },
+    active(() => mutexes.run(address, () => transactNow(address, transact)));
+
+  const transactNow = async <T>(address: string, transact: (one: AccountTransactor) => Promise<T> | T): Promise<T> => {
+    let current = await cache.get(address);
+    let over = false;
+    const reader = makeReader(parts, address, () => current);
+    const transactor: AccountTransactor = Object.create(reader, {
+      commit: {
+        value: async (write: AccountWrite) => {
+          if (over) throw new StorageError('invalid', 'the transaction is over');
+          current = await commit(address, current, write);
         },
-      });
-      try {
-        return await transact(transactor);
-      } finally {
-        over = true;
-      }
+      },
     });
+    try {
+      return await transact(transactor);
+    } finally {
+      over = true;
+    }
+  };
 
   const ensureService: Store['ensureService'] = (make) =>
     transactAccount(serviceAddress, async (transactor) => {
@@ -401,6 +416,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }, sweepMs);
   sweepTimer.unref();
 
+  const stop = async (): Promise<void> => {
+    clearInterval(sweepTimer);
+    const end = performance.now() + shutdownMsMax / 2;
+    while (activeCount > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+    await coalescer.drain();
+    await lease.release();
+    await pool.end();
+  };
   return {
     epoch: lease.epoch,
     ...{ readAccount, transactAccount, ensureService, sweep },
@@ -411,11 +434,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           `damaged: ${container} of ${address}${frameIndex === null ? '' : `, frame ${frameIndex}`}`,
       ),
     ],
-    stop: async () => {
-      clearInterval(sweepTimer);
-      await coalescer.drain();
-      await lease.release();
-      await pool.end();
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
     },
   };
 }

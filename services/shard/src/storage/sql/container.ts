@@ -4,16 +4,17 @@ import type { ContainerState } from '../store.js';
 import { multiRow, type Row } from './multi-row.js';
 
 /**
- * Moves heads on, each only where it still stands at the expected frame count. One that does not is left alone here, and
- * the insert of its frames then fails: at the primary key or in `frame_check_batch`.
+ * Moves heads on, each only if it still stands at the expected frame count: for one that does not the new count is null,
+ * which the column refuses, and with it the whole transaction fails.
  */
 export const moveHeads = multiRow({
   name: 'container-move',
-  head: `UPDATE container AS c SET frame_count = v.frame_count, dare_tree = v.dare_tree, log_tree = v.log_tree,
+  head: `UPDATE container AS c SET
+    frame_count = CASE WHEN c.frame_count = v.frame_count_expected THEN v.frame_count END, dare_tree = v.dare_tree, log_tree = v.log_tree,
     manifest_from = v.manifest_from, bytes_used = v.bytes_used FROM (`,
   types: ['bigint', 'bigint', 'bigint', 'bytea', 'bytea', 'bigint', 'bigint'],
   tail: `) AS v (id, frame_count_expected, frame_count, dare_tree, log_tree, manifest_from, bytes_used)
-    WHERE c.id = v.id AND c.frame_count = v.frame_count_expected`,
+    WHERE c.id = v.id`,
 });
 
 /** The row for {@link moveHeads}. */
