@@ -72,6 +72,11 @@ export class ShardKit {
     return this.#plan.plan.shards.map(({ name }) => name);
   }
 
+  /** Address of a shard's database. */
+  databaseUrl(at = 0): string {
+    return this.#plan.plan.shards[at]?.postgresUrl ?? '';
+  }
+
   link(at = 0): ShardConnection {
     return (this.#running.get(this.names[at] ?? '') as { link: ShardConnection }).link;
   }
