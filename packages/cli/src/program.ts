@@ -120,6 +120,11 @@ export async function runProgram(
 ): Promise<0 | 1 | 2> {
   const settings: IoSettings = { json: false, home: '', exitCode: 0 };
   const program = buildProgram(shape, processIo(settings), settings);
+  // Whoever reads our output may have seen enough (`mesh … | head`); that is no fault of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
   try {
     await program.parseAsync(protectDashedValues(args), { from: 'user' });
     return settings.exitCode;

@@ -2,7 +2,7 @@ import { deviceCatalog } from '@meshd/schema/container-name';
 import type { AccountState } from './account-state.js';
 import { findAccount, requireAccount } from './account-state.js';
 
-import { profileKeys, type WritingDevice, writersOf, writingDevice } from './entitlement.js';
+import { type Authority, authorityOf, type WritingDevice, writersOf, writingDevice } from './entitlement.js';
 import type { ClientEnvironment } from './environment.js';
 import { Home } from './home.js';
 import type { FindWriter } from './reader.js';
@@ -14,6 +14,7 @@ export class Device {
   readonly session: Session;
   readonly #replicas = new Map<string, Replica>();
   #allowLegacy = false;
+  #authority: Authority | undefined;
 
   constructor(session: Session) {
     this.session = session;
@@ -36,16 +37,16 @@ export class Device {
 
   /** Who may write, by the device catalog as this replica has it. */
   async writers(): Promise<FindWriter> {
-    const { identity } = this.session;
-    const keys = profileKeys(identity);
+    const { identity, state } = this.session;
+    this.#authority ??= await authorityOf(identity, state.address);
     const catalog = await this.replica(deviceCatalog);
     const devices: WritingDevice[] = [];
     for (const [uniqueId, { current }] of catalog.reader.replay?.items ?? []) {
       const { payload } = await catalog.envelope(current);
-      const device = payload === null ? undefined : writingDevice(payload, uniqueId, identity.accountUdf, keys);
+      const device = payload === null ? undefined : await writingDevice(payload, uniqueId, this.#authority);
       if (device !== undefined) devices.push(device);
     }
-    return writersOf(keys, devices);
+    return writersOf(this.#authority, devices);
   }
 
   async close(): Promise<void> {

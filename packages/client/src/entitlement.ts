@@ -1,19 +1,13 @@
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
-import { openEnvelope } from '@meshd/dare/envelope';
-import { verifyEnvelopeSync } from '@meshd/dare/verify';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { CatalogedDevice } from '@meshd/schema/catalog';
-import { ConnectionAccount, type Permission } from '@meshd/schema/connections';
-import { deviceCatalog } from '@meshd/schema/container-name';
-import type { PublicKey } from '@meshd/schema/keys';
-import { publicKeyOf } from '@meshd/schema/profile-check';
-import { ProfileAccount, ProfileMesh } from '@meshd/schema/profiles';
+import type { Permission } from '@meshd/schema/connections';
+import { accountSpools, deviceCatalog } from '@meshd/schema/container-name';
+import { onlineKeysOf, verifyConnectionAccount, verifyProfile } from '@meshd/schema/profile-check';
 import { ClientError } from './errors.js';
 import type { Identity } from './identity.js';
 import type { FindWriter } from './reader.js';
 
-const profileTags = defineTags('profile', { ProfileMesh, ProfileAccount });
-const connectionTags = defineTags('connection', { ConnectionAccount });
 const deviceTags = defineTags('device', { CatalogedDevice });
 const decodeOptions = { form: 'json', refuseRepeated: true } as const;
 
@@ -26,28 +20,28 @@ export interface WritingDevice {
   readonly permissions: readonly Permission[];
 }
 
-/** Keys of the profiles that entitle to write (S25, S43). */
-export interface ProfileKeys {
+/** Whose account it is, and the keys of the profiles that entitle to write (S25, S43). */
+export interface Authority {
+  readonly accountUdf: string;
+  readonly address: string;
   /** Online and offline keys of the ProfileMesh: administration. */
-  readonly mesh: readonly PublicKeyEd448[];
+  readonly meshKeys: readonly PublicKeyEd448[];
   /** Online keys of the ProfileAccount. */
-  readonly account: readonly PublicKeyEd448[];
+  readonly accountKeys: readonly PublicKeyEd448[];
 }
 
-const keysOf = (keys: readonly PublicKey[] | undefined) => (keys ?? []).map((key) => publicKeyOf(key));
-
-/** Reads the entitling keys from the device's own profiles, which it made or verified when it got them. */
-export function profileKeys(identity: Identity): ProfileKeys {
-  const payload = (octets: Uint8Array | null) => octets ?? new Uint8Array(0);
-  const mesh = decodeTagged(profileTags, payload(identity.profileMesh.payload), decodeOptions);
-  const account = decodeTagged(profileTags, payload(identity.profileAccount.payload), decodeOptions);
-  if (mesh.tag !== 'ProfileMesh' || account.tag !== 'ProfileAccount') {
-    throw new ClientError('state', 'the profiles in this home are mixed up; restore them from a backup');
-  }
-  const offline = mesh.value.KeyOfflineSignature;
+/**
+ * The authority as the device's own profiles state it.
+ * @throws MeshError where a profile of this home does not hold
+ */
+export async function authorityOf(identity: Identity, address: string): Promise<Authority> {
+  const mesh = await verifyProfile(identity.profileMesh, 'ProfileMesh');
+  const account = await verifyProfile(identity.profileAccount, 'ProfileAccount');
   return {
-    mesh: [...keysOf(mesh.value.KeysOnlineSignature), ...(offline === undefined ? [] : [publicKeyOf(offline)])],
-    account: keysOf(account.value.KeysOnlineSignature),
+    accountUdf: account.offlineKey.udf,
+    address,
+    meshKeys: [...onlineKeysOf(mesh.profile), mesh.offlineKey],
+    accountKeys: onlineKeysOf(account.profile),
   };
 }
 
@@ -55,48 +49,49 @@ export function profileKeys(identity: Identity): ProfileKeys {
  * Reads an entry of the device catalog: whom it entitles to write.
  *
  * @param uniqueId key of its frame, which must be that of the body
+ * @returns undefined where the device has no part in this account
  * @throws ClientError `frame` for an entry that proves nothing
  */
-export function writingDevice(
+export async function writingDevice(
   body: Uint8Array,
   uniqueId: string,
-  accountUdf: string,
-  keys: ProfileKeys,
-): WritingDevice | undefined {
-  const refuse = (why: string, cause?: unknown) =>
-    new ClientError('frame', `an entry of ${deviceCatalog} is refused: ${why}`, { cause });
+  authority: Authority,
+): Promise<WritingDevice | undefined> {
   try {
     const { value } = decodeTagged(deviceTags, body, decodeOptions);
     if (value.DeviceUDF !== uniqueId) throw new Error('it is filed under another device');
-    const account = value.Accounts?.find((entry) => entry.AccountUDF === accountUdf);
+    const account = value.Accounts?.find((entry) => entry.AccountUDF === authority.accountUdf);
     if (account?.EnvelopedConnectionAccount === undefined) return undefined;
-    const { envelope } = verifyEnvelopeSync(openEnvelope(account.EnvelopedConnectionAccount), (kid) =>
-      keys.account.find((key) => key.udf === kid),
-    );
-    const connection = decodeTagged(connectionTags, envelope.payload, decodeOptions).value;
-    if (connection.KeySignature === undefined) return undefined;
-    return {
-      deviceUdf: uniqueId,
-      key: publicKeyOf(connection.KeySignature),
-      permissions: connection.Permissions ?? [],
-    };
+    const { connection, keySignature } = await verifyConnectionAccount(account.EnvelopedConnectionAccount, {
+      udf: authority.accountUdf,
+      address: authority.address,
+      onlineKeys: authority.accountKeys,
+    });
+    return { deviceUdf: uniqueId, key: keySignature, permissions: connection.Permissions ?? [] };
   } catch (cause) {
-    throw refuse((cause as Error).message, cause);
+    const reason = (cause as Error).message;
+    throw new ClientError('frame', `an entry of ${deviceCatalog} is refused: ${reason}`, { cause });
   }
 }
+
+/** The permission that opens the account's spools under a name of its own. */
+const messagingPermission = 'Messaging';
+const spools: readonly string[] = accountSpools;
 
 /** Whether the permissions let a device write to a container (semantics 4.1): none at all means every store. */
 export function mayWrite(permissions: readonly Permission[], container: string): boolean {
   if (permissions.length === 0) return true;
-  return permissions.some(({ Name, Role }) => Name === container && Role !== 'read');
+  const grants = (name: string | undefined) =>
+    name === container || (name === messagingPermission && spools.includes(container));
+  return permissions.some(({ Name, Role }) => grants(Name) && Role !== 'read');
 }
 
 /** Who may sign manifests (S43): for the device catalog the Mesh keys, for all others its devices. */
-export function writersOf(keys: ProfileKeys, devices: readonly WritingDevice[]): FindWriter {
+export function writersOf(authority: Authority, devices: readonly WritingDevice[]): FindWriter {
   return (kid, container) => {
-    if (container === deviceCatalog) return keys.mesh.find((key) => key.udf === kid);
+    if (container === deviceCatalog) return authority.meshKeys.find((key) => key.udf === kid);
     const device = devices.find(({ key }) => key.udf === kid);
     if (device !== undefined) return mayWrite(device.permissions, container) ? device.key : undefined;
-    return keys.account.find((key) => key.udf === kid);
+    return authority.accountKeys.find((key) => key.udf === kid);
   };
 }

@@ -1,0 +1,76 @@
+import type { SigningKey } from '@meshd/crypto/ed448';
+import { systemRandom } from '@meshd/crypto/random';
+import { signEnvelope } from '@meshd/dare/sign';
+import { encodeTagged } from '@meshd/encoding/codec';
+import { CatalogedDevice } from '@meshd/schema/catalog';
+import { describe, expect, it } from 'vitest';
+import { makeDeviceKeys } from './device-keys.js';
+import { type Authority, authorityOf, mayWrite, writersOf, writingDevice } from './entitlement.js';
+import { deviceEntry, type Identity, makeIdentity } from './identity.js';
+
+const address = 'alice@example.com';
+const keys = makeDeviceKeys(systemRandom);
+const identity = makeIdentity(keys, address, 0, 'test');
+
+/** The device's entry with its connection signed by another key. */
+function entrySignedBy(signer: SigningKey, of: Identity = identity): Uint8Array {
+  const payload = of.connectionAccount.payload ?? new Uint8Array(0);
+  return deviceEntry(keys, { ...of, connectionAccount: signEnvelope({ payload, keys: [signer] }) });
+}
+
+describe('[S43] who may write', () => {
+  it('is a device whose connection an online key of the account has signed', async () => {
+    const authority = await authorityOf(identity, address);
+    const device = await writingDevice(deviceEntry(keys, identity), identity.deviceUdf, authority);
+    expect(device?.key.udf).toBe(keys.key('connectionSignature').publicKey.udf);
+    const find = writersOf(authority, device === undefined ? [] : [device]);
+    expect(find(device?.key.udf ?? '', 'my_Notes')).toBe(device?.key);
+    expect(find(device?.key.udf ?? '', 'mmm_Device')).toBeUndefined();
+  });
+
+  it('is not one that the account’s offline key, the Mesh or a stranger has signed', async () => {
+    const authority = await authorityOf(identity, address);
+    const stranger = makeDeviceKeys(systemRandom).key('accountOnline');
+    for (const signer of [keys.key('accountOffline'), keys.key('meshOnline'), stranger]) {
+      const entry = writingDevice(entrySignedBy(signer), identity.deviceUdf, authority);
+      await expect(entry).rejects.toMatchObject({ code: 'frame' });
+    }
+  });
+
+  it('is not one filed under another device, nor of another address', async () => {
+    const authority = await authorityOf(identity, address);
+    const entry = deviceEntry(keys, identity);
+    await expect(writingDevice(entry, 'MAAA', authority)).rejects.toMatchObject({ code: 'frame' });
+    const elsewhere: Authority = { ...authority, address: 'bob@example.com' };
+    await expect(writingDevice(entry, identity.deviceUdf, elsewhere)).rejects.toMatchObject({ code: 'frame' });
+  });
+
+  it('is nobody, where the entry has no part in the account', async () => {
+    const authority = await authorityOf(identity, address);
+    const body = encodeTagged(CatalogedDevice, { DeviceUDF: identity.deviceUdf }, 'json');
+    expect(await writingDevice(body, identity.deviceUdf, authority)).toBeUndefined();
+  });
+
+  it('[S25] is for the device catalog a key of the Mesh alone', async () => {
+    const find = writersOf(await authorityOf(identity, address), []);
+    for (const name of ['meshOnline', 'meshOffline'] as const) {
+      expect(find(keys.key(name).publicKey.udf, 'mmm_Device')).toBeDefined();
+      expect(find(keys.key(name).publicKey.udf, 'my_Notes')).toBeUndefined();
+    }
+    expect(find(keys.key('accountOnline').publicKey.udf, 'mmm_Device')).toBeUndefined();
+    expect(find(keys.key('accountOnline').publicKey.udf, 'my_Notes')).toBeDefined();
+  });
+
+  it('is limited by permissions, where a device has any', () => {
+    const permissions = [
+      { Name: 'my_Notes', Role: 'write' },
+      { Name: 'my_Photos', Role: 'read' },
+      { Name: 'Messaging' },
+    ];
+    expect(mayWrite([], 'my_Anything')).toBe(true);
+    expect(mayWrite(permissions, 'my_Notes')).toBe(true);
+    expect(mayWrite(permissions, 'my_Photos')).toBe(false);
+    expect(mayWrite(permissions, 'my_Other')).toBe(false);
+    expect(mayWrite(permissions, 'mmm_Archive')).toBe(true);
+  });
+});
