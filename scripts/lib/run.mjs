@@ -14,8 +14,8 @@ export function toolEnvironment() {
   return { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH ?? ''}` };
 }
 
-/** The pinned Node. */
-export const pinnedNode = join(root, 'node_modules/.bin/node');
+/** The pinned Node itself: the one in `.bin` is a script around it, which would keep our signals to itself. */
+export const pinnedNode = join(root, 'node_modules/node/bin/node');
 
 /**
  * Runs a program to its end and keeps what it prints; for steps whose output matters only when they fail.
