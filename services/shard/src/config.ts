@@ -2,6 +2,16 @@ import { commonSettings, hostPort, nameList, registration, secretUrl } from '@me
 import { canonicalDomain } from '@meshd/schema/address';
 import { z } from 'zod';
 
+/** Domains, brought into their canonical form. */
+const domains = nameList.transform((names, context): string[] => {
+  try {
+    return names.map((name) => canonicalDomain(name));
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be domain names' });
+    return z.NEVER;
+  }
+});
+
 /** Settings of a shard; the name of each in the environment is `MESHD_` and its own in capitals. */
 export const shardSettings = z.object({
   ...commonSettings,
@@ -18,7 +28,7 @@ export const shardSettings = z.object({
   /** The database of the directory; may be on the same server. */
   directoryUrl: secretUrl,
   /** Domains served. */
-  domains: nameList.transform((names) => names.map((name) => canonicalDomain(name))),
+  domains,
   registration,
   /** Where wake-ups for the outbound worker go; nothing is sent there yet. */
   redisUrl: secretUrl.optional(),

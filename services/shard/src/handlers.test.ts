@@ -1,0 +1,188 @@
+import type { DownloadPart, Principal, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { CallContext, PartSink } from '@meshd/rpc/shard-server';
+import { silentLogger } from '@meshd/telemetry/logger';
+import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { defineShardFigures } from './figures.js';
+import { Handlers } from './handlers.js';
+import { StorageError, type StorageErrorCode } from './storage/errors.js';
+import type { Store } from './storage/store.js';
+import { Person, type TestDevice } from './testing/person.js';
+import { TestShard } from './testing/test-shard.js';
+
+const call: CallContext = { role: 'router', deadlineAt: Number.POSITIVE_INFINITY };
+let metrics: Metrics;
+
+let shard: TestShard;
+let alice: Person;
+let device: TestDevice;
+let owned: boolean;
+
+beforeEach(async () => {
+  shard = await new TestShard().start();
+  alice = new Person('alice');
+  device = alice.device();
+  owned = true;
+  await shard.join(alice, device);
+});
+
+/** Handlers over the shard's store, or one in its place. */
+function handlers(store: Store = shard.store): Handlers {
+  metrics = createMetrics();
+  return new Handlers({
+    context: { ...shard.context, store },
+    ownership: { version: 7, owns: () => owned },
+    figures: defineShardFigures(metrics, () => 0),
+    logger: silentLogger(),
+  });
+}
+
+function principal(): Principal {
+  const { account, key, connectionDigest, connection } = device.principal;
+  const { header, payload } = connection as NonNullable<typeof connection>;
+  return { account, key, connectionDigest, connection: { header, payload: payload ?? undefined } };
+}
+
+function statusRequest(): TransactRequest {
+  const value = { principal: principal(), deviceUdf: '', profileMasterDigest: new Uint8Array(0), containers: [] };
+  return { number: 1, mapVersion: 7, deadlineMs: 0, identity: undefined, transaction: { $case: 'status', value } };
+}
+
+/** A store whose account cannot be reached, for as many calls as there are codes. */
+function failing(...codes: StorageErrorCode[]): Store {
+  const store: Store = Object.create(shard.store);
+  store.readAccount = async (address, read) => {
+    const code = codes.shift();
+    if (code !== undefined) throw new StorageError(code, 'secret words', { resource: 'queue of writes' });
+    return shard.store.readAccount(address, read);
+  };
+  return store;
+}
+
+describe('transact', () => {
+  test('answers with the version of the slot map', async () => {
+    expect((await handlers().transact(statusRequest(), call)).outcome).toMatchObject({ status: 201, mapVersion: 7 });
+  });
+
+  test('an account of another shard is not looked at', async () => {
+    owned = false;
+    const { outcome } = await handlers(failing('damaged')).transact(statusRequest(), call);
+    expect(outcome).toMatchObject({ error: 'wrong-shard', mapVersion: 7 });
+  });
+
+  test('[S91] who is no router cannot name a user', async () => {
+    const { outcome } = await handlers().transact(statusRequest(), { ...call, role: 'outbound' });
+    expect(outcome).toMatchObject({ status: 403, error: 'policy' });
+  });
+
+  test('work that nobody waits for is not begun', async () => {
+    const { outcome } = await handlers().transact(statusRequest(), { ...call, deadlineAt: performance.now() - 1 });
+    expect(outcome).toMatchObject({ status: 504, error: 'shard-timeout' });
+  });
+
+  test('what memory had wrong is tried once more', async () => {
+    expect((await handlers(failing('stale')).transact(statusRequest(), call)).outcome).toMatchObject({ status: 201 });
+    const twice = await handlers(failing('stale', 'stale')).transact(statusRequest(), call);
+    expect(twice.outcome).toMatchObject({ status: 503, error: 'overloaded' });
+  });
+
+  test('faults of the storage are told by what the client can do, never by their words', async () => {
+    const told = async (code: StorageErrorCode) => {
+      const { outcome } = await handlers(failing(code)).transact(statusRequest(), call);
+      expect(JSON.stringify(outcome)).not.toContain('secret');
+      return `${outcome?.status} ${outcome?.detail}`;
+    };
+    expect(await told('overloaded')).toBe('503 queue of writes');
+    expect(await told('lease-lost')).toBe('503 lease of the shard');
+    expect(await told('unavailable')).toBe('503 database');
+    expect(await told('closed')).toBe('503 ');
+    expect(await told('damaged')).toBe('500 ');
+  });
+
+  test('an internal error has a correlation and nothing else', async () => {
+    const store: Store = Object.create(shard.store);
+    store.readAccount = () => Promise.reject(new TypeError('secret words'));
+    const { outcome } = await handlers(store).transact(statusRequest(), call);
+    expect(outcome).toMatchObject({ status: 500, error: 'internal', detail: '' });
+    expect(outcome?.correlation).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test('a request without transaction or principal is refused, not thrown', async () => {
+    const bare = { ...statusRequest(), transaction: undefined };
+    expect((await handlers().transact(bare, call)).outcome).toMatchObject({ error: 'unknown-transaction' });
+    const nobody = statusRequest();
+    if (nobody.transaction?.$case === 'status') nobody.transaction.value.principal = undefined;
+    expect((await handlers().transact(nobody, call)).outcome).toMatchObject({ error: 'internal' });
+  });
+
+  test('every answer is counted by its code', async () => {
+    const working = handlers();
+    await working.transact(statusRequest(), call);
+    owned = false;
+    await working.transact(statusRequest(), call);
+    const figures = await metrics.registry.metrics();
+    expect(figures).toContain('meshd_shard_requests_total{transaction="status",code="success"} 1');
+    expect(figures).toContain('meshd_shard_requests_total{transaction="status",code="wrong-shard"} 1');
+  });
+
+  test('tells whether registration is open', async () => {
+    const request: TransactRequest = { ...statusRequest(), transaction: { $case: 'describeService', value: {} } };
+    const { result } = await handlers().transact(request, call);
+    expect(result).toEqual({ $case: 'describeService', value: { registration: 'open' } });
+  });
+});
+
+describe('download', () => {
+  const sinkOf = (parts: DownloadPart['part'][], failAfter = Number.POSITIVE_INFINITY): PartSink<DownloadPart> => ({
+    ...call,
+    signal: new AbortController().signal,
+    send: async ({ part }) => {
+      if (parts.length >= failAfter) throw new Error('the peer has gone');
+      parts.push(part);
+    },
+  });
+  const request = (container: string) => ({
+    mapVersion: 7,
+    deadlineMs: 5000,
+    identity: undefined,
+    principal: principal(),
+    selections: [{ container }],
+    entriesMax: 10,
+    payloadBytesMax: 1000,
+    header: true,
+    payload: true,
+    trailer: true,
+  });
+
+  test('begins with its outcome and ends with its end', async () => {
+    const parts: DownloadPart['part'][] = [];
+    await handlers().download(request('mmm_Device'), sinkOf(parts));
+    expect(parts.map((part) => part?.$case)).toEqual(['outcome', 'container', 'frames', 'end']);
+  });
+
+  test('a refusal is one part', async () => {
+    const parts: DownloadPart['part'][] = [];
+    await handlers().download(request('mmm_Contact'), sinkOf(parts));
+    expect(parts).toMatchObject([{ $case: 'outcome', value: { error: 'container-unknown', status: 404 } }]);
+  });
+
+  test('a reader that leaves ends the reading of the storage', async () => {
+    let closed = false;
+    const store: Store = Object.create(shard.store);
+    store.readAccount = (address, read) =>
+      shard.store.readAccount(address, (reader) =>
+        read({
+          ...reader,
+          frames: async function* (container, selection) {
+            try {
+              for await (const chunk of reader.frames(container, selection)) for (const row of chunk) yield [row];
+            } finally {
+              closed = true;
+            }
+          },
+        }),
+      );
+    await expect(handlers(store).download(request('mmm_Device'), sinkOf([], 3))).rejects.toThrow('gone');
+    expect(closed).toBe(true);
+  });
+});
