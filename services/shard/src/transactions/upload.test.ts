@@ -1,4 +1,6 @@
 import { makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
+import { encodeTagged } from '@meshd/encoding/codec';
+import { CatalogedDevice } from '@meshd/schema/catalog';
 import { statusRegistry } from '@meshd/schema/status';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { entry, opening, Person, type TestDevice, TestWriter, testKey } from '../testing/person.js';
@@ -484,6 +486,23 @@ describe('the device catalog', () => {
     await expect(own).rejects.toMatchObject({ code: 'device-revoked' });
     expect(told(await toDevices(device, [listed(alice.device('third'))], second.mesh))).toBe('403/3 Reject@0');
     expect(told(await toDevices(device, [listed(second)], alice.admin))).toBe('403/3 Reject@0');
+  });
+
+  test('[S25] an administrator’s key dies with its entry, though the entry only names it', async () => {
+    const second = alice.device('second');
+    const bare = encodeTagged(
+      CatalogedDevice,
+      {
+        UDF: second.mesh.publicKey.udf,
+        DeviceUDF: second.udf,
+        EnvelopedProfileDevice: second.profile,
+        Accounts: [{ AccountUDF: alice.accountUdf, EnvelopedConnectionAccount: second.connection }],
+      },
+      'json',
+    );
+    await write(device, [entry({ UniqueID: second.udf, Event: 'New' }, bare)]);
+    await write(device, [listed(second, 'Delete', { First: 2, Previous: 2 })]);
+    expect(told(await toDevices(device, [listed(alice.device('third'))], second.mesh))).toBe('403/3 Reject@0');
   });
 
   test('[S25] the offline key lists a revoked device again', async () => {

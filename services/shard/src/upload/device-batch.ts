@@ -6,7 +6,7 @@ import { accountOnlineKeys, adminKeys } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
 import type { AccountReader, DeviceRow } from '../storage/store.js';
 import { type DeviceEvent, deviceChanges } from './device-changes.js';
-import { keysOfDeviceEntry, verifyDeviceEntry } from './device-entry.js';
+import { type ConnectionAuthority, keysOfDeviceEntry, verifyDeviceEntry } from './device-entry.js';
 import type { KeyChange } from './events.js';
 import { type EntryFault, isFault } from './fault.js';
 import type { UploadedFrame } from './frame.js';
@@ -50,7 +50,7 @@ export async function judgeDevices(
       faults.push(entry);
       continue;
     }
-    const formerKeys = change.event === 'Delete' ? await formerKeysOf(reader, caller, change, events) : [];
+    const formerKeys = change.event === 'Delete' ? await formerKeysOf(reader, caller, change, events, authority) : [];
     events.push({ indexRequest: frame.indexRequest, change, entry, formerKeys });
   }
   if (faults.length > 0) return faults;
@@ -65,6 +65,7 @@ async function formerKeysOf(
   { state }: Caller,
   change: KeyChange,
   before: readonly DeviceEvent[],
+  authority: ConnectionAuthority,
 ): Promise<readonly Uint8Array[]> {
   const inBatch = before.findLast((event) => event.change.uniqueId === change.uniqueId)?.entry;
   if (inBatch !== undefined) return inBatch.keys;
@@ -74,7 +75,7 @@ async function formerKeysOf(
   if (key === undefined) return [];
   for await (const chunk of reader.frames(catalog, { from: key.latestIndex, to: key.latestIndex })) {
     const payload = chunk[0]?.payload;
-    if (payload !== undefined && payload !== null) return keysOfDeviceEntry(payload, state.accountUdf);
+    if (payload !== undefined && payload !== null) return keysOfDeviceEntry(payload, authority);
   }
   return [];
 }

@@ -56,7 +56,9 @@ export function deviceChanges(context: DeviceContext, events: readonly DeviceEve
     rows.set(uniqueId, row);
     changed.add(uniqueId);
   }
-  return { devices: [...changed].map((udf) => rows.get(udf) as DeviceRow), revokedKeys };
+  // The offline key is the Mesh itself; no entry can make it one of a device's.
+  const mortal = revokedKeys.filter((key) => !sameKey(key, context.state.meshOfflineKey));
+  return { devices: [...changed].map((udf) => rows.get(udf) as DeviceRow), revokedKeys: mortal };
 }
 
 function isOffline({ state, signer }: DeviceContext): boolean {

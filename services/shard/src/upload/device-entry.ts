@@ -94,9 +94,10 @@ async function verifyDevice(
       ? undefined
       : await verifyDeviceConnection(account.EnvelopedConnectionAccount, authority);
   const accountKeys = connection === undefined ? [] : [connection.keyAuthentication, connection.keySignature];
-  const keys = [...meshKeys, ...accountKeys].map((key) => key.raw);
+  const keys = [...meshKeys, ...accountKeys];
   if (keys.length === 0) throw refused('neither a connection to the Mesh nor one to this account');
-  return { deviceUdf, connection, keys };
+  const named = keyNamed(device.UDF, authority.meshKeys);
+  return { deviceUdf, connection, keys: [...keys, ...named].map((key) => key.raw) };
 }
 
 /**
@@ -130,19 +131,32 @@ async function keysOfConnectionDevice(
 }
 
 /**
- * The raw keys of an entry that was verified when it was stored: those of its connections.
- *
- * @throws MeshError `object-signature` if the octets are no such entry.
+ * The key that an entry names as the device's Mesh signature key: where it has no connection to the Mesh, this alone
+ * says which administration key is the device's.
  */
-export function keysOfDeviceEntry(payload: Uint8Array, accountUdf: string): Uint8Array[] {
+function keyNamed(udf: string | undefined, keys: readonly PublicKeyEd448[]): PublicKeyEd448[] {
+  return udf === undefined ? [] : keys.filter((key) => isUdf(udf, key.udf));
+}
+
+/**
+ * The raw keys of an entry that was verified when it was stored: those of its connections, and the one that it names.
+ *
+ * @throws EncodingError or CryptoError if the octets are no such entry.
+ */
+export function keysOfDeviceEntry(
+  payload: Uint8Array,
+  { accountUdf, meshKeys }: Pick<ConnectionAuthority, 'accountUdf' | 'meshKeys'>,
+): Uint8Array[] {
   const device = decodeTagged(deviceTags, payload, { form: 'json' }).value;
   const account = device.Accounts?.find(({ AccountUDF: udf }) => udf !== undefined && isUdf(udf, accountUdf));
-  return [device.EnvelopedConnectionDevice, account?.EnvelopedConnectionAccount].flatMap((octets) => {
+  const named = keyNamed(device.UDF, meshKeys).map((key) => key.raw);
+  const connected = [device.EnvelopedConnectionDevice, account?.EnvelopedConnectionAccount].flatMap((octets) => {
     if (octets?.payload === undefined || octets.payload === null) return [];
     const { value } = decodeTagged(connectionRegistry, octets.payload, { form: 'json' });
     const keys = 'KeySignature' in value ? [value.KeySignature, value.KeyAuthentication] : [];
     return keys.filter((key) => key !== undefined).map((key) => publicKeyOf(key).raw);
   });
+  return [...connected, ...named];
 }
 
 function permissionsOf({ connection }: VerifiedConnection<ConnectionAccount>): DevicePermission[] {
