@@ -128,11 +128,17 @@ function checkEntries(entries: readonly SignatureEntry[]): void {
     if (alg !== requestAlgorithm) throw invalid('a signature of another kind');
     if (kid === undefined || signature === undefined) throw invalid('an entry without kid or signature');
     for (const credential of [Profile, Connection, Account]) {
-      if (credential !== undefined && envelopeBytes(credential) > credentialBytesMax) {
+      if (credential !== undefined && isLarge(credential)) {
         throw new MeshError('malformed', `a credential holds at most ${credentialBytesMax} octets`);
       }
     }
   }
+}
+
+/** Over the bound of a credential. Encoding it to find out is left out where it cannot be near. */
+function isLarge({ header, payload, trailer }: EnvelopeOctets): boolean {
+  const partBytes = header.length + (payload?.length ?? 0) + (trailer?.length ?? 0);
+  return partBytes > credentialBytesMax / 2 && envelopeBytes({ header, payload, trailer }) > credentialBytesMax;
 }
 
 /** Ed448 verifications one request may cause: counted before they are made, signatures inside credentials included. */

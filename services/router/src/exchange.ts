@@ -69,7 +69,7 @@ export class Exchanges {
       if (body !== undefined) await this.#answer(body, request, http, source);
     } catch (error) {
       if (!(error instanceof PeerGoneError)) this.#parts.logger.warn({ err: error }, 'exchange broken off');
-      this.#parts.metrics.peersGone.inc();
+      this.#parts.metrics.broken.inc();
       http.destroy();
     } finally {
       this.#count -= 1;

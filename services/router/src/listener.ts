@@ -48,6 +48,9 @@ export interface Listener {
 /** How often the server looks for connections whose headers are late; the default of 30 s would make 2 s mean 32. */
 const lateCheckMs = 500;
 
+/** While stopping, connections without a request are closed this often. */
+const idleSweepMs = 50;
+
 /**
  * Starts listening.
  *
@@ -74,6 +77,8 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     },
     (request, http) => {
       if (draining) http.setHeader('Connection', 'close');
+      // Writing to a peer that has just gone is its affair; without a listener it would be the end of the process.
+      http.on('error', () => options.metrics.broken.inc());
       if (request.method === 'POST' && servicePaths.has(pathOf(request.url))) void options.serve(request, http);
       else around(request, http);
     },
@@ -88,8 +93,13 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     setCertificate: (cert, key) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' }),
     drain: () => {
       draining = true;
+      // An exchange that was open when the stop began leaves a connection that is kept alive behind: look again.
+      const sweeping = setInterval(() => server.closeIdleConnections(), idleSweepMs);
       return new Promise((resolve) => {
-        server.close(() => resolve());
+        server.close(() => {
+          clearInterval(sweeping);
+          resolve();
+        });
         server.closeIdleConnections();
       });
     },
@@ -126,6 +136,11 @@ function aroundApplication(domains: ReadonlySet<string>, metrics: RouterMetrics)
   });
   application.all(`${publicationPathPrefix}:identifier`, refuse('method', 'GET'));
   application.use(refuse('not-found'));
+  // A target that cannot be decoded; express would answer in its own words and print the error.
+  const unreadable: express.ErrorRequestHandler = (_error, request, response, _next) => {
+    refuse('not-found')(request, response);
+  };
+  application.use(unreadable);
   return application;
 }
 

@@ -14,7 +14,7 @@ export interface RouterMetrics {
   readonly seconds: Histogram<'transaction'>;
   readonly refusalsUnsigned: Counter<'code'>;
   readonly inFlight: Gauge;
-  readonly peersGone: Counter;
+  readonly broken: Counter;
   readonly connectionsRefused: Counter<'reason'>;
 }
 
@@ -42,7 +42,7 @@ export function defineRouterMetrics(metrics: Metrics, state: RouterState): Route
     ),
     refusalsUnsigned: metrics.counter('router_refusals_unsigned_total', 'Refusals without signature.', ['code']),
     inFlight: gauge('router_requests_in_flight', 'Requests in work.', () => state.requestsInFlight()),
-    peersGone: metrics.counter('router_peers_gone_total', 'Peers that left in the middle of an exchange.'),
+    broken: metrics.counter('router_exchanges_broken_total', 'Exchanges that ended without a whole answer.'),
     connectionsRefused: metrics.counter('router_connections_refused_total', 'Refused by TLS or HTTP.', ['reason']),
   };
 }
