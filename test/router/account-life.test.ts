@@ -85,7 +85,7 @@ async function joined(name: string) {
 const credential = (id: string) => entry({ UniqueID: id, Event: 'New' });
 
 describe('an account', () => {
-  it('[R109] [R115] [R244] [R263] [R288] [R296] is made, used, and ended', async () => {
+  it('[R109] [R111] [R112] [R115] [R134] [R136] [R227] [R230] [R231] [R244] [R245] [R263] [R265] [R271] [R288] [R296] [R297] is made, used, and ended', async () => {
     const { person, device } = await joined('alice');
     const writer = new TestWriter('mmm_Credential', person.accountUdf, device.signature);
     const { envelopes } = writer.write([opening(), credential('a'), credential('b')]);

@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterAll(() => running.stop());
 
 describe('Hello', () => {
-  it('[R076] [R107] [R233] [R238] [R239] [R240] [S22] [S23] brings verified profiles, version, constraints, features', async () => {
+  it('[R012] [R076] [R082] [R107] [R233] [R238] [R239] [R240] [S22] [S23] brings verified profiles, version, constraints, features', async () => {
     const hello = await running.connect().hello();
     expect(hello.firstUse).toBe(true);
     expect(hello.features).toEqual(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry']);
