@@ -6,6 +6,7 @@ import { DareError } from '@meshd/dare/errors';
 import { root } from '@meshd/dare/log-tree';
 import { apex } from '@meshd/dare/merkle';
 import { isLegacy, tileManifests } from '@meshd/dare/replay';
+import { uploadEntriesMax } from '@meshd/limits/limits';
 import { hasServiceMadeZero, isServiceSpool, replayRules } from './container-rules.js';
 import { ClientError } from './errors.js';
 import { appendFrame, type Frame, noTrees, type Trees } from './frame.js';
@@ -123,6 +124,13 @@ export class ContainerReader {
         ? this.#inServiceOrder(candidates)
         : await this.#underManifests(candidates, findWriter);
     this.#uncovered = candidates.slice(accepted.length);
+    // No batch is larger; a service that goes on without a manifest would only fill our memory.
+    if (this.#uncovered.length >= uploadEntriesMax) {
+      throw new ClientError(
+        'frame',
+        `${this.container} at the service has more frames without a manifest than a batch holds`,
+      );
+    }
     return candidates.slice(0, accepted.length);
   }
 

@@ -1,4 +1,5 @@
 import { constantTimeEqual } from '@meshd/crypto/digest';
+import { containersPerAccountMax } from '@meshd/limits/limits';
 import type { ContainerStatus } from '@meshd/schema/common';
 import { isContainerName } from '@meshd/schema/container-name';
 import type { Device } from '../device.js';
@@ -32,7 +33,15 @@ function headOf(status: ContainerStatus): ServiceHead {
 export async function askStatus(session: Session): Promise<ServiceHead[]> {
   const response = await session.call('Status', { DeviceUDF: session.identity.deviceUdf });
   requireSuccess('Status', response);
-  return (response.message.ContainerStatus ?? []).map(headOf);
+  const statuses = response.message.ContainerStatus ?? [];
+  // Each becomes a file here.
+  if (statuses.length > containersPerAccountMax) {
+    throw new ClientError(
+      'unavailable',
+      `the service reports ${statuses.length} containers, which no account can have`,
+    );
+  }
+  return statuses.map(headOf);
 }
 
 /**

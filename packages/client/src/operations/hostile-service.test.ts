@@ -116,6 +116,28 @@ describe('[S43] an empty replica is not given', () => {
   });
 });
 
+describe('a service that wants to fill our memory', () => {
+  it('is left when it goes on without a manifest', async () => {
+    service.pageFrames = 400;
+    show((frames) => {
+      const [first, second] = frames;
+      const { header } = openEnvelope(second as EnvelopeOctets);
+      const endless = Array.from({ length: 2000 }, (_, at) => {
+        const Index = at + 1;
+        return makeEnvelope({ header: { ...header, ContainerInfo: { Index } }, payload: content });
+      });
+      return [first as EnvelopeOctets, ...endless];
+    });
+    expect(await codeOf(sync(empty))).toBe('frame');
+    expect(service.calls.filter((call) => call === 'Download').length).toBeLessThan(20);
+  });
+
+  it('is left when it reports more containers than there can be', async () => {
+    for (let at = 0; at < 300; at += 1) service.containers.set(`my_${at}`, service.containers.get(container) ?? []);
+    expect(await codeOf(sync(empty))).toBe('unavailable');
+  });
+});
+
 describe('[S47] a replica that has verified more stops', () => {
   it('when the service has fewer frames', async () => {
     show((frames) => frames.slice(0, -1));
