@@ -19,6 +19,8 @@ async function main(): Promise<void> {
   if (options === 'help') return tell(usage);
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<string>();
   const { promise: signalled, resolve: onSignal } = Promise.withResolvers<undefined>();
+  // A terminal that was closed takes no more words; there is still everything to stop.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => onSignal(undefined));
   const starting = startLocalProvider({ ...options, ...readBackendSettings(), say, onFailure });
   const provider = await starting.catch((error) => explain(error, options));
