@@ -236,6 +236,19 @@ describe('uploads at fault', () => {
     expect(state.message.ContainerStatus?.find(({ Container }) => Container === 'mmm_Credential')?.Index).toBe(2);
   });
 
+  it('say what was wrong with each entry to whoever names the feature, and to nobody else', async () => {
+    const { person, device } = await joined('features');
+    const writer = new TestWriter('mmm_Credential', person.accountUdf, device.signature);
+    await upload(person, device, 'mmm_Credential', writer.write([opening(), credential('a')]).envelopes);
+    const Updates = [{ Container: 'mmm_Credential', Envelopes: [...writer.seal([credential('a')]).envelopes] }];
+    const entriesFor = async (Features: string[]) => {
+      const message = { Account: person.address, Features, Updates };
+      return (await call('Upload', message, [connected(device)])).message.Entries;
+    };
+    expect(await entriesFor(['entry'])).toEqual([{ IndexRequest: 0, Result: 'Conflict', StatusExtended: 13 }]);
+    expect(await entriesFor([])).toEqual([{ IndexRequest: 0, Result: 'Conflict' }]);
+  });
+
   it('[R308] are refused for names that no container can have', async () => {
     const { person, device } = await joined('paths');
     const { envelopes } = new TestWriter('x', person.accountUdf, device.signature).write([opening()]);

@@ -9,7 +9,7 @@
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { type Random, systemRandom } from '@meshd/crypto/random';
 import { httpBodyMsMax, unsignedPauseMsMax } from '@meshd/limits/limits';
-import { wellKnownPath } from '@meshd/schema/features';
+import { advertisedFeatures, wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { BindingError } from './errors.js';
 import { type HttpAnswer, HttpsPoster, type Poster } from './http-client.js';
@@ -117,9 +117,11 @@ export class MeshConnection {
     signers: readonly RequestSigner[],
     options: CallOptions,
   ): Promise<{ opened: OpenedResponse<T>; sent: SentRequest; answer: HttpAnswer }> {
+    // Named to whoever named some: without it a service leaves out what the draft does not know (schema 13).
+    const named = (await this.#trust.features()).length > 0 ? { Features: [...advertisedFeatures] } : {};
     const { body, sent } = await signRequest({
       transaction,
-      message,
+      message: { ...named, ...message },
       signers,
       service: this.domain,
       nowMs: this.#clock(),

@@ -70,6 +70,11 @@ export class ServiceTrust {
     return (await this.#pins.get(this.#domain)) !== undefined;
   }
 
+  /** Feature words that the service gave; none before its first Hello. */
+  async features(): Promise<readonly string[]> {
+    return (await this.#pins.get(this.#domain))?.features ?? [];
+  }
+
   /**
    * The key that must have signed a response, from the credentials it carries or else from what was seen before.
    *

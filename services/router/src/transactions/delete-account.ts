@@ -6,8 +6,8 @@ import { refuseMembers, requestEnvelope, successCode, userCall } from './shared.
 
 /** The shard verifies the request's signatures itself, the administrator's among them (S24, S25). */
 export const deleteAccount: TransactionHandler<'DeleteAccount'> = async (message, context) => {
-  refuseMembers({ Exchange: message.Exchange, MovedTo: message.MovedTo });
   const { call } = await userCall(message, context);
+  refuseMembers({ Exchange: message.Exchange, MovedTo: message.MovedTo });
   const { outcome } = await context.shards.transact(call, {
     $case: 'deleteAccount',
     value: { account: call.account, request: requestEnvelope(context) },

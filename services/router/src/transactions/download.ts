@@ -26,13 +26,13 @@ import type { TransactionHandler } from '../transaction.js';
 import { envelopeOfRpc, refuseMembers, userCall } from './shared.js';
 
 export const download: TransactionHandler<'Download'> = async (message, context) => {
+  const { principal, call } = await userCall(message, context);
   refuseMembers({ Exchange: message.Exchange });
   const selections = (message.Select ?? []).map(selectionOf);
   if (selections.length > downloadSelectionsMax) {
     throw new MeshError('malformed', `a download has at most ${downloadSelectionsMax} selections`);
   }
   const bounds = boundsOf(message.ConstraintsPost ?? {});
-  const { principal, call } = await userCall(message, context);
   const parts = await context.shards.download(call, { principal, selections, ...bounds });
   const { status } = statusRegistry.success;
   return { kind: 'streamed', code: 'success', status, write: (stream, id) => writeResponse(stream, id, parts) };

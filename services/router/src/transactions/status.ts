@@ -9,8 +9,8 @@ import { bufferOf, envelopeOfRpc, refuseMembers, successCode, userCall } from '.
 const nothing = new Uint8Array(0);
 
 export const status: TransactionHandler<'Status'> = async (message, context) => {
-  refuseMembers({ Exchange: message.Exchange, Wait: message.Wait, Known: message.Known });
   const { principal, call } = await userCall(message, context);
+  refuseMembers({ Exchange: message.Exchange, Wait: message.Wait, Known: message.Known });
   const { outcome, result } = await context.shards.transact(call, {
     $case: 'status',
     value: {

@@ -2,6 +2,7 @@
 import { uploadEntriesMax, uploadPayloadBytesMax } from '@meshd/limits/limits';
 import type { EntryResult, ContainerUpdate as RpcContainerUpdate } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { ContainerUpdate, EntryResponse } from '@meshd/schema/common';
+import { understands } from '@meshd/schema/features';
 import { MeshError } from '@meshd/schema/status';
 import { refusal, whole } from '../reply.js';
 import { refusalOf } from '../shard-router.js';
@@ -9,20 +10,22 @@ import type { TransactionHandler } from '../transaction.js';
 import { bufferOf, refuseMembers, rpcEnvelope, successCode, userCall } from './shared.js';
 
 export const upload: TransactionHandler<'Upload'> = async (message, context) => {
+  const { principal, call } = await userCall(message, context);
   refuseMembers({ Exchange: message.Exchange, Self: message.Self });
   const updates = message.Updates ?? [];
   checkSize(updates);
-  const { principal, call } = await userCall(message, context);
   const { outcome, result } = await context.shards.transact(call, {
     $case: 'upload',
     value: { principal, updates: updates.map(rpcUpdate) },
   });
-  const entries = result?.$case === 'upload' ? result.value.entries : [];
+  const results = result?.$case === 'upload' ? result.value.entries : [];
+  // A response member that the draft does not know goes to whoever names its feature (schema 13).
+  const entries = results.map((each) => entryResponse(each, understands(message.Features, 'entry')));
   const refused = refusalOf(outcome);
-  if (refused === undefined) return whole<'Upload'>(successCode(outcome), { Entries: entries.map(entryResponse) });
+  if (refused === undefined) return whole<'Upload'>(successCode(outcome), { Entries: entries });
   if (entries.length === 0) throw refused;
   // A refusal of entries is an answer like any other: it names those at fault.
-  const answer = { ...refusal(refused), Entries: entries.map(entryResponse) };
+  const answer = { ...refusal(refused), Entries: entries };
   return { kind: 'whole', code: refused.code, message: answer, retryAfterMs: refused.retryAfterMs };
 };
 
@@ -55,12 +58,14 @@ function rpcUpdate({ Container, Index, Digest, Envelopes = [] }: ContainerUpdate
   };
 }
 
-function entryResponse({ indexRequest, indexContainer, result, statusExtended }: EntryResult): EntryResponse {
+function entryResponse(
+  { indexRequest, indexContainer, result, statusExtended }: EntryResult,
+  isExtended: boolean,
+): EntryResponse {
   return {
     IndexRequest: indexRequest,
     ...(indexContainer === undefined ? {} : { IndexContainer: indexContainer }),
     Result: result,
-    // `entry` is advertised, but a requester that does not name it simply skips the member (schema 13).
-    ...(statusExtended === 0 ? {} : { StatusExtended: statusExtended }),
+    ...(isExtended && statusExtended !== 0 ? { StatusExtended: statusExtended } : {}),
   };
 }
