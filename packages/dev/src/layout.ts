@@ -1,5 +1,5 @@
 /** Where a provider that we start keeps its things. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isReachable, serverUser } from './reach.js';
@@ -29,9 +29,11 @@ export interface LocalSecrets {
   readonly redisPassword: string;
 }
 
-/** Works out the layout and makes the folders. */
-export async function prepareLayout(folder: string): Promise<Layout> {
+/** Works out the layout and makes the folders; reads the secrets, or makes them at the first time. */
+export async function prepareLayout(folder: string): Promise<Layout & { readonly secrets: LocalSecrets }> {
   const data = resolve(folder);
+  await mkdir(data, { recursive: true });
+  const secrets = await localSecrets(data);
   const below = join(data, 'postgres');
   const reachable = await isReachable(join(below, 'cluster/PG_VERSION'), serverUser());
   const layout = {
@@ -39,26 +41,29 @@ export async function prepareLayout(folder: string): Promise<Layout> {
     service: join(data, 'service'),
     tls: join(data, 'tls'),
     logs: join(data, 'logs'),
-    postgres: reachable ? below : join('/var/lib/meshd', createHash('sha256').update(data).digest('hex').slice(0, 16)),
+    // by the data's own name, not by its path: a data folder made anew must not meet the cluster of an old one
+    postgres: reachable ? below : join('/var/lib/meshd', secrets.id),
+    secrets,
     providerFile: join(data, 'provider.json'),
     lockFile: join(data, 'running.json'),
   };
-  await mkdir(data, { recursive: true });
   for (const path of [layout.service, layout.tls, layout.logs]) await mkdir(path, { recursive: true, mode: 0o700 });
   await mkdir(layout.postgres, { recursive: true });
   return layout;
 }
 
-/** Reads the secrets of a data folder, making them at the first time. */
-export async function localSecrets(layout: Layout): Promise<LocalSecrets> {
-  const file = join(layout.data, 'local-secrets.json');
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text !== undefined) return JSON.parse(text) as LocalSecrets;
-  const secrets = {
+async function localSecrets(data: string): Promise<LocalSecrets> {
+  const file = join(data, 'local-secrets.json');
+  const made = {
     id: randomBytes(4).toString('hex'),
     postgresPassword: randomBytes(18).toString('hex'),
     redisPassword: randomBytes(18).toString('hex'),
   };
-  await writeFile(file, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
-  return secrets;
+  try {
+    await writeFile(file, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    return made;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return JSON.parse(await readFile(file, 'utf8')) as LocalSecrets;
+  }
 }

@@ -2,14 +2,13 @@
  * A provider on this machine with its data in a folder, as `npm start` runs it: backends, one router, two shards, one
  * outbound worker, each a process of its own, started again when one of them ends without having been asked to.
  */
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@meshd/process/clock';
 import { type AdminAggregate, startAdminAggregate } from './admin-aggregate.js';
 import { type Backends, startBackends } from './backends.js';
 import { cacheFolder } from './config.js';
-import { type Layout, type LocalSecrets, localSecrets, prepareLayout } from './layout.js';
+import { type Layout, type LocalSecrets, prepareLayout } from './layout.js';
 import { type Ownership, takeOwnership } from './ownership.js';
 import { isPortFree } from './ports.js';
 import { planProvider } from './provider-plan.js';
@@ -55,29 +54,34 @@ const steadyMs = 60_000;
  * @throws InUseError when another provider uses the folder; BackendError; Error with the last lines of a process's log
  */
 export async function startLocalProvider(options: LocalProviderOptions): Promise<LocalProvider> {
-  const layout = await prepareLayout(options.data);
+  const { secrets, ...layout } = await prepareLayout(options.data);
   const ownership = await takeOwnership(layout.lockFile, options.say);
   const undo: (() => Promise<void>)[] = [() => ownership.release()];
   const stop = stopper(undo);
   try {
-    return await startParts(options, layout, ownership, undo, stop);
+    return await startParts({ options, layout, secrets, ownership, undo, stop });
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function startParts(
-  options: LocalProviderOptions,
-  layout: Layout,
-  ownership: Ownership,
-  undo: (() => Promise<void>)[],
-  stop: () => Promise<void>,
-): Promise<LocalProvider> {
+interface Start {
+  readonly options: LocalProviderOptions;
+  readonly layout: Layout;
+  readonly secrets: LocalSecrets;
+  readonly ownership: Ownership;
+  /** What undoes the steps taken so far. */
+  readonly undo: (() => Promise<void>)[];
+  readonly stop: () => Promise<void>;
+}
+
+async function startParts({ options, layout, secrets, ownership, undo, stop }: Start): Promise<LocalProvider> {
+  // An owner that was killed left its own; whoever waits for the file must not take that for ours.
+  await rm(layout.providerFile, { force: true });
   if (!(await isPortFree('127.0.0.1', options.port))) {
     throw new Error(`port ${options.port} is in use; choose another with --port`);
   }
-  const secrets = await localSecrets(layout);
   options.say('Starting Postgres and Redis');
   const backends = await startBackends(backendOptions(options, layout, secrets));
   undo.push(() => backends.stop());
@@ -192,9 +196,11 @@ async function announce(
     domain: domains[0],
     domains,
     url: processes.url,
-    caFile: join(processes.plan.certificates.caFile),
+    caFile: processes.plan.certificates.caFile,
     adminUrl: admin.url,
     pid: process.pid,
   };
-  await writeFile(layout.providerFile, `${JSON.stringify(facts, null, 2)}\n`);
+  // a reader that waits for the file must not see half of it
+  await writeFile(`${layout.providerFile}.new`, `${JSON.stringify(facts, null, 2)}\n`);
+  await rename(`${layout.providerFile}.new`, layout.providerFile);
 }
