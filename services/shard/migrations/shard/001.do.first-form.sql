@@ -137,19 +137,20 @@ ALTER TABLE frame ALTER COLUMN header SET STORAGE EXTERNAL, ALTER COLUMN payload
 -- or at the primary key (too low): the comparison does not rest on the service alone.
 CREATE FUNCTION frame_check_batch() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  batch record;
+  bad record;
 BEGIN
-  FOR batch IN SELECT container_id, min(frame_index) AS first, max(frame_index) AS last, count(*) AS size
-               FROM added GROUP BY container_id
-  LOOP
-    IF batch.last - batch.first + 1 <> batch.size
-      OR NOT EXISTS (SELECT 1 FROM container WHERE id = batch.container_id AND frame_count > batch.last AND NOT damaged)
-      OR (batch.first > 0 AND NOT EXISTS (SELECT 1 FROM frame
-            WHERE container_id = batch.container_id AND frame_index = batch.first - 1)) THEN
-      RAISE EXCEPTION 'frames % to % do not continue container %', batch.first, batch.last, batch.container_id
-        USING ERRCODE = 'MD003';
-    END IF;
-  END LOOP;
+  SELECT batch.* INTO bad
+  FROM (SELECT container_id, min(frame_index) AS first, max(frame_index) AS last, count(*) AS size
+        FROM added GROUP BY container_id) AS batch
+  LEFT JOIN container ON container.id = batch.container_id AND frame_count > batch.last AND NOT damaged
+  LEFT JOIN frame AS before ON before.container_id = batch.container_id AND before.frame_index = batch.first - 1
+  WHERE batch.last - batch.first + 1 <> batch.size OR container.id IS NULL
+    OR (batch.first > 0 AND before.container_id IS NULL)
+  LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'frames % to % do not continue container %', bad.first, bad.last, bad.container_id
+      USING ERRCODE = 'MD003';
+  END IF;
   RETURN NULL;
 END $$;
 CREATE TRIGGER frame_continues AFTER INSERT ON frame REFERENCING NEW TABLE AS added

@@ -1,28 +1,16 @@
 /** Reads frames in chunks of bounded octets, each payload compared with its digest, the next chunk fetched meanwhile. */
 import { hash } from 'node:crypto';
-import { type Queryable, rowsOf } from './database.js';
+import type pg from 'pg';
+import { copyRows } from './binary-copy.js';
 import { StorageError } from './errors.js';
-import { type FrameSelectRow, selectFrames } from './sql/frame.js';
+import { frameOfRow, selectFrames } from './sql/frame.js';
 import type { ContainerState, FrameRow, FrameSelection } from './store.js';
 
 /** What {@link readFrames} needs. */
 export interface FrameSource {
-  readonly on: Queryable;
+  readonly on: pg.Pool;
   /** Told of the first frame that does not match its digest. */
   readonly onDamaged: (container: ContainerState, frameIndex: number) => void;
-}
-
-const nothing = new Uint8Array(0);
-
-function frameOfRow(row: FrameSelectRow): FrameRow {
-  const [index, storedAtMs, uniqueId, event, header, payload, trailer, payloadBytes, payloadDigest, treeDigest, leaf] =
-    row;
-  return {
-    ...{ index, storedAtMs, event, payload, trailer, payloadDigest, treeDigest, leaf },
-    header: header ?? nothing,
-    payloadBytes: payloadBytes ?? 0,
-    uniqueId: uniqueId?.toString('utf8') ?? null,
-  };
 }
 
 function isWhole({ payload, payloadDigest }: FrameRow): boolean {
@@ -40,15 +28,15 @@ class Budget {
     this.#bytes = selection.payloadBytesMax ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The rows that still fit; fewer than given means: this was all. */
-  take(rows: readonly FrameSelectRow[]): FrameSelectRow[] {
-    const taken: FrameSelectRow[] = [];
-    for (const row of rows) {
-      this.#bytes -= row[7] ?? 0;
+  /** The frames that still fit; fewer than given means: this was all. */
+  take(frames: readonly FrameRow[]): FrameRow[] {
+    const taken: FrameRow[] = [];
+    for (const frame of frames) {
+      this.#bytes -= frame.payloadBytes;
       if (this.#frames === 0 || (this.#bytes < 0 && !this.#isFirst)) break;
       this.#frames -= 1;
       this.#isFirst = false;
-      taken.push(row);
+      taken.push(frame);
     }
     return taken;
   }
@@ -70,18 +58,19 @@ export async function* readFrames(
 ): AsyncGenerator<readonly FrameRow[]> {
   // never beyond what the caller knows of: a frame that is just being committed is not yet part of the state
   const bounded = { ...selection, to: Math.min(selection.to, container.frameCount - 1) };
-  const fetch = (from: number): Promise<FrameSelectRow[]> | undefined =>
-    from > bounded.to ? undefined : rowsOf<FrameSelectRow>(source.on, selectFrames(container.id, from, bounded));
+  const fetch = (from: number): Promise<FrameRow[]> | undefined =>
+    from > bounded.to
+      ? undefined
+      : copyRows(source.on, selectFrames(container.id, from, bounded)).then((rows) => rows.map(frameOfRow));
   const budget = new Budget(selection);
   let next = fetch(Math.max(0, selection.from));
   while (next !== undefined) {
-    const rows = await next;
-    const last = rows.at(-1);
+    const found = await next;
+    const last = found.at(-1);
     if (last === undefined) return;
-    const taken = budget.take(rows);
-    next = taken.length < rows.length || budget.isSpent ? undefined : fetch(last[0] + 1);
+    const frames = budget.take(found);
+    next = frames.length < found.length || budget.isSpent ? undefined : fetch(last.index + 1);
     next?.catch(() => {}); // seen when its turn comes, or nobody waits for it any more
-    const frames = taken.map(frameOfRow);
     for (const frame of frames) {
       if (isWhole(frame)) continue;
       source.onDamaged(container, frame.index);

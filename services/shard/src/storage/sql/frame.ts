@@ -1,7 +1,7 @@
 /** Frames: appended in batches, read in chunks of bounded octets. */
 import { frameChunkBytesMax, frameChunkCountMax } from '@meshd/limits/limits';
-import type { Statement } from '../database.js';
-import type { FrameEvent, FrameSelection, FrameWrite } from '../store.js';
+import { int8Of } from '../binary-copy.js';
+import type { FrameEvent, FrameRow, FrameSelection, FrameWrite } from '../store.js';
 import { multiRow, type Row } from './multi-row.js';
 
 /** Appends frames; refused by the database where they do not continue their containers. */
@@ -30,42 +30,63 @@ export function frameInsertRow(containerId: number, frameIndex: number, storedAt
   ];
 }
 
-/** One frame as {@link selectFrames} gives it: index, stored at, unique id, event, header, payload, trailer, payload size, digests. */
-export type FrameSelectRow = readonly [
-  frameIndex: number,
-  storedAtMs: number,
-  uniqueId: Buffer | null,
-  event: FrameEvent | null,
-  header: Buffer | null,
-  payload: Buffer | null,
-  trailer: Buffer | null,
-  payloadBytes: number | null,
-  payloadDigest: Buffer,
-  treeDigest: Buffer,
-  leaf: Buffer,
-];
-
 /*
  * The inner query walks the primary key and adds up sizes, which stand beside the pointer to a payload that lies apart;
  * payloads themselves are fetched only for the rows that stay. The first row always stays.
  */
-const selectText = `SELECT frame_index, stored_at_ms, unique_id, event,
-    CASE WHEN $6 THEN header END, CASE WHEN $7 THEN payload END, CASE WHEN $8 THEN trailer END,
-    octet_length(payload), payload_digest, tree_digest, leaf
+const selectText = (
+  where: string,
+  parts: readonly string[],
+): string => `SELECT frame_index, stored_at_ms, unique_id, event,
+    ${parts.join(', ')}, coalesce(octet_length(payload), 0)::bigint, payload_digest, tree_digest, leaf
   FROM (
     SELECT f.*, sum(octet_length(header) + coalesce(octet_length(payload), 0) + coalesce(octet_length(trailer), 0))
         OVER (ORDER BY frame_index ROWS UNBOUNDED PRECEDING) AS bytes_so_far,
       row_number() OVER (ORDER BY frame_index ROWS UNBOUNDED PRECEDING) AS place
-    FROM frame AS f
-    WHERE container_id = $1 AND frame_index BETWEEN $2 AND $3 AND stored_at_ms >= $4 AND stored_at_ms < $5
-    ORDER BY frame_index LIMIT ${frameChunkCountMax}
+    FROM frame AS f WHERE ${where} ORDER BY frame_index LIMIT ${frameChunkCountMax}
   ) AS chunk
   WHERE place = 1 OR bytes_so_far <= ${frameChunkBytesMax}
   ORDER BY frame_index`;
 
-/** The next chunk of a selection, starting at `from`. */
-export function selectFrames(containerId: number, from: number, selection: FrameSelection): Statement {
-  const { to, notBeforeMs = 0, beforeMs = Number.MAX_SAFE_INTEGER, header = true, payload = true } = selection;
-  const values = [containerId, from, to, notBeforeMs, beforeMs, header, payload, selection.trailer ?? true];
-  return { name: 'frame-select', text: selectText, values };
+/** A number as text of a statement: nothing else can get into it. */
+function literal(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not a number for a statement`);
+  return value.toString();
 }
+
+/**
+ * The next chunk of a selection, starting at `from`: a query for binary output.
+ *
+ * Fields: index, stored at, unique id, event, header, payload, trailer, payload size, payload digest, tree digest, leaf.
+ */
+export function selectFrames(containerId: number, from: number, selection: FrameSelection): string {
+  const { to, notBeforeMs, beforeMs } = selection;
+  const conditions = [
+    `container_id = ${literal(containerId)}`,
+    `frame_index BETWEEN ${literal(from)} AND ${literal(to)}`,
+    ...(notBeforeMs === undefined ? [] : [`stored_at_ms >= ${literal(notBeforeMs)}`]),
+    ...(beforeMs === undefined ? [] : [`stored_at_ms < ${literal(beforeMs)}`]),
+  ];
+  const parts = (['header', 'payload', 'trailer'] as const).map((part) =>
+    (selection[part] ?? true) ? part : `NULL::bytea AS ${part}`,
+  );
+  return selectText(conditions.join(' AND '), parts);
+}
+
+/** The frame that a row of {@link selectFrames} tells. */
+export function frameOfRow(row: readonly (Buffer | null)[]): FrameRow {
+  const [index, storedAt, uniqueId, event, header, payload, trailer, size, payloadDigest, treeDigest, leaf] = row;
+  return {
+    index: int8Of(index as Buffer),
+    storedAtMs: int8Of(storedAt as Buffer),
+    uniqueId: uniqueId?.toString('utf8') ?? null,
+    event: (event?.toString('utf8') ?? null) as FrameEvent | null,
+    ...{ header: header ?? nothing, payload: payload ?? null, trailer: trailer ?? null },
+    payloadBytes: int8Of(size as Buffer),
+    payloadDigest: payloadDigest as Buffer,
+    treeDigest: treeDigest as Buffer,
+    leaf: leaf as Buffer,
+  };
+}
+
+const nothing = new Uint8Array(0);
