@@ -20,6 +20,8 @@ export interface Sized<Entry> {
 /** Gathers entries for one stream. */
 export interface Gatherer<Entry> {
   add(item: Sized<Entry>): void;
+  /** Lets entries through, for a gatherer made with `held`. */
+  release(): void;
   /** Octets that have not been handed to the stream. */
   readonly waitingBytes: number;
   /** Takes back what has not been handed to the stream; nothing is sent from here on. */
@@ -32,6 +34,8 @@ export interface GatherShape<Entry, Message> {
   readonly message: (entries: Entry[]) => Message;
   /** Called for each entry just before it is handed to the stream; null leaves it out. */
   readonly seal?: (entry: Entry) => Entry | null;
+  /** Nothing is handed to the stream before `release`. */
+  readonly held?: boolean;
 }
 
 /** Makes one. */
@@ -40,7 +44,7 @@ export function makeGatherer<Entry, Message>(shape: GatherShape<Entry, Message>)
   let waiting: Sized<Entry>[] = [];
   let waitingBytes = 0;
   let woken = false;
-  let full = false;
+  let full = shape.held ?? false;
   let stopped = false;
 
   /** The next message's entries. */
@@ -86,6 +90,10 @@ export function makeGatherer<Entry, Message>(shape: GatherShape<Entry, Message>)
       if (woken || full || stopped) return;
       woken = true;
       setImmediate(flush);
+    },
+    release: () => {
+      full = false;
+      flush();
     },
     stop: () => {
       stopped = true;

@@ -145,6 +145,17 @@ describe('transactions', () => {
       .toBe(true);
   });
 
+  it('says that nothing was sent where nobody listens, and reaches a shard that starts meanwhile', async () => {
+    const nobody = await serve({});
+    await nobody.stop();
+    const lonely = connect(nobody.port).transact(upload(randomBytes(1)), 300);
+    await expect(lonely).rejects.toMatchObject({ code: 'deadline', sent: false });
+    const early = connect(nobody.port).transact(upload(randomBytes(1)), 5000);
+    await sleep(300);
+    await serve({ transact: echo }, nobody.port);
+    expect((await early).outcome?.status).toBe(201);
+  });
+
   it('refuses to wait without bound', async () => {
     const { port } = await serve({ transact: () => new Promise(() => {}) });
     const connection = connect(port);
@@ -163,7 +174,7 @@ describe('[S91] who may talk', () => {
     expect((await ask(identities.router)).outcome?.status).toBe(201);
     expect((await ask(identities.outbound)).outcome?.status).toBe(201);
     await expect(ask(identities.shard)).rejects.toMatchObject({ code: 'refused' });
-    await expect(ask(stranger)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(ask(stranger)).rejects.toMatchObject({ code: 'deadline', sent: false });
   });
 
   it('does not talk to a server of another role', async () => {

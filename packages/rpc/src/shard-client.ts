@@ -1,9 +1,9 @@
 /**
  * A router's connection to one shard: one long stream for transactions, a stream of its own for each download.
  */
-import { type ClientDuplexStream, status as grpcStatus, type ServiceError } from '@grpc/grpc-js';
+import { type ClientDuplexStream, status as grpcStatus, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { rpcBytesWaitingMax, rpcRequestsWaitingMax } from '@meshd/limits/limits';
-import { channelSetting, type Identity } from './credentials.js';
+import { channelReadyMsMax, channelSetting, type Identity } from './credentials.js';
 import { RpcError, type RpcErrorCode } from './errors.js';
 import { type Gatherer, makeGatherer } from './gather.js';
 import {
@@ -95,10 +95,15 @@ class TransactStream {
   #number = 0;
   #ended = false;
 
-  constructor(call: TransactCall, onEnd: (error: RpcError) => void) {
+  /**
+   * @param ready resolves when the channel is connected: before that nothing counts as sent, and a shard that starts
+   * again costs a wait and no request
+   */
+  constructor(call: TransactCall, ready: Promise<void>, onEnd: (error: RpcError) => void) {
     this.#call = call;
     this.#onEnd = onEnd;
     this.#gatherer = makeGatherer<TransactRequest, TransactRequests>({
+      held: true,
       sink: call,
       message: (requests) => ({ requests }),
       seal: (request) => this.#seal(request),
@@ -106,6 +111,10 @@ class TransactStream {
     call.on('data', ({ responses }: TransactResponses) => this.#take(responses));
     call.on('error', (error) => this.end(rpcError(error, true)));
     call.on('end', () => this.end(new RpcError('unavailable', 'the shard ended the stream')));
+    ready.then(
+      () => this.#gatherer.release(),
+      (error) => this.end(rpcError(error, false)),
+    );
   }
 
   get waitingCount(): number {
@@ -197,10 +206,15 @@ export function connectShard(options: ShardConnectionOptions): ShardConnection {
   let stream: TransactStream | undefined;
   let closed = false;
 
+  const connected = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      client.waitForReady(Date.now() + channelReadyMsMax, (error) => (error ? reject(error) : resolve()));
+    });
   const current = (): TransactStream => {
     if (closed) throw new RpcError('closed', 'the connection was closed');
     if (stream !== undefined) return stream;
-    const opened = new TransactStream(client.transact(), (error) => {
+    const waiting = new Metadata({ waitForReady: true });
+    const opened = new TransactStream(client.transact(waiting), connected(), (error) => {
       if (stream === opened) stream = undefined;
       if (!closed) options.onError?.(error);
     });

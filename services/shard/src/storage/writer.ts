@@ -85,6 +85,8 @@ export function makeWriter(options: WriterOptions): Writer {
       made.broken = true;
     });
     await client.connect();
+    // said once more in the session: options in the address would replace those of the configuration
+    await client.query('SET synchronous_commit = on');
     const [row] = await rowsOf<[number]>(client, { text: 'SELECT pg_backend_pid()', values: [] });
     return Object.assign(made, { backend: row?.[0] ?? 0 });
   };
