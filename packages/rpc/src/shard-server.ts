@@ -114,42 +114,54 @@ function finish(load: Load, bytes: number): void {
 
 type TransactCall = ServerDuplexStream<TransactRequests, TransactResponses>;
 
+/** An answer on its way; its request counts as in work until the stream has taken it, for a router may not be reading. */
+interface Answer {
+  readonly response: TransactResponse;
+  /** Octets of the request, or null for one that was not taken into work. */
+  readonly requestBytes: number | null;
+}
+
 function serveTransact(call: TransactCall, options: ShardServerOptions, load: Load): void {
   const role = expectRole(call, maySpeak);
-  const answers = makeGatherer<TransactResponse, TransactResponses>({
-    sink: call,
-    message: (responses) => ({ responses }),
-  });
   let inWork = 0;
   let ended = false;
-  const endWhenDone = (): void => {
-    // after the last answers, which leave at the end of this turn
-    if (ended && inWork === 0) setImmediate(() => setImmediate(() => call.end()));
+  let dropped = false;
+  const settle = ({ requestBytes: bytes }: Answer): void => {
+    if (bytes === null) return;
+    inWork -= 1;
+    finish(load, bytes);
+    if (ended && inWork === 0) setImmediate(() => call.end()); // after the message that is being made
   };
-  const answer = (number: number, given: TransactAnswer): void => {
-    answers.add({ entry: { ...given, number }, bytes: responseBytes(given) });
+  const answers = makeGatherer<Answer, TransactResponses>({
+    sink: call,
+    message: (taken) => ({ responses: taken.map(({ response }) => response) }),
+    seal: (answer) => {
+      settle(answer);
+      return answer;
+    },
+  });
+  const answer = (number: number, given: TransactAnswer, bytes: number | null): void => {
+    const entry = { response: { ...given, number }, requestBytes: bytes };
+    if (dropped) settle(entry);
+    else answers.add({ entry, bytes: responseBytes(given) });
   };
   const work = async (request: TransactRequest): Promise<void> => {
     const bytes = requestBytes(request);
     begin(load, bytes);
     inWork += 1;
+    let given = internalError;
     try {
-      const deadlineAt = performance.now() + request.deadlineMs;
-      answer(request.number, await options.handlers.transact(request, { role, deadlineAt }));
+      given = await options.handlers.transact(request, { role, deadlineAt: performance.now() + request.deadlineMs });
     } catch (error) {
       options.onError(error);
-      answer(request.number, internalError);
-    } finally {
-      inWork -= 1;
-      finish(load, bytes);
-      endWhenDone();
     }
+    answer(request.number, given, bytes);
   };
   call.on('data', ({ requests }: TransactRequests) => {
     for (const request of requests) {
-      if (load.stopping) answer(request.number, comeBack('the shard is stopping'));
+      if (load.stopping) answer(request.number, comeBack('the shard is stopping'), null);
       else if (load.count < shardRequestsInFlightMax) void work(request);
-      else answer(request.number, comeBack('too many: requests in work at the shard'));
+      else answer(request.number, comeBack('too many: requests in work at the shard'), null);
     }
     if (load.bytes > shardRequestBytesInFlightMax) {
       call.pause();
@@ -158,9 +170,12 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
   });
   call.on('end', () => {
     ended = true;
-    endWhenDone();
+    if (inWork === 0) call.end();
   });
-  const drop = (): void => void answers.stop();
+  const drop = (): void => {
+    dropped = true;
+    for (const unsent of answers.stop()) settle(unsent);
+  };
   call.on('cancelled', drop);
   call.on('error', drop);
 }
