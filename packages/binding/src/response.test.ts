@@ -88,6 +88,10 @@ describe('[S22] responses', () => {
     const swapped = signatures.map((entry) => ({ ...entry, Connection: entry.Profile }));
     expect(await judged(put({ trailer: { signatures: swapped } }), sent)).toBe('response-refused');
     expect(await judged(put({ trailer: {} }), sent)).toBe('response-form');
+    const renamed = signatures.map((entry) => ({ ...entry, kid: newKey().publicKey.udf }));
+    expect(await judged(put({ trailer: { signatures: renamed } }), sent)).toBe('response-refused');
+    const twice = [...signatures, ...signatures];
+    expect(await judged(put({ trailer: { signatures: twice } }), sent)).toBe('response-form');
     const otherId = await signResponse(identity, answered(body), payloadFor({ ...sent, id: new Uint8Array(24) }));
     expect(await judged(otherId, sent)).toBe('response-refused');
     const bare = await signResponse(identity, answered(body), encodeTagged(StatusResponse, { ID: sent.id }, 'json'));

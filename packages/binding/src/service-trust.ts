@@ -56,7 +56,7 @@ export class ServiceTrust {
   readonly #chains = new LRUCache<string, TrustedHost>({ max: chainsMax });
   /** The service as pinned, parsed once. */
   #service: { pin: ServicePin; verified: VerifiedService } | undefined;
-  /** The host that answered last; for answers that carry no credentials. */
+  /** The host of the pinned service that answered last; for answers that carry no credentials. */
   #latest: TrustedHost | undefined;
 
   constructor(domain: string, pins: PinStore, clock: () => number) {
@@ -88,7 +88,8 @@ export class ServiceTrust {
       return { key, udf: key.udf, notAfterMs: Number.POSITIVE_INFINITY };
     }
     if (pin !== undefined && entry.profile !== undefined && entry.connection !== undefined) {
-      return this.#chain(await this.#serviceOf(pin), entry.profile, entry.connection);
+      this.#latest = await this.#chain(await this.#serviceOf(pin), entry.profile, entry.connection);
+      return this.#latest;
     }
     const known = () => this.#latest !== undefined && this.#clock() < this.#latest.notAfterMs;
     if (!known()) await greet();
@@ -207,7 +208,6 @@ export class ServiceTrust {
     if (known !== undefined && this.#clock() < known.notAfterMs) return known;
     const host = await verifyHost(service, profileHost, connectionHost, this.#domain, this.#clock());
     this.#chains.set(name, host);
-    this.#latest = host;
     return host;
   }
 }

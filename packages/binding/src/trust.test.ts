@@ -1,14 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sha512 } from '@meshd/crypto/digest';
 import { importPublicKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { readKeyFile } from '@meshd/crypto/key-file';
-import { type EnvelopeOctets, openEnvelope, readEnvelope } from '@meshd/dare/envelope';
+import { type EnvelopeOctets, makeEnvelope, openEnvelope, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
 import { encodeTagged } from '@meshd/encoding/codec';
 import type { Response } from '@meshd/schema/common';
 import { ConnectionHost } from '@meshd/schema/connections';
 import { ProfileService } from '@meshd/schema/profiles';
 import { type ResponseOf, responseTableOf, type Transaction } from '@meshd/schema/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { credDigest, responseAlgorithm, responseInput } from './credential.js';
 import type { BindingError } from './errors.js';
 import { type HostIdentity, hostFileNames, initService, issueHost, loadHostIdentity } from './host-files.js';
 import type { HttpAnswer, Poster } from './http-client.js';
@@ -88,6 +90,22 @@ async function connectionWith(members: object, directoryOfService = directory): 
     ...members,
   };
   return stored(ConnectionHost, body, signingKeyFromSeed(file.seed));
+}
+
+/** The same answer, signed by the host without saying which host it is. */
+async function withoutCredentials(answer: Uint8Array, request: Uint8Array, host: HostIdentity): Promise<Uint8Array> {
+  const { header, payload } = openEnvelope(readEnvelope(answer));
+  const received = receiveRequest(request, 'json');
+  const input = responseInput({
+    service: received.base.service,
+    requestPayloadDigest: received.payloadDigest,
+    reqAuth: reqAuthOf(received.entries),
+    responsePayloadDigest: sha512(payload ?? new Uint8Array(0)),
+    credDigest: credDigest({}),
+  });
+  const { udf } = host.signingKey.publicKey;
+  const signatures = [{ alg: responseAlgorithm, kid: udf, signature: host.signingKey.sign(input) }];
+  return writeEnvelope(makeEnvelope({ header, payload, trailer: { signatures } }));
 }
 
 describe('[S23] Hello', () => {
@@ -185,6 +203,32 @@ describe('[S26] host, service, pins', () => {
       const other = fakeService({ signer: strange.identity, hello, features: ['auth-1'] });
       expect(await codeOf(connectionTo(other, pins).hello())).toBe('pin-mismatch');
       expect(await codeOf(connectionTo(other, pins).call('Status', {}, [signer]))).toBe('response-refused');
+    } finally {
+      await strange.remove();
+    }
+  });
+
+  it('believes nothing of a service that it has just refused, not even the host without credentials', async () => {
+    const pins = memoryPinStore();
+    await connectionTo(fakeService(), pins).hello();
+    const strange = await makeHost();
+    try {
+      const impostor = fakeService({ signer: strange.identity });
+      const connection = connectionTo(
+        {
+          ...impostor,
+          post: async (body, timeoutMs) => {
+            const answer = await impostor.post(body, timeoutMs);
+            if (receiveRequest(body, 'json').base.transaction === 'Hello') return answer;
+            return { ...answer, body: await withoutCredentials(answer.body, body, strange.identity) };
+          },
+        },
+        pins,
+      );
+      // The first call says Hello, for lack of a known host; what that brings must not serve the second one.
+      for (const code of ['pin-mismatch', 'pin-mismatch']) {
+        expect(await codeOf(connection.call('Status', {}, [signer]))).toBe(code);
+      }
     } finally {
       await strange.remove();
     }
