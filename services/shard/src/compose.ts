@@ -17,9 +17,10 @@ import { Handlers } from './handlers.js';
 import { notReady } from './not-ready.js';
 import { recordIncident, serviceAccount } from './service-records.js';
 import { type Directory, openDirectory } from './storage/directory.js';
-import { type DamageReport, openStore } from './storage/open-store.js';
+import { openStore } from './storage/open-store.js';
 import { shardOfAccount } from './storage/slot-table.js';
 import type { Store } from './storage/store.js';
+import type { DamageReport } from './storage/store-options.js';
 import { watchMap } from './watch-map.js';
 
 /** What a test or `main.ts` puts in place of the defaults. */

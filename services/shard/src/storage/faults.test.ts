@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ClientMaker } from './database.js';
-import type { StoreOptions } from './open-store.js';
 import type { FrameWrite, Store } from './store.js';
+import type { StoreOptions } from './store-options.js';
 import {
   append,
   makeAccount,

@@ -2,13 +2,19 @@
  * The shard's storage: the only code that speaks SQL.
  *
  * `store.ts` holds the types that the transactions are written against, `errors.ts` the ways in which they fail;
- * `open-store.ts` puts together what is behind them:
+ * `open-store.ts` puts together what is behind them (options in
+ * `store-options.ts`):
  *
- * - reading: `account-cache.ts` keeps what addresses stand for (`load-account.ts` reads it), `lookups.ts` gathers
- *   look-ups of single keys, `frames.ts` reads frames in bounded chunks and compares their digests.
+ * - reading: `reader.ts` looks at one account, `account-cache.ts` keeps what addresses stand for (`load-account.ts` reads
+ *   it), `lookups.ts` gathers look-ups of single keys, `frames.ts` reads frames in bounded chunks and compares their
+ *   digests (`binary-copy.ts`: as octets, not as text).
  * - writing: `mutex.ts` lets one writer of an account in at a time, `apply-write.ts` turns its write into rows and the
  *   state after it, `coalescer.ts` puts rows of many writers into one transaction, `writer.ts` runs it.
  * - `lease.ts` holds the right to write, `sweeper.ts` deletes what has expired, `migrate.ts` makes the tables,
- *   `database.ts` holds the settings of connections. The statements stand in `sql/`.
+ *   `database.ts` holds the settings of connections, `sessions.ts` those that are not for writing, `row-numbers.ts` gives
+ *   numbers to new rows.
+ * - `directory.ts` keeps a copy of the slot table (`slot-table.ts`), which lives in a database of its own.
+ *
+ * The statements stand in `sql/`.
  */
 export {};

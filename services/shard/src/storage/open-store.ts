@@ -1,253 +1,19 @@
 /**
  * Puts the storage together: lease, writers, readers, memory of accounts, sweeper.
  */
-import {
-  clockSkewMsMax,
-  leaseMs,
-  shardReadConnectionsMax,
-  shardWriteConnectionsMax,
-  shutdownMsMax,
-  sweepMs,
-} from '@meshd/limits/limits';
-import pg from 'pg';
-import { type AccountCache, makeAccountCache } from './account-cache.js';
+import { clockSkewMsMax, leaseMs, shardWriteConnectionsMax, shutdownMsMax, sweepMs } from '@meshd/limits/limits';
 import { type AddressState, prepareWrite } from './apply-write.js';
-import { type Coalescer, type GroupReport, makeCoalescer } from './coalescer.js';
-import { type ClientMaker, keeperConfig, makeClient, readerConfig, rowsOf, storageError } from './database.js';
+import { type Coalescer, makeCoalescer } from './coalescer.js';
+import { makeClient, rowsOf, storageError } from './database.js';
 import { StorageError } from './errors.js';
-import { readFrames } from './frames.js';
-import { holdLease, type Lease } from './lease.js';
-import { loadAccount, type Snapshot } from './load-account.js';
-import { type Lookup, makeLookups } from './lookups.js';
+import { holdLease } from './lease.js';
 import { makeMutexes } from './mutex.js';
-import { type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
-import { markDamaged, selectDamaged } from './sql/container.js';
-import { expectLease, numberBlockSize, takeNumberBlock } from './sql/lease.js';
-import { type SeenSelectRow, selectSeen } from './sql/request-seen.js';
-import {
-  type AccountReader,
-  type AccountTransactor,
-  type AccountWrite,
-  type CatalogKey,
-  type ContainerState,
-  type Store,
-  serviceAddress,
-} from './store.js';
-import { type SweepTransaction, sweepOnce } from './sweeper.js';
+import { findDamaged, makeParts, makeReader, type Parts } from './reader.js';
+import { runApart } from './sessions.js';
+import { type AccountTransactor, type AccountWrite, type ContainerState, type Store, serviceAddress } from './store.js';
+import type { StoreOptions } from './store-options.js';
+import { sweepOnce } from './sweeper.js';
 import { makeWriter } from './writer.js';
-
-/** A frame that is not what was written. */
-export interface DamageReport {
-  readonly address: string;
-  readonly container: string;
-  /** Null where it was found by an earlier process. */
-  readonly frameIndex: number | null;
-}
-
-/** What {@link openStore} needs. */
-export interface StoreOptions {
-  /** Database of the shard, migrated already. */
-  readonly url: string;
-  readonly shardName: string;
-  /** Unix time in milliseconds. */
-  readonly now: () => number;
-  /** The lease is gone: the process can write nothing more and should end. */
-  readonly onLeaseLost: (reason: string) => void;
-  /** For the log and the operator; the container is read-only from here on. */
-  readonly onDamaged: (report: DamageReport) => void;
-  /** Something failed that no caller waits for. */
-  readonly onError?: (error: StorageError) => void;
-  readonly onGroup?: (report: GroupReport) => void;
-  readonly makeClient?: ClientMaker;
-  readonly writeConnections?: number;
-  /** How long to wait for a lease that another process holds. */
-  readonly leaseWaitMsMax?: number;
-}
-
-/** Numbers for rows, taken from the database in blocks. */
-class RowNumbers {
-  #next = 0;
-  #end = 0;
-  #refill: Promise<void> | undefined;
-  readonly #take: () => Promise<number>;
-
-  constructor(take: () => Promise<number>) {
-    this.#take = take;
-  }
-
-  /** Sets `count` numbers aside and returns the first; at most a block's. */
-  async reserve(count: number): Promise<number> {
-    while (this.#end - this.#next < count) {
-      this.#refill ??= this.#take()
-        .then((first) => {
-          this.#next = first;
-          this.#end = first + numberBlockSize;
-        })
-        .finally(() => {
-          this.#refill = undefined;
-        });
-      await this.#refill;
-    }
-    const first = this.#next;
-    this.#next += count;
-    return first;
-  }
-}
-
-interface Parts {
-  readonly options: StoreOptions;
-  readonly lease: Lease;
-  readonly pool: pg.Pool;
-  readonly cache: AccountCache;
-  readonly numbers: RowNumbers;
-  readonly seen: Lookup<SeenSelectRow>;
-  readonly keys: Lookup<KeySelectRow>;
-  readonly damaged: Map<number, DamageReport>;
-}
-
-const seenText = (id: Uint8Array, principal: string): string => `${Buffer.from(id).toString('latin1')}${principal}`;
-const keyTextOf = (containerId: number, digest: Uint8Array): string =>
-  `${containerId}/${Buffer.from(digest).toString('latin1')}`;
-
-function makeReader(parts: Parts, address: string, current: () => AddressState): AccountReader {
-  return {
-    address,
-    get state() {
-      return current().state;
-    },
-    get name() {
-      return current().name;
-    },
-    catalogKeys: async (container, uniqueIds) => {
-      const found = await Promise.all(uniqueIds.map((id) => parts.keys([container.id, keyDigest(id)])));
-      const keys = new Map<string, CatalogKey>();
-      for (const [place, uniqueId] of uniqueIds.entries()) {
-        const row = found[place];
-        if (row === undefined) continue;
-        keys.set(uniqueId, { uniqueId, latestIndex: row[2], firstIndex: row[3], deleted: row[4] });
-      }
-      return keys;
-    },
-    frames: (container, selection) =>
-      readFrames(
-        { on: parts.pool, onDamaged: (_, index) => reportDamage(parts, address, container, index) },
-        container,
-        selection,
-      ),
-    findSeen: async (principal, id) => {
-      const row = await parts.seen([id, principal]);
-      return row === undefined ? undefined : { digest: row[2], result: row[3] };
-    },
-  };
-}
-
-/** Makes a container read-only, in memory at once and in the database as soon as it can be. */
-function reportDamage(parts: Parts, address: string, container: ContainerState, frameIndex: number): void {
-  const { options, cache, damaged, lease } = parts;
-  if (damaged.has(container.id)) return;
-  const report = { address, container: container.name, frameIndex };
-  damaged.set(container.id, report);
-  cache.adjust(address, (known) => {
-    const { state, name } = known;
-    const stored = state?.containers.get(container.name);
-    if (state === undefined || stored === undefined) return known;
-    const containers = new Map(state.containers).set(container.name, { ...stored, damaged: true });
-    return { state: { ...state, containers }, name };
-  });
-  options.onDamaged(report);
-  transaction(options, lease, [markDamaged(container.id)]).catch((error) => options.onError?.(storageError(error)));
-}
-
-/** Containers that were found damaged earlier stay known to the operator. */
-async function findDamaged({ pool, damaged }: Parts): Promise<void> {
-  for (const [id, address, container] of await rowsOf<[number, string, string]>(pool, selectDamaged)) {
-    damaged.set(id, { address, container, frameIndex: null });
-  }
-}
-
-/** A transaction of its own, apart from the queue: rare, small, not urgent. */
-async function transaction(
-  options: StoreOptions,
-  lease: Lease,
-  statements: Parameters<SweepTransaction>[0],
-): Promise<number[]> {
-  lease.expectHeld();
-  const client = (options.makeClient ?? makeClient)(keeperConfig(options.url));
-  client.on('error', () => {}); // the statement under way fails too
-  try {
-    await client.connect();
-    await client.query('BEGIN');
-    const counts: number[] = [];
-    for (const { text, values } of [expectLease(lease), ...statements]) {
-      counts.push((await client.query(text, [...values])).rowCount ?? 0);
-    }
-    await client.query('COMMIT');
-    return counts.slice(1);
-  } catch (error) {
-    throw storageError(error);
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-function snapshotOf(pool: pg.Pool): Snapshot {
-  return async (work) => {
-    const client = await pool.connect().catch((error) => {
-      throw storageError(error);
-    });
-    let failure: Error | undefined;
-    try {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-      const result = await work(client);
-      await client.query('COMMIT');
-      return result;
-    } catch (error) {
-      failure = storageError(error);
-      throw failure;
-    } finally {
-      client.release(failure);
-    }
-  };
-}
-
-function makeParts(options: StoreOptions, lease: Lease): Parts {
-  const pool = new pg.Pool({
-    ...readerConfig(options.url),
-    max: shardReadConnectionsMax,
-  });
-  pool.on('error', () => {}); // an idle connection broke: the pool makes another
-  const snapshot = snapshotOf(pool);
-  const takeBlock = async (): Promise<number> => {
-    const client = (options.makeClient ?? makeClient)(keeperConfig(options.url));
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return (await rowsOf<[number]>(client, takeNumberBlock))[0]?.[0] as number;
-    } catch (error) {
-      throw storageError(error);
-    } finally {
-      await client.end().catch(() => {});
-    }
-  };
-  return {
-    ...{ options, lease, pool },
-    cache: makeAccountCache((address) => loadAccount(snapshot, address)),
-    numbers: new RowNumbers(takeBlock),
-    seen: makeLookups<SeenSelectRow>({
-      on: pool,
-      statement: selectSeen,
-      keyOf: ([id, principal]) => seenText(id as Uint8Array, principal as string),
-      keyOfFound: ([id, principal]) => seenText(id, principal),
-    }),
-    keys: makeLookups<KeySelectRow>({
-      on: pool,
-      statement: selectKeys,
-      keyOf: ([containerId, digest]) => keyTextOf(containerId as number, digest as Uint8Array),
-      keyOfFound: ([containerId, digest]) => keyTextOf(containerId, digest),
-    }),
-    damaged: new Map(),
-  };
-}
 
 /** The state of the service's stores between the commits of the coalescer. */
 interface ServiceStores {
@@ -407,7 +173,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   const sweep = (): Promise<void> =>
     sweepOnce(
-      (statements) => transaction(options, lease, statements),
+      (statements) => runApart(options, lease, statements),
       async (statement) => (await rowsOf<[number]>(pool, statement)).map(([id]) => id),
       options.now(),
     );

@@ -2,7 +2,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { migrateShard } from './migrate.js';
-import { openStore, type StoreOptions } from './open-store.js';
+import { openStore } from './open-store.js';
 import type {
   AccountFields,
   CatalogKey,
@@ -12,6 +12,7 @@ import type {
   SeenWrite,
   Store,
 } from './store.js';
+import type { StoreOptions } from './store-options.js';
 
 /** Address of the server that the test run offers. */
 function serverUrl(): string {

@@ -1,0 +1,113 @@
+/** The reader's half of the storage: looks at one account, and notices what is damaged. */
+import type pg from 'pg';
+import { type AccountCache, makeAccountCache } from './account-cache.js';
+import type { AddressState } from './apply-write.js';
+import { rowsOf, storageError } from './database.js';
+import { readFrames } from './frames.js';
+import type { Lease } from './lease.js';
+import { loadAccount } from './load-account.js';
+import { type Lookup, makeLookups } from './lookups.js';
+import { RowNumbers } from './row-numbers.js';
+import { makeReadPool, runApart, snapshotOf, takeBlock } from './sessions.js';
+import { type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
+import { markDamaged, selectDamaged } from './sql/container.js';
+import { type SeenSelectRow, selectSeen } from './sql/request-seen.js';
+import type { AccountReader, CatalogKey, ContainerState } from './store.js';
+import type { DamageReport, StoreOptions } from './store-options.js';
+
+/** What reading and writing share. */
+export interface Parts {
+  readonly options: StoreOptions;
+  readonly lease: Lease;
+  readonly pool: pg.Pool;
+  readonly cache: AccountCache;
+  readonly numbers: RowNumbers;
+  readonly seen: Lookup<SeenSelectRow>;
+  readonly keys: Lookup<KeySelectRow>;
+  readonly damaged: Map<number, DamageReport>;
+}
+
+const seenText = (id: Uint8Array, principal: string): string => `${Buffer.from(id).toString('latin1')}${principal}`;
+const keyTextOf = (containerId: number, digest: Uint8Array): string =>
+  `${containerId}/${Buffer.from(digest).toString('latin1')}`;
+
+/** A reader of one address. */
+export function makeReader(parts: Parts, address: string, current: () => AddressState): AccountReader {
+  return {
+    address,
+    get state() {
+      return current().state;
+    },
+    get name() {
+      return current().name;
+    },
+    catalogKeys: async (container, uniqueIds) => {
+      const found = await Promise.all(uniqueIds.map((id) => parts.keys([container.id, keyDigest(id)])));
+      const keys = new Map<string, CatalogKey>();
+      for (const [place, uniqueId] of uniqueIds.entries()) {
+        const row = found[place];
+        if (row === undefined) continue;
+        keys.set(uniqueId, { uniqueId, latestIndex: row[2], firstIndex: row[3], deleted: row[4] });
+      }
+      return keys;
+    },
+    frames: (container, selection) =>
+      readFrames(
+        { on: parts.pool, onDamaged: (_, index) => reportDamage(parts, address, container, index) },
+        container,
+        selection,
+      ),
+    findSeen: async (principal, id) => {
+      const row = await parts.seen([id, principal]);
+      return row === undefined ? undefined : { digest: row[2], result: row[3] };
+    },
+  };
+}
+
+/** Makes a container read-only, in memory at once and in the database as soon as it can be. */
+function reportDamage(parts: Parts, address: string, container: ContainerState, frameIndex: number): void {
+  const { options, cache, damaged, lease } = parts;
+  if (damaged.has(container.id)) return;
+  const report = { address, container: container.name, frameIndex };
+  damaged.set(container.id, report);
+  cache.adjust(address, (known) => {
+    const { state, name } = known;
+    const stored = state?.containers.get(container.name);
+    if (state === undefined || stored === undefined) return known;
+    const containers = new Map(state.containers).set(container.name, { ...stored, damaged: true });
+    return { state: { ...state, containers }, name };
+  });
+  options.onDamaged(report);
+  runApart(options, lease, [markDamaged(container.id)]).catch((error) => options.onError?.(storageError(error)));
+}
+
+/** Containers that were found damaged earlier stay known to the operator. */
+export async function findDamaged({ pool, damaged }: Parts): Promise<void> {
+  for (const [id, address, container] of await rowsOf<[number, string, string]>(pool, selectDamaged)) {
+    damaged.set(id, { address, container, frameIndex: null });
+  }
+}
+
+/** Makes them. */
+export function makeParts(options: StoreOptions, lease: Lease): Parts {
+  const pool = makeReadPool(options.url);
+  const snapshot = snapshotOf(pool);
+  return {
+    ...{ options, lease, pool },
+    cache: makeAccountCache((address) => loadAccount(snapshot, address)),
+    numbers: new RowNumbers(() => takeBlock(options)),
+    seen: makeLookups<SeenSelectRow>({
+      on: pool,
+      statement: selectSeen,
+      keyOf: ([id, principal]) => seenText(id as Uint8Array, principal as string),
+      keyOfFound: ([id, principal]) => seenText(id, principal),
+    }),
+    keys: makeLookups<KeySelectRow>({
+      on: pool,
+      statement: selectKeys,
+      keyOf: ([containerId, digest]) => keyTextOf(containerId as number, digest as Uint8Array),
+      keyOfFound: ([containerId, digest]) => keyTextOf(containerId, digest),
+    }),
+    damaged: new Map(),
+  };
+}
