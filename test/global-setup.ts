@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestBackends } from '@meshd/dev/backends';
 import { cacheFolder, publishTestBackends, readBackendSettings } from '@meshd/dev/config';
+import { removeAtEnd } from '@meshd/dev/watchdog';
 import type { TestProject } from 'vitest/node';
 
 /** Packages whose tests are pure: a run of these alone starts nothing. */
@@ -17,6 +18,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const chosen = (project.vitest as { filenamePattern?: string[] }).filenamePattern ?? [];
   if (chosen.length > 0 && chosen.every((pattern) => purePackages.test(pattern))) return async () => {};
   const folder = await mkdtemp(join(tmpdir(), 'meshd-test-'));
+  removeAtEnd(folder);
   // Postgres may run as another user than ourselves, who must get to its cluster below.
   await chmod(folder, 0o755);
   const backends = await startTestBackends({

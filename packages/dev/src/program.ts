@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { watchOver } from './watchdog.js';
 
 /** What to run, and how. */
 export interface ProgramOptions {
@@ -50,7 +51,7 @@ const tailBytes = 4096;
 
 /**
  * Starts a program in a process group of its own, so that a Ctrl-C on the terminal reaches only us and we decide the
- * order in which things stop.
+ * order in which things stop. When we are killed the watchdog ends it.
  *
  * @throws Error when it cannot be started at all
  */
@@ -73,7 +74,9 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   // A program that dies at once closes the pipe under our hands; its end tells more than EPIPE would.
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.input);
-  return watch(options, child, logStart);
+  const program = watch(options, child, logStart);
+  await watchOver(program.name, program.pid, program.ended);
+  return program;
 }
 
 function watch(options: ProgramOptions, child: ChildProcess, logStart: number): RunningProgram {

@@ -23,6 +23,7 @@ import { dropDatabases } from './databases.js';
 import { databaseNames, planProvider } from './provider-plan.js';
 import { outboundSettings, type ProviderPlan, routerSettings, shardSettings } from './service-settings.js';
 import { waitFor } from './wait.js';
+import { removeAtEnd } from './watchdog.js';
 
 /** What a test may choose. */
 export interface TestProviderOptions {
@@ -105,6 +106,7 @@ async function makePlan(options: TestProviderOptions, undo: (() => Promise<unkno
   const { domains = ['mesh.example'], registration = 'open', shardCount = 2, clock = systemClock } = options;
   const { postgresUrl, redisUrl } = readTestBackends();
   const folder = await mkdtemp(join(tmpdir(), 'meshd-provider-'));
+  removeAtEnd(folder);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const databasePrefix = `test_${randomBytes(6).toString('hex')}`;
   undo.push(() => dropDatabases(postgresUrl, databaseNames(databasePrefix, shardCount)));
