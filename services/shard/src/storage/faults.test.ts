@@ -149,6 +149,33 @@ describe('every step of one append fails in turn', () => {
   });
 });
 
+it('every connection is ended by the server at once: work goes on, nothing is written twice', async () => {
+  const store = await open();
+  await makeService(store);
+  const addresses = Array.from({ length: 8 }, (_, at) => `ended-${at}@example.com`);
+  for (const address of addresses) await makeAccount(store, address);
+  const working = addresses.map(async (address) => {
+    const leaves = await storedLeaves(address, 'mmm_Credential');
+    for (let turn = 0; turn < 30; turn += 1) {
+      const frame = testFrame();
+      leaves.push(Buffer.from(frame.leaf).toString('hex'));
+      await upload(store, address, frame);
+    }
+    expect(await storedLeaves(address, 'mmm_Credential')).toEqual(leaves);
+  });
+  const ending = (async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+      );
+    }
+  })();
+  await Promise.all([...working, ending]);
+  expect(store.problems()).toEqual([]);
+});
+
 describe('a stale shard cannot write', () => {
   it('is refused by the database, learns of it and stops reading', async () => {
     const lost: string[] = [];

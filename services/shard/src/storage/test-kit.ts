@@ -39,10 +39,15 @@ export async function emptyDatabase(): Promise<TestDatabase> {
   const client = new pg.Client({ connectionString: url.href });
   client.on('error', () => {});
   await client.connect();
+  let last: Promise<unknown> = Promise.resolve();
   return {
     url: url.href,
-    query: async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
-      (await client.query<Row>(text, values)).rows,
+    // one after the other on one connection, so that a test may open a transaction with it
+    query: <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) => {
+      const answer = last.then(async () => (await client.query<Row>(text, values)).rows);
+      last = answer.catch(() => {});
+      return answer;
+    },
     drop: async () => {
       await client.end();
       await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
