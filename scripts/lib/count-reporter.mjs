@@ -25,6 +25,7 @@ export default class CountReporter {
         } else counted.skippedNames.push(name);
       }
     }
+    for (const error of unhandledErrors) counted.failedNames.push(`an error outside of any test: ${error.message}`);
     writeFileSync(process.env.TEST_COUNT_FILE, JSON.stringify(counted));
   }
 }
