@@ -19,6 +19,7 @@ import {
   writeEnvelope,
 } from './envelope.js';
 import { DareError } from './errors.js';
+import type { SignatureEntry } from './header.js';
 import { signEnvelope } from './sign.js';
 import { asPrinted, b64, utf8, vectorsOf } from './vectors.fixture.js';
 import { verifyEnvelope, verifyEnvelopeSync } from './verify.js';
@@ -283,6 +284,10 @@ describe('signatures', () => {
     const swapped = entries.map((entry, at) => ({ ...entry, signature: entries[1 - at]?.signature }));
     const octets = makeEnvelope({ header: signed.header, payload, trailer: { signatures: swapped } });
     expect(codeOf(() => verifyEnvelopeSync(openEnvelope(octets), trust(key)))).toBe('signature');
+    const [good, bad] = [entries[0], swapped[1]] as [SignatureEntry, SignatureEntry];
+    const mixed = openEnvelope(makeEnvelope({ header: signed.header, payload, trailer: { signatures: [good, bad] } }));
+    expect(verifyEnvelopeSync(mixed, trust(key)).signers).toEqual([key.publicKey]);
+    expect(codeOf(() => verifyEnvelopeSync(mixed, trust(key, other)))).toBe('signature');
   });
 
   test('[S03] nothing is signed over an empty payload, and such a signature proves nothing', () => {
