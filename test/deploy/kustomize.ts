@@ -11,7 +11,10 @@ import { parse, parseAllDocuments } from 'yaml';
 
 /** A manifest of any kind. */
 // biome-ignore lint/suspicious/noExplicitAny: manifests of all kinds; `manifest-check.ts` judges them
-export type Manifest = Record<string, any> & { kind: string; metadata: { name: string; namespace?: string } };
+export type Manifest = Record<string, any> & {
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+};
 
 const knownKeys = [
   'apiVersion',

@@ -1,6 +1,7 @@
 /** A router inside the test process, with TLS, host keys and a shard that is a function. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { request as httpsRequest, type IncomingHttpHeaders } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { initService, issueHost } from '@meshd/binding/host-files';

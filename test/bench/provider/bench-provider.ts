@@ -85,7 +85,8 @@ async function start(): Promise<BenchProvider> {
     nowMs: Date.now(),
   });
   const { caFile, server } = plan.certificates;
-  const [ca, certificate, key] = await Promise.all([caFile, server.certFile, server.keyFile].map(readText));
+  const files = [readText(caFile), readText(server.certFile), readText(server.keyFile)] as const;
+  const [ca, certificate, key] = await Promise.all(files);
   say('Starting router, two shards and outbound worker');
   const processes = new ProviderProcesses(plan, join(folder, 'logs'));
   await processes.start();

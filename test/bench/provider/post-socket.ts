@@ -54,7 +54,7 @@ class AnswerReader {
       return Buffer.alloc(0);
     }
     this.#pending = Buffer.alloc(0);
-    const line = text.latin1Slice(0, at);
+    const line = text.toString('latin1', 0, at);
     if (this.#state === 'head') this.#head(line);
     else if (this.#state === 'size') this.#size(line);
     else this.isDone = true;
