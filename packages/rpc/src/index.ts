@@ -3,6 +3,7 @@
  *
  * `proto/` holds the messages, `src/generated/` what buf and ts-proto make of them (`buf generate` in this folder; a test
  * compares). `credentials.ts` says who may talk to whom, `shard-client.ts` is the router's end of a connection to one
- * shard, `shard-server.ts` the shard's end, `gather.ts` the batching both share, `errors.ts` how calls fail.
+ * shard, `shard-server.ts` the shard's end, `gather.ts` the batching both share, `shard-wire.ts` the
+ * generated service with serializers that are quick with large messages, `errors.ts` how calls fail.
  */
 export {};

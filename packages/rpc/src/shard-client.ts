@@ -6,17 +6,17 @@ import { rpcBytesWaitingMax, rpcRequestsWaitingMax } from '@meshd/limits/limits'
 import { channelReadyMsMax, channelSetting, type Identity } from './credentials.js';
 import { RpcError, type RpcErrorCode } from './errors.js';
 import { type Gatherer, makeGatherer } from './gather.js';
-import {
-  type DownloadPart,
-  type DownloadRequest,
-  ShardClient,
-  type SlotMap,
-  type TransactRequest,
-  type TransactRequests,
-  type TransactResponse,
-  type TransactResponses,
+import type {
+  DownloadPart,
+  DownloadRequest,
+  SlotMap,
+  TransactRequest,
+  TransactRequests,
+  TransactResponse,
+  TransactResponses,
 } from './generated/meshd/shard/v1/shard.js';
 import { requestBytes } from './message-bytes.js';
+import { ShardClient } from './shard-wire.js';
 
 /** A request before the connection gives it its number and the time left. */
 export type TransactAsk = Omit<TransactRequest, 'number' | 'deadlineMs'>;

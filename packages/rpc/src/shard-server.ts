@@ -14,18 +14,18 @@ import { shardRequestBytesInFlightMax, shardRequestsInFlightMax, shutdownMsMax }
 import { expectRole, type Identity, listenerCredentials, listenerOptions, type Role } from './credentials.js';
 import { RpcError } from './errors.js';
 import { makeGatherer } from './gather.js';
-import {
-  type DownloadPart,
-  type DownloadRequest,
-  ShardService,
-  type SlotMap,
-  type TransactRequest,
-  type TransactRequests,
-  type TransactResponse,
-  type TransactResponses,
-  type WatchMapRequest,
+import type {
+  DownloadPart,
+  DownloadRequest,
+  SlotMap,
+  TransactRequest,
+  TransactRequests,
+  TransactResponse,
+  TransactResponses,
+  WatchMapRequest,
 } from './generated/meshd/shard/v1/shard.js';
 import { requestBytes, responseBytes } from './message-bytes.js';
+import { ShardService } from './shard-wire.js';
 
 /** An answer before it gets the number of its request. */
 export type TransactAnswer = Omit<TransactResponse, 'number'>;
