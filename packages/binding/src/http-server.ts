@@ -52,6 +52,17 @@ export function readFraming(headers: IncomingHttpHeaders): BodyFraming {
 }
 
 /**
+ * Refuses a second `Host`: readers could disagree about whom the request is for, and Node keeps the first silently.
+ *
+ * @param rawHeaders names and values in turn, as Node gives them
+ * @throws MeshError `malformed` (RFC 7230 5.4)
+ */
+export function refuseSecondHost(rawHeaders: readonly string[]): void {
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length > 1) throw new MeshError('malformed', 'more than one Host');
+}
+
+/**
  * The form of the body, from its headers.
  *
  * @throws MeshError `media-type` for a type that is missing or not served, and for any content coding

@@ -11,7 +11,13 @@ import { Header, type SignatureEntry, Trailer } from '@meshd/dare/header';
 import { decodeObject, decodeTagged } from '@meshd/encoding/codec';
 import { EncodingError } from '@meshd/encoding/errors';
 import { TokenReader } from '@meshd/encoding/token-reader';
-import { httpBodyBytesMax, messageDecodedBytesMax, requestIdBytes, signatureEntriesMax } from '@meshd/limits/limits';
+import {
+  echoedIdBytesMax,
+  httpBodyBytesMax,
+  messageDecodedBytesMax,
+  requestIdBytes,
+  signatureEntriesMax,
+} from '@meshd/limits/limits';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { requestRegistry } from '@meshd/schema/protocol';
 import { MeshError } from '@meshd/schema/status';
@@ -23,7 +29,10 @@ export interface RequestBase {
   readonly transaction: Transaction | undefined;
   /** `Service` as it stands; empty where there is none. */
   readonly service: string;
+  /** `ID`, if it has the length that every authenticated request's has. */
   readonly id: Uint8Array | undefined;
+  /** `ID` as given, for the answer; a bare Hello may have one of any form. Absent when too long to be sent back. */
+  readonly echo: Uint8Array | undefined;
 }
 
 /** A request whose envelope was taken apart. */
@@ -163,8 +172,8 @@ function readBase(payload: Uint8Array, form: BodyForm): RequestBase {
   } catch {
     // What stands before the fault is enough; the fault itself is found again when the message is decoded.
   }
-  // Only what has the form of an ID is sent back: an answer is no place for octets of any length.
-  return { transaction, service, id: id?.length === requestIdBytes ? id : undefined };
+  const echo = id !== undefined && id.length <= echoedIdBytesMax ? id : undefined;
+  return { transaction, service, id: id?.length === requestIdBytes ? id : undefined, echo };
 }
 
 /** Turns faults of the lower layers into the one that the requester is told. */

@@ -116,6 +116,8 @@ export const deletedNameMs = 90 * day;
 
 /** Octets of a request `ID`: 8 of time, 16 random. */
 export const requestIdBytes = 24;
+/** Longest `ID` that an answer echoes: those of other implementations may have another form, but no answer is a mirror. */
+export const echoedIdBytesMax = 64;
 /** Clock difference between a request and us. */
 export const clockSkewMsMax = 300 * second;
 /** Stored responses of writing requests, and remembered `ID`s of reading ones: twice the skew. */

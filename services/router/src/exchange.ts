@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HostIdentity } from '@meshd/binding/host-files';
-import { domainOfHost, readFraming, readMediaType } from '@meshd/binding/http-server';
+import { domainOfHost, readFraming, readMediaType, refuseSecondHost } from '@meshd/binding/http-server';
 import { type Authentication, authenticateRequest, reqAuthOf } from '@meshd/binding/request-authenticate';
 import { type AnyRequest, decodeRequest, type ReceivedRequest, receiveRequest } from '@meshd/binding/request-open';
 import { requestsInFlightMax, transactionMsMax } from '@meshd/limits/limits';
@@ -85,6 +85,7 @@ export class Exchanges {
   ): Promise<{ readonly octets: Buffer; readonly form: 'json' | 'json-b' } | undefined> {
     try {
       if (this.#count > requestsInFlightMax) throw overloaded('requests');
+      refuseSecondHost(request.rawHeaders);
       const { bytesStated } = readFraming(request.headers);
       const form = readMediaType(request.headers);
       return { octets: await readBody(request, bytesStated, share), form };
@@ -155,11 +156,11 @@ export class Exchanges {
     const { base } = received;
     if (reply.kind === 'whole') {
       const { retryAfterMs, message } = reply;
-      await sendWhole(http, this.#proofOf(received), base.transaction, withId(message, base.id), { retryAfterMs });
+      await sendWhole(http, this.#proofOf(received), base.transaction, withId(message, base.echo), { retryAfterMs });
       return;
     }
     const answered = answeredRequest(received);
-    await sendStreamed(http, this.#parts.host(), answered, reply, base.id ?? new Uint8Array(0));
+    await sendStreamed(http, this.#parts.host(), answered, reply, base.echo ?? new Uint8Array(0));
   }
 
   async #refuse(
@@ -173,7 +174,7 @@ export class Exchanges {
     const proof: Proof = mayBeSigned ? this.#proofOf(received) : { kind: 'unsigned' };
     this.#tally(transaction, error.code);
     if (proof.kind === 'unsigned') this.#parts.metrics.refusalsUnsigned.inc({ code: error.code });
-    const message = withId(refusal(error), received?.base.id);
+    const message = withId(refusal(error), received?.base.echo);
     // CreateResponse has a member of its own for what was wrong (R294).
     const reasoned =
       transaction === 'CreateAccount' ? { ...message, Reason: error.detail || error.description } : message;

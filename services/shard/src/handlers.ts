@@ -126,8 +126,8 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: { $case: 'deleteAccount', value: {} } };
       }
       case 'status': {
-        const { principal, profileMasterDigest, containers } = transaction.value;
-        const asked = { principal: principalOf(principal), profileMasterDigest, containers };
+        const { principal, deviceUdf, profileMasterDigest, containers } = transaction.value;
+        const asked = { principal: principalOf(principal), deviceUdf, profileMasterDigest, containers };
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(await status(context, asked)) } };
       }
       case 'upload':

@@ -56,6 +56,14 @@ describe('Status', () => {
     expect((await ask({ profileMasterDigest: digest })).profileMesh).toBeUndefined();
   });
 
+  test('[R246] the device that is named must be the one that asks', async () => {
+    const { udf } = device;
+    expect((await ask({ deviceUdf: udf.toLowerCase() })).containers).toHaveLength(5);
+    for (const deviceUdf of [new Person('bob').device().udf, 'no UDF!']) {
+      await expect(ask({ deviceUdf })).rejects.toMatchObject({ code: 'not-authorised' });
+    }
+  });
+
   test('[S24] unknown account, unknown device, foreign account: the same answer', async () => {
     const bob = new Person('bob');
     await shard.join(bob, bob.device());

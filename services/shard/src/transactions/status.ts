@@ -1,7 +1,9 @@
 import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
+import { udfEquals } from '@meshd/crypto/udf';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { apex, decodeTree } from '@meshd/dare/merkle';
 import { deviceCatalog } from '@meshd/schema/container-name';
+import { MeshError } from '@meshd/schema/status';
 import { authorise, type Caller, type Principal } from '../authorise.js';
 import type { ShardContext } from '../context.js';
 import { mayRead } from '../permissions.js';
@@ -10,6 +12,8 @@ import type { AccountReader, ContainerState } from '../storage/store.js';
 /** A Status request. */
 export interface StatusRequest {
   readonly principal: Principal;
+  /** UDF of the device's profile, if the client names it; must be the caller's (R246). Empty: not named. */
+  readonly deviceUdf?: string;
   /** SHA-512 of the payload of the ProfileMesh that the client holds; empty: none. */
   readonly profileMasterDigest: Uint8Array;
   /** Names asked for; empty: all that are accessible. */
@@ -50,6 +54,8 @@ export function containerStatus(container: ContainerState): ContainerStatus {
 export function status(context: ShardContext, request: StatusRequest): Promise<StatusResult> {
   return context.store.readAccount(request.principal.account, async (reader) => {
     const caller = await authorise(request.principal, reader.state);
+    if (!isOwnDevice(request.deviceUdf ?? '', caller))
+      throw new MeshError('not-authorised', 'DeviceUDF is another device');
     const { state } = caller;
     const wanted = new Set(request.containers);
     const containers = [...state.containers.values()]
@@ -63,6 +69,16 @@ export function status(context: ShardContext, request: StatusRequest): Promise<S
       deviceEntry: await changedEntry(reader, caller),
     };
   });
+}
+
+/** Whether the named device is the caller's. During bootstrap nothing ties a connection to a profile yet. */
+function isOwnDevice(named: string, { device }: Caller): boolean {
+  if (named === '' || device === undefined || named === device.deviceUdf) return true;
+  try {
+    return udfEquals(named, device.deviceUdf);
+  } catch {
+    return false;
+  }
 }
 
 /**
