@@ -166,6 +166,17 @@ describe('download', () => {
     expect(parts).toMatchObject([{ $case: 'outcome', value: { error: 'container-unknown', status: 404 } }]);
   });
 
+  test('[S91] who is no router cannot name a user, nor reads of another shard’s account', async () => {
+    const parts: DownloadPart['part'][] = [];
+    await handlers().download(request('mmm_Device'), { ...sinkOf(parts), role: 'outbound' });
+    owned = false;
+    await handlers().download(request('mmm_Device'), sinkOf(parts));
+    expect(parts).toMatchObject([
+      { $case: 'outcome', value: { error: 'policy', status: 403 } },
+      { $case: 'outcome', value: { error: 'wrong-shard' } },
+    ]);
+  });
+
   test('a reader that leaves ends the reading of the storage', async () => {
     let closed = false;
     const store: Store = Object.create(shard.store);

@@ -225,7 +225,7 @@ describe('DeleteAccount', () => {
     });
   });
 
-  test('the name is not free for others, nor the old log for the name', async () => {
+  test('[S44] [S49] the name is not free for others, nor the old log for the name', async () => {
     const logOf = () => shard.store.stateOf(alice.address)?.containers.get('mmm_Inbound')?.logId;
     const before = logOf();
     await deleteAccount(shard.context, alice.address, await deleteRequest(alice, { key: alice.admin }));
@@ -233,7 +233,6 @@ describe('DeleteAccount', () => {
     shard.nowMs += 2_000_000;
     await shard.create(alice);
     expect(logOf()).toHaveLength(32);
-    // [S49]
     expect(logOf()).not.toEqual(before);
   });
 });

@@ -1,0 +1,86 @@
+/** Who may list whom in the device catalog, where the signature of an administrator is not enough (S25). */
+import { encodeTagged } from '@meshd/encoding/codec';
+import { CatalogedDevice } from '@meshd/schema/catalog';
+import { statusRegistry } from '@meshd/schema/status';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { entry, Person, type TestDevice, type TestWriter } from '../testing/person.js';
+import { TestShard } from '../testing/test-shard.js';
+import { codeOfFaults, extendedOf } from '../upload/fault.js';
+
+let shard: TestShard;
+let alice: Person;
+let device: TestDevice;
+let devices: TestWriter;
+
+beforeEach(async () => {
+  shard = await new TestShard().start();
+  alice = new Person('alice');
+  device = alice.device();
+  devices = await shard.join(alice, device);
+});
+
+const listed = (each: TestDevice, body = each.entry) => entry({ UniqueID: each.udf, Event: 'New' }, body);
+const removed = (each: TestDevice) => entry({ UniqueID: each.udf, Event: 'Delete', First: 1, Previous: 1 });
+
+/** The outcome of one entry that `as` uploads under the manifest of `signer`. */
+async function told(as: TestDevice, draft: ReturnType<typeof entry>, signer = alice.admin): Promise<string | number> {
+  const { envelopes } = devices.seal([draft], { signer });
+  try {
+    const result = await shard.upload(as, [{ container: 'mmm_Device', envelopes }]);
+    if (!('faults' in result)) return result.status;
+    const code = codeOfFaults(result.faults);
+    return `${statusRegistry[code].status}/${extendedOf(code)}`;
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+const rows = () => [...(shard.store.stateOf(alice.address)?.devices.keys() ?? [])];
+
+/** An entry for another device, which says that the connection of `owner` is its own. */
+function entryWith(owner: TestDevice, other: TestDevice, changes: Partial<CatalogedDevice> = {}): Uint8Array {
+  const body: CatalogedDevice = {
+    UDF: other.mesh.publicKey.udf,
+    DeviceUDF: other.udf,
+    EnvelopedProfileDevice: other.profile,
+    Accounts: [{ AccountUDF: alice.accountUdf, EnvelopedConnectionAccount: owner.connection }],
+    ...changes,
+  };
+  return encodeTagged(CatalogedDevice, body, 'json');
+}
+
+describe('[S25] a device', () => {
+  test('lists itself under another name with the offline key of the Mesh only', async () => {
+    const other = alice.device('other');
+    const again = listed(other, entryWith(device, other));
+    expect(await told(device, again)).toBe('403/3');
+    expect(rows()).toEqual([device.udf]);
+    expect(await told(device, again, alice.meshOffline)).toBe(201);
+  });
+
+  test('that is not listed changes the catalog with the offline key only, and is told nothing', async () => {
+    const stranger = alice.device('stranger');
+    const drafts = [listed(alice.device('third')), listed(stranger), removed(device)];
+    for (const draft of drafts) expect(await told(stranger, draft)).toBe('not-authenticated');
+    expect(rows()).toEqual([device.udf]);
+    expect(shard.store.stateOf(alice.address)?.devices.get(device.udf)?.revokedAtMs).toBeNull();
+    expect(await told(stranger, listed(stranger), alice.meshOffline)).toBe(201);
+  });
+});
+
+describe('an entry', () => {
+  test('brings the profile of its own device', async () => {
+    const other = alice.device('other');
+    const foreign = entryWith(other, other, { EnvelopedProfileDevice: alice.device('third').profile });
+    expect(await told(device, listed(other, foreign))).toBe('400/10');
+    expect(await told(device, listed(other, entryWith(other, other)))).toBe(201);
+  });
+
+  test('is filed under the device that it names, and connects it to this account', async () => {
+    const other = alice.device('other');
+    const named = entryWith(other, other, { DeviceUDF: device.udf });
+    expect(await told(device, listed(other, named))).toBe('400/13');
+    const none = entryWith(other, other, { Accounts: [] });
+    expect(await told(device, listed(other, none))).toBe('400/10');
+  });
+});
