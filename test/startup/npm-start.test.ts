@@ -3,7 +3,10 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readTestBackends } from '@meshd/dev/config';
+import { dropDatabases } from '@meshd/dev/databases';
 import { freePorts } from '@meshd/dev/ports';
+import { databaseNames } from '@meshd/dev/provider-plan';
 import { waitFor } from '@meshd/dev/wait';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -23,10 +26,10 @@ class Terminal {
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
 
-  constructor(args: readonly string[]) {
+  constructor(args: readonly string[], settings: Readonly<Record<string, string>>) {
     const { PATH, HOME } = process.env;
     this.child = spawn(process.execPath, [program, ...args], {
-      env: { PATH, HOME },
+      env: { PATH, HOME, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
@@ -63,17 +66,19 @@ afterEach(async () => {
   await rm(data, { recursive: true, force: true });
 });
 
-function start(...more: string[]): Terminal {
-  const terminal = new Terminal(['--data', data, '--port', String(port), ...more]);
+function start(more: readonly string[] = [], settings: Readonly<Record<string, string>> = {}): Terminal {
+  const terminal = new Terminal(['--data', data, '--port', String(port), ...more], settings);
   open.push(terminal);
   return terminal;
 }
 
 const providerFile = async (): Promise<ProviderFile> => JSON.parse(await readFile(join(data, 'provider.json'), 'utf8'));
 
+const isReady = async (): Promise<boolean> => (await fetch(`${(await providerFile()).adminUrl}/readyz`)).ok;
+
 describe('npm start', () => {
   it('says where the provider answers, refuses a second one on the same data, stops on Ctrl-C and keeps the data', async () => {
-    const first = start('--domain', 'one.example');
+    const first = start(['--domain', 'one.example']);
     await first.says('Ctrl-C stops everything');
     const facts = await providerFile();
     expect(facts).toMatchObject({ domain: 'one.example', url: `https://127.0.0.1:${port}`, pid: first.child.pid });
@@ -95,24 +100,48 @@ describe('npm start', () => {
     expect(await first.exited).toBe(0);
     await expect(providerFile()).rejects.toThrow('ENOENT');
 
-    const again = start('--domain', 'one.example');
+    const again = start(['--domain', 'one.example']);
     await again.says('Ctrl-C stops everything');
     expect(await readFile(facts.caFile, 'utf8')).toBe(authority);
   }, 180_000);
 
-  it('cleans up after a run that was killed', async () => {
+  it('starts a process again that was killed, and cleans up after a run that was killed itself', async () => {
     const first = start();
     await first.says('Ctrl-C stops everything');
+    const { programs } = JSON.parse(await readFile(join(data, 'running.json'), 'utf8')) as {
+      programs: { name: string; pid: number }[];
+    };
+    process.kill(programs.find(({ name }) => name === 'router')?.pid as number, 'SIGKILL');
+    await first.says('Starting router again');
+    await waitFor(async () => (await isReady()) || undefined, { what: 'readiness', deadlineMs: 30_000 });
     first.child.kill('SIGKILL');
     await first.exited;
     const second = start();
     await second.says('Ctrl-C stops everything');
-    const { adminUrl } = await providerFile();
-    expect((await fetch(`${adminUrl}/readyz`)).status).toBe(200);
+    expect(await isReady()).toBe(true);
   }, 180_000);
 
+  it('uses the servers whose addresses it is given', async () => {
+    const { postgresUrl, redisUrl } = readTestBackends();
+    const terminal = start([], { MESHD_POSTGRES_URL: postgresUrl, MESHD_REDIS_URL: redisUrl });
+    await terminal.says('Ctrl-C stops everything');
+    expect(terminal.output).toMatch(/Postgres +MESHD_POSTGRES_URL/);
+    expect(terminal.output).toMatch(/Redis +MESHD_REDIS_URL/);
+    expect(terminal.output).not.toContain(new URL(postgresUrl).password);
+    terminal.child.kill('SIGTERM');
+    expect(await terminal.exited).toBe(0);
+    const { id } = JSON.parse(await readFile(join(data, 'local-secrets.json'), 'utf8')) as { id: string };
+    await dropDatabases(postgresUrl, databaseNames(`meshd_${id}`, 2));
+  }, 180_000);
+
+  it('refuses settings that do not exist', async () => {
+    const terminal = start([], { MESHD_POSTGRESS_URL: 'postgres://localhost' });
+    expect(await terminal.exited).toBe(1);
+    expect(terminal.output).toContain('MESHD_POSTGRESS_URL is not a setting');
+  });
+
   it('says in a sentence what is wrong with its options', async () => {
-    const wrong = start('--colour', 'blue');
+    const wrong = start(['--colour', 'blue']);
     expect(await wrong.exited).toBe(2);
     expect(wrong.output).toContain('--colour');
   });
