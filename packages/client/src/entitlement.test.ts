@@ -73,4 +73,13 @@ describe('[S43] who may write', () => {
     expect(mayWrite(permissions, 'my_Other')).toBe(false);
     expect(mayWrite(permissions, 'mmm_Archive')).toBe(true);
   });
+
+  it('is not a device for a store that it has no permission for', async () => {
+    const authority = await authorityOf(identity, address);
+    const { publicKey: key } = keys.key('connectionSignature');
+    const permissions = [{ Name: 'my_Notes' }, { Name: 'my_Photos', Role: 'read' }];
+    const find = writersOf(authority, [{ deviceUdf: identity.deviceUdf, key, permissions }]);
+    expect(find(key.udf, 'my_Notes')).toBe(key);
+    for (const container of ['my_Photos', 'my_Other', 'mmm_Device']) expect(find(key.udf, container)).toBeUndefined();
+  });
 });

@@ -5,10 +5,14 @@ import { sealBatch } from '@meshd/dare/batch';
 import { type EnvelopeOctets, makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
 import type { ContentMeta } from '@meshd/dare/header';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { uniqueIdFor } from '../blind.js';
 import { withDevice } from '../device.js';
+import { fileBody } from '../entry-body.js';
+import type { ServiceConnection } from '../environment.js';
 import { ClientError } from '../errors.js';
 import { accountAt, copyHome, FakeService } from '../fake-service.fixture.js';
 import { appendFrame, noTrees } from '../frame.js';
+import { buildBatch, encryptBody } from '../writer.js';
 import { downloadContainer } from './download.js';
 import { syncAccount } from './sync.js';
 import { uploadFiles } from './upload.js';
@@ -113,6 +117,54 @@ describe('[S43] an empty replica is not given', () => {
     expect(rest).toHaveLength(2);
     const synced = await sync(empty);
     expect(synced.find((each) => each.container === container)).toMatchObject({ frameCount: 1, uncoveredCount: 1 });
+  });
+});
+
+describe('[S43] a device that may write', () => {
+  it('cannot pass an entry off as another one', async () => {
+    await withDevice(home, service.environment(), async (device) => {
+      await syncAccount(device, [container]);
+      const { reader } = await device.replica(container);
+      const body = encryptBody(device.session, fileBody('a', new TextEncoder().encode('forged'), 0));
+      const uniqueId = uniqueIdFor(device.session.keys.keyBlind, container, 'b');
+      const { envelopes } = buildBatch(device.session, reader, [{ uniqueId, name: 'b', body }]);
+      service.containers.set(container, [...(service.containers.get(container) ?? []), ...envelopes]);
+    });
+    for (const folder of [home, empty]) {
+      const download = withDevice(folder, service.environment(), (device) => downloadContainer(device, container));
+      await expect(download).rejects.toThrow(/filed under the key of something else/);
+    }
+  });
+});
+
+describe('[S44] a service that states another digest than that of the frames it gives', () => {
+  it.each(['Status', 'Download'] as const)('in the answer to %s is left', async (lie) => {
+    const other = (message: object): object =>
+      Object.fromEntries(
+        Object.entries(message).map(([name, value]) => [
+          name,
+          Array.isArray(value) ? value.map((each) => ({ ...each, Digest: new Uint8Array(64) })) : value,
+        ]),
+      );
+    const environment = {
+      ...service.environment(),
+      connect: (): ServiceConnection => {
+        const honest = service.connect();
+        return {
+          ...honest,
+          call: async (transaction, message, signers) => {
+            const answer = await honest.call(transaction, message, signers);
+            return transaction === lie
+              ? { ...answer, message: other(answer.message) as typeof answer.message }
+              : answer;
+          },
+        };
+      },
+    };
+    // A full replica sees it in Status; an empty one only when it has the frames.
+    const folder = lie === 'Status' ? home : empty;
+    const code = await codeOf(withDevice(folder, environment, (device) => syncAccount(device)));
+    expect(code).toBe('fork');
   });
 });
 
