@@ -1,5 +1,5 @@
 /** A container as its writer holds it: makes frames, batches and manifests (encoding 3.8, 3.9; S42). */
-import { dateTime, type Header, type Meta, metaMember, open, type Wire } from './dare.js';
+import { dateTime, type Header, type Meta, metaMember, open, type Trailer, type Wire } from './dare.js';
 import { type Key, nonceUdf } from './keys.js';
 import { type ManifestFields, signManifest } from './manifest.js';
 import { b64, sha512, zeros } from './octets.js';
@@ -94,8 +94,8 @@ export class Container {
     const fields = { ...place, createdMs: Date.now(), subject: this.subject, object: this.name, ...choices.manifest };
     const manifest = signManifest(signer, fields, coreOf(open(frame)));
     const octets = choices.after === undefined ? manifest : Buffer.concat([manifest, choices.after]);
-    const signatures = [{ alg: 'S512-MAN1', kid: choices.kid ?? signer.udf, Manifest: b64(octets) }];
-    const [header, payload, trailer] = frame;
-    return [header, payload, { signatures, ...(trailer as object) }];
+    const [header, payload, trailer] = frame as [Header, string, Trailer];
+    const proof = { alg: 'S512-MAN1', kid: choices.kid ?? signer.udf, Manifest: b64(octets) };
+    return [header, payload, { ...trailer, signatures: [...(trailer.signatures ?? []), proof] }];
   }
 }

@@ -27,6 +27,7 @@ export interface Header extends Trailer {
   readonly dig?: string;
   readonly enc?: string;
   readonly Salt?: string;
+  readonly Malt?: string;
   readonly recipients?: readonly { kid?: string; epk?: unknown; wmk?: string }[];
   readonly ContentMetaData?: string;
   readonly ContainerInfo?: { readonly Index?: number; readonly ContainerType?: string; readonly DataEncoding?: string };
@@ -66,9 +67,18 @@ export function open(wire: Wire): Opened {
     header,
     payload: typeof wire[1] === 'string' ? unb64(wire[1]) : null,
     trailer,
-    meta: metaOctets.length === 0 ? {} : (JSON.parse(text(metaOctets)) as Meta),
+    meta: metaOf(metaOctets),
     metaOctets,
   };
+}
+
+/** Empty for what is no JSON: such frames are made here on purpose, and their octets still count. */
+function metaOf(octets: Uint8Array): Meta {
+  try {
+    return octets.length === 0 ? {} : (JSON.parse(text(octets)) as Meta);
+  } catch {
+    return {};
+  }
 }
 
 /** Signs a stored object: pure Ed448 over the payload digest (encoding 2.5). */

@@ -31,10 +31,11 @@ export function payloadDigestOf(frame: Opened): Uint8Array {
 
 /** S40. */
 export function coreOf(frame: Opened): Uint8Array {
-  const { enc = '', Salt, recipients = [] } = frame.header;
+  const { enc = '', Salt, Malt, recipients = [] } = frame.header;
+  const erased = Malt === undefined ? zeros(64) : unb64(Malt);
   const encryption = concat(
     lv(enc),
-    Salt === undefined ? zeros(64) : sha512(unb64(Salt)),
+    Salt === undefined ? erased : sha512(unb64(Salt)),
     u32(recipients.length),
     ...recipients.map(({ kid, epk, wmk }) => concat(lv(kid), lv(ephemeralOf(epk)), lv(unb64(wmk ?? '')))),
   );
