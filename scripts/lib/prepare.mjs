@@ -8,7 +8,7 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pinnedNode, root, runQuietly } from './run.mjs';
-import { complain, step } from './say.mjs';
+import { complain, say, step } from './say.mjs';
 
 const pnpmVersion = '10.34.9';
 const marker = join(root, 'node_modules/.meshd-installed');
@@ -79,7 +79,7 @@ function fail(what, output) {
 async function withLock(work) {
   let told = false;
   while (!(await takeLock())) {
-    if (!told) complain('Another command is preparing this working tree; waiting for it');
+    if (!told) say('Another command is preparing this working tree; waiting for it');
     told = true;
     await sleep(500);
   }

@@ -11,7 +11,15 @@ export const root = fileURLToPath(new URL('../../', import.meta.url));
  * not the one that happened to start this script.
  */
 export function toolEnvironment() {
-  return { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH ?? ''}` };
+  // Some programs colour their output for continuous integration too; a log file is not a terminal.
+  const { FORCE_COLOR, ...rest } = process.env;
+  const colours =
+    process.stdout.isTTY === true ? { ...(FORCE_COLOR === undefined ? {} : { FORCE_COLOR }) } : { NO_COLOR: '1' };
+  return {
+    ...colours,
+    ...rest,
+    PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH ?? ''}`,
+  };
 }
 
 /** The pinned Node itself: the one in `.bin` is a script around it, which would keep our signals to itself. */
