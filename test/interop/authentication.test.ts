@@ -1,7 +1,7 @@
 /** Who is who: forms, signatures, credentials (S01, S20–S24), and what is told to whom that is not (S84). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Account, createAccount, deviceEntry, item, newAddress } from './kit/account.js';
-import { open, signObject, tagged } from './kit/dare.js';
+import { dateTime, open, signObject, tagged } from './kit/dare.js';
 import { newKey, publicKey } from './kit/keys.js';
 import { b64, concat, zeros } from './kit/octets.js';
 import { type Answer, codesOf, type Peer } from './kit/peer.js';
@@ -175,6 +175,39 @@ describe('the profile form', () => {
     const admin = { key: account.person.meshOnline };
     expect((await status([account.signer, admin, admin, admin])).status).not.toBe(400);
     expect(codesOf(await status([account.signer, admin, admin, admin, admin]))).toMatchObject({ status: 400 });
+  });
+});
+
+describe('the host form', () => {
+  /** A service of its own, with a host that it vouches for. */
+  const host = () => {
+    const [service, offline, authentication] = [newKey(), newKey(), newKey()];
+    const members = { KeyOfflineSignature: publicKey(offline), KeyAuthentication: publicKey(authentication) };
+    const day = 86_400_000;
+    const connection = signObject(
+      tagged('ConnectionHost', {
+        Updated: dateTime(Date.now()),
+        SubjectUDF: offline.udf,
+        AuthorityUDF: service.udf,
+        ServiceID: ['peer.example'],
+        KeyAuthentication: publicKey(authentication),
+        NotBefore: dateTime(Date.now() - 60_000),
+        NotAfter: dateTime(Date.now() + day),
+      }),
+      [service],
+    );
+    return { key: authentication, profile: signObject(tagged('ProfileHost', members), [offline]), connection };
+  };
+
+  it('[R080] says Hello', async () => {
+    expect((await peer.call('Hello', {}, [host()])).status).toBe(201);
+  });
+
+  it('has no accounts here: 403/5, or 401', async () => {
+    for (const tag of ['Status', 'Download', 'Upload', 'DeleteAccount']) {
+      const answer = await peer.call(tag, { Account: account.person.address }, [host()]);
+      expect(['403/5', '401/']).toContain(`${answer.status}/${answer.extended ?? ''}`);
+    }
   });
 });
 

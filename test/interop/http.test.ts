@@ -137,6 +137,24 @@ describe('framings', () => {
     }
   });
 
+  it('[R061] other transfer codings: refused', async () => {
+    for (const coding of ['gzip, chunked', 'identity', 'chunked, chunked', 'xchunked']) {
+      const { received } = await raw(
+        running.provider,
+        `${head}Transfer-Encoding: ${coding}\r\nConnection: close\r\n\r\n0\r\n\r\n`,
+      );
+      expect([coding, received.slice(0, 12)]).toEqual([coding, expect.stringMatching(/^HTTP\/1\.1 (400|415|501)/)]);
+    }
+  });
+
+  it('[R055] who expects 100-continue gets it, or the answer', async () => {
+    const { received } = await raw(
+      running.provider,
+      `${head}Expect: 100-continue\r\nContent-Length: ${hello.length}\r\nConnection: close\r\n\r\n${hello}`,
+    );
+    expect(received).toMatch(/HTTP\/1\.1 201 /);
+  });
+
   it('[R061] two lengths that differ: 400', async () => {
     const { received } = await raw(running.provider, `${head}Content-Length: 13\r\nContent-Length: 12\r\n\r\n${hello}`);
     expect(received).toMatch(/^HTTP\/1\.1 400 /);
@@ -292,5 +310,25 @@ describe('TLS', () => {
     });
     expect(received).not.toContain('MeshHelloResponse');
     expect(received).not.toMatch(/^HTTP\/1\.1 20/);
+  });
+});
+
+describe('many refusals for one address', () => {
+  let strict: Running;
+  beforeAll(async () => {
+    strict = await startProvider({ router: { sourceLimits: {}, clock: () => Date.now() } });
+  });
+  afterAll(() => strict?.stop());
+
+  it('[S22] are signed up to a budget, and unsigned beyond it; what is right is always signed', async () => {
+    const refusals = await Promise.all(
+      Array.from({ length: 200 }, () => post(strict.provider, makeRequest({ tag: 'Status' }).body)),
+    );
+    expect(new Set(refusals.map(({ status }) => status))).toEqual(new Set([401]));
+    const signed = refusals.filter(({ body }) => body.startsWith('['));
+    expect(signed.length).toBeGreaterThan(0);
+    expect(signed.length).toBeLessThan(200);
+    for (const { body } of refusals) expect(peek(body).message.Status).toBe(401);
+    expect((await strict.peer.call('Hello', {}, [])).status).toBe(201);
   });
 });
