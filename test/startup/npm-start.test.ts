@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -138,6 +139,16 @@ describe('npm start', () => {
     const terminal = start([], { MESHD_POSTGRESS_URL: 'postgres://localhost' });
     expect(await terminal.exited).toBe(1);
     expect(terminal.output).toContain('MESHD_POSTGRESS_URL is not a setting');
+  });
+
+  it('says in a sentence that its port is taken, and leaves nothing running', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
+    const terminal = start();
+    expect(await terminal.exited).toBe(1);
+    expect(terminal.output).toContain(`port ${port} is in use; choose another with --port`);
+    await expect(readFile(join(data, 'running.json'))).rejects.toThrow('ENOENT');
+    await new Promise((resolve) => other.close(resolve));
   });
 
   it('says in a sentence what is wrong with its options', async () => {
