@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const requirementCount = 313;
-const row = /^\| (R\d{3}) \| (MUST|SHOULD|MAY|DESC) \| .+ \| (tested|built|later) \|$/;
+const row = /^\| (R\d{3}) \| (MUST|SHOULD|MAY|DESC) \| .+ \| (tested|begun|later) \|$/;
 
 interface Requirement {
   readonly id: string;
@@ -40,8 +40,8 @@ describe('docs/conformance.md', () => {
     expect(requirements.map(({ id }) => id)).toEqual(expected);
   });
 
-  it('says tested only where a test bears the number', () => {
-    const unproved = requirements.filter(({ id, state }) => state === 'tested' && !titled.has(id));
+  it('says tested or begun only where a test bears the number', () => {
+    const unproved = requirements.filter(({ id, state }) => state !== 'later' && !titled.has(id));
     expect(unproved.map(({ id }) => id)).toEqual([]);
   });
 
