@@ -71,9 +71,24 @@ export async function startTestBackends(options: BackendOptions): Promise<Backen
   const needed = options.postgresUrl === undefined || options.redisUrl === undefined;
   const containers = needed && (await dockerAnswers()) ? await import('./containers.js') : undefined;
   return together(
-    () => givenPostgres(options) ?? containers?.postgresContainer() ?? ownPostgres(options),
-    () => givenRedis(options) ?? containers?.redisContainer() ?? ownRedis(options),
+    () => givenPostgres(options) ?? either(containers?.postgresContainer, () => ownPostgres(options), options.say),
+    () => givenRedis(options) ?? either(containers?.redisContainer, () => ownRedis(options), options.say),
   );
+}
+
+/** A container where there is an engine; an engine that cannot fetch the image is no reason to give up. */
+async function either(
+  container: (() => Promise<Backend>) | undefined,
+  own: () => Promise<Backend>,
+  say: (text: string) => void,
+): Promise<Backend> {
+  if (container === undefined) return own();
+  try {
+    return await container();
+  } catch (error) {
+    say(`Docker does not start it: ${(error as Error).message}`);
+    return own();
+  }
 }
 
 /** Both at the same time; if one fails the other is not left behind. */
