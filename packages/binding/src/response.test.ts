@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { makeEnvelope, openEnvelope, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
 import { signEnvelope } from '@meshd/dare/sign';
 import { encodeTagged } from '@meshd/encoding/codec';
@@ -148,6 +149,31 @@ describe('a response written piece by piece', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('leaves octets alone while they are being sent', async () => {
+    const { body } = await request();
+    const payload = Buffer.alloc(1_000_000, randomBytes(999));
+    const parts: Uint8Array[] = [];
+    const stream = new ResponseStream(identity, answered(body), async (octets) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      parts.push(Uint8Array.from(octets));
+    });
+    await stream.write(payload);
+    await stream.finish();
+    expect(Buffer.from(readEnvelope(Buffer.concat(parts)).payload ?? '').equals(payload)).toBe(true);
+  });
+
+  it('fails as its writer fails', async () => {
+    const { body } = await request();
+    const stream = new ResponseStream(identity, answered(body), async () => {
+      throw new Error('gone');
+    });
+    const write = async () => {
+      await stream.write(new Uint8Array(1_000_000));
+      await stream.finish();
+    };
+    await expect(write()).rejects.toThrow('gone');
   });
 
   it(`is accepted by the client for ${domain}`, async () => {

@@ -89,8 +89,6 @@ export const downloadEntriesDefault = 100;
 export const downloadPayloadBytesDefault = mebibyte;
 /** Selections in one Download. */
 export const downloadSelectionsMax = 256;
-/** Octets of payload in one rpc part of a download: large enough to be cheap, small enough to stream. */
-export const downloadPartBytesMax = 256 * kibibyte;
 /** Shortest local part of an account name. */
 export const accountNameBytesMin = 1;
 /** Longest local part of an account name (RFC 5321 local part). */
@@ -184,8 +182,8 @@ export const shardWriteConnectionsMax = 2;
 export const shardReadConnectionsMax = 6;
 /** Keys looked up by one statement. */
 export const lookupKeysMax = 256;
-/** Octets of frames read at once for an answer; two such chunks exist for each download. */
-export const frameChunkBytesMax = mebibyte;
+/** Octets of frames read at once for an answer; two such chunks exist for each download, and each some three times. */
+export const frameChunkBytesMax = 512 * kibibyte;
 /** Frames read at once. */
 export const frameChunkCountMax = 128;
 /** A database statement of the shard ends by then; own work has `transactionMsMax` altogether. */

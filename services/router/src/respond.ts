@@ -1,5 +1,4 @@
 /** Writing responses to HTTP: signed, naked or unsigned (S22, S23, encoding 6.4). */
-import { once } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { mediaTypeOf } from '@meshd/binding/media-type';
 import type { AnsweredRequest, ResponseSigner } from '@meshd/binding/response-sign';
@@ -104,20 +103,23 @@ export async function sendStreamed(
   }
 }
 
-function writeAtPace(http: ServerResponse, octets: Uint8Array): Promise<void> | undefined {
+/**
+ * Writes octets and resolves when the system has taken all of them.
+ *
+ * With listeners and a timer of its own: signals that watch one another cost more here than encoding what is sent.
+ */
+function writeAtPace(http: ServerResponse, octets: Uint8Array): Promise<void> {
   if (http.destroyed) throw new Error('the peer is gone');
-  if (http.write(octets)) return undefined;
-  return drained(http);
-}
-
-async function drained(http: ServerResponse): Promise<void> {
-  const stalled = AbortSignal.timeout(responseStallMsMax);
-  const gone = new AbortController();
-  const onClose = () => gone.abort(new Error('the peer is gone'));
-  http.once('close', onClose);
-  try {
-    await once(http, 'drain', { signal: AbortSignal.any([stalled, gone.signal]) });
-  } finally {
-    http.off('close', onClose);
-  }
+  return new Promise((resolve, reject) => {
+    const end = (error?: Error | null): void => {
+      clearTimeout(stalled);
+      http.off('close', onClose);
+      if (error) reject(error);
+      else resolve();
+    };
+    const onClose = () => end(new Error('the peer is gone'));
+    const stalled = setTimeout(() => end(new Error('the peer takes nothing')), responseStallMsMax);
+    http.once('close', onClose);
+    http.write(octets, end);
+  });
 }
