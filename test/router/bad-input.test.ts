@@ -136,7 +136,7 @@ describe('HTTP', () => {
     expect(chosen).toBe('http/1.1');
   });
 
-  it('[R077] answers no plain HTTP', async () => {
+  it('[R077] [S28] answers no plain HTTP', async () => {
     const { port } = running.router.address;
     await expect(fetch(`http://127.0.0.1:${port}/.well-known/mmm`, { method: 'POST' })).rejects.toThrow();
   });

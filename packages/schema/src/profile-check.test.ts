@@ -125,7 +125,7 @@ describe('profiles', () => {
     ['another tag', accountProfile({}, [account]), 'object-signature'],
     ['no signature', { ...meshProfile(), trailer: null }, 'object-signature'],
     ['no JSON', signEnvelope({ payload: Uint8Array.of(1, 2), keys: [mesh] }), 'malformed'],
-  ])('refused: %s', async (_why, octets, code) => {
+  ])('[S02] [S04] [R305] refused: %s', async (_why, octets, code) => {
     expect(await codeOf(verifyProfile(octets, 'ProfileMesh'))).toBe(code);
   });
 
@@ -221,7 +221,7 @@ describe('connections', () => {
     expect(await codeOf(verifyConnectionAccount(octets, authority))).toBe('object-signature');
   });
 
-  test('of other kinds, by the authority that the caller names', async () => {
+  test('[S02] of other kinds, by the authority that the caller names', async () => {
     const host = signEnvelope({
       payload: encodeTagged(ConnectionHost, { ServiceID: ['a.example'] }, 'json'),
       keys: [mesh],

@@ -1,0 +1,39 @@
+/** `docs/conformance.md` lists the security rules in force; every one of them must have a test that bears its number. */
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Sections 1, 2, 4 and 6 of the rules, as far as what they are about is built. */
+const inForce = [
+  ...['S01', 'S02', 'S03', 'S04', 'S05', 'S10', 'S11', 'S12', 'S13'],
+  ...['S20', 'S21', 'S22', 'S23', 'S24', 'S25', 'S26', 'S27', 'S28'],
+  ...['S40', 'S41', 'S42', 'S43', 'S44', 'S49', 'S60', 'S61'],
+];
+
+const listed = readFileSync(`${root}docs/conformance.md`, 'utf8')
+  .split('\n')
+  .flatMap((line) => /^\| (S\d{2}) \| .+ \| .*\|$/.exec(line)?.[1] ?? []);
+
+/** Titles alone: a number in a comment proves nothing. */
+const title = /\b(?:it|test|describe)(?:\.each\([\s\S]{0,400}?\))?\(\s*['"`]([^'"`\n]*)/g;
+const titled = new Set(
+  globSync('{packages,services,test}/**/*.test.ts', {
+    cwd: root,
+    exclude: (path) => path === 'node_modules' || path === 'dist',
+  }).flatMap((path) => {
+    const titles = [...readFileSync(`${root}${path}`, 'utf8').matchAll(title)].map(([, text = '']) => text);
+    return titles.flatMap((text) => [...text.matchAll(/\[(S\d{2})\]/g)].map(([, rule]) => rule));
+  }),
+);
+
+describe('security rules', () => {
+  it('in force are listed, each once, in order', () => {
+    expect(listed).toEqual(inForce);
+  });
+
+  it('that are listed have tests that bear their number', () => {
+    expect(listed.filter((rule) => !titled.has(rule))).toEqual([]);
+  });
+});
