@@ -9,6 +9,7 @@ export default defineConfig({
     include: [
       'packages/*/src/**/*.test.ts',
       'services/*/src/**/*.test.ts',
+      'deploy/src/**/*.test.ts',
       'test/**/*.test.ts',
       'scripts/**/*.test.ts',
     ],

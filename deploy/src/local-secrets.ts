@@ -11,6 +11,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hostFileNames, hostRoles } from '@meshd/binding/host-files';
+import { systemClock } from '@meshd/process/clock';
 import { hostFiles, makeProviderFiles, roleFileNames } from './provider-files.js';
 
 /** A Secret as the API takes it. */
@@ -96,6 +97,6 @@ if (import.meta.main) {
       namespace: { type: 'string', default: 'meshd' },
     },
   });
-  const items = await localSecrets(values.data, values.domain, values.namespace, Date.now());
+  const items = await localSecrets(values.data, values.domain, values.namespace, systemClock());
   process.stdout.write(`${JSON.stringify({ apiVersion: 'v1', kind: 'List', items }, null, 1)}\n`);
 }

@@ -3,6 +3,7 @@
  * and renews the hosts' connections, which last seven days, once a day.
  */
 import { startAdminListener } from '@meshd/process/admin';
+import { systemClock } from '@meshd/process/clock';
 import { type RunningService, runService } from '@meshd/process/run';
 import type { HostPort } from '@meshd/process/setting';
 import type { Logger } from '@meshd/telemetry/logger';
@@ -17,7 +18,7 @@ const retryMs = 600_000;
 
 await runOnce('prepare', prepareConfigSchema, async (config, logger) => {
   const make = async (): Promise<void> => {
-    const udf = await makeProviderFiles(config, config.domains, Date.now());
+    const udf = await makeProviderFiles(config, config.domains, systemClock());
     logger.info({ service: udf, domains: config.domains }, 'certificates, keys and hosts are in place');
   };
   await make();

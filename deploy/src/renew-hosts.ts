@@ -6,6 +6,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hostFileNames, hostRoles, issueHost } from '@meshd/binding/host-files';
+import { systemClock } from '@meshd/process/clock';
 import { renewConfigSchema } from './config.js';
 import { patchSecret, podAccess } from './kubernetes-api.js';
 import { hostFiles } from './provider-files.js';
@@ -22,7 +23,7 @@ await runOnce('renew-hosts', renewConfigSchema, async (config, logger) => {
       const secret = config.hostSecrets[index];
       if (secret === undefined) throw new Error(`no Secret is named for the role ${role}`);
       await copyPresent(join(config.filesDir, role), join(work, role), hostFiles);
-      const { udf, notAfterMs } = await issueHost(work, role, { nowMs: Date.now(), domains: config.domains });
+      const { udf, notAfterMs } = await issueHost(work, role, { nowMs: systemClock(), domains: config.domains });
       const members: Record<string, Uint8Array> = {};
       for (const name of hostFiles) members[name] = await readFile(join(work, role, name));
       await patchSecret(access, config.namespace, secret, members);

@@ -20,7 +20,14 @@ export interface SourceFile {
   readonly code: readonly string[];
 }
 
-const patterns = ['packages/*/src/**/*.ts', 'services/*/src/**/*.ts', 'test/**/*.ts', 'scripts/**/*.mjs', '*.ts'];
+const patterns = [
+  'packages/*/src/**/*.ts',
+  'services/*/src/**/*.ts',
+  'deploy/src/**/*.ts',
+  'test/**/*.ts',
+  'scripts/**/*.mjs',
+  '*.ts',
+];
 
 function read(path: string): SourceFile {
   const text = readFileSync(join(root, path), 'utf8');
@@ -69,7 +76,7 @@ export interface WorkspacePackage {
 
 /** All workspace packages but the tests'. */
 export const workspacePackages: readonly WorkspacePackage[] = globSync(
-  ['packages/*/package.json', 'services/*/package.json'],
+  ['packages/*/package.json', 'services/*/package.json', 'deploy/package.json'],
   {
     cwd: root,
   },

