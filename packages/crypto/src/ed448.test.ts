@@ -141,6 +141,31 @@ describe('[S10] importing', () => {
     }
   });
 
+  test('every refusal says which rule was broken: none rests on what the library below happens to check', () => {
+    const p = Point.Fp.ORDER;
+    const withLast = (raw: Uint8Array, last: number) => Uint8Array.from(raw).fill(last, 56);
+    const offCurve = Array.from({ length: 40 }, (_, at) => octetsOfInteger(BigInt(at + 2), 57)).find((raw) => {
+      try {
+        return Point.fromBytes(raw) === undefined;
+      } catch {
+        return true;
+      }
+    });
+    const refusals: [Uint8Array, RegExp][] = [
+      [usable.subarray(0, 56), /has 57 octets/],
+      [withLast(usable, (usable[56] as number) | 1), /low bits/],
+      [octetsOfInteger(p, 57), /field prime/],
+      [octetsOfInteger(p + 1n, 57), /field prime/],
+      [withLast(octetsOfInteger(1n, 57), 0x80), /sign bit/],
+      [withLast(octetsOfInteger(p - 1n, 57), 0x80), /sign bit/],
+      [octetsOfInteger(1n, 57), /small order/],
+      [octetsOfInteger(p - 1n, 57), /small order/],
+      [octetsOfInteger(0n, 57), /small order/],
+      [offCurve as Uint8Array, /not on the curve/],
+    ];
+    for (const [raw, reason] of refusals) expect(() => importPublicKey(raw)).toThrow(reason);
+  });
+
   test('there is no other way to a key object', () => {
     // @ts-expect-error the constructor is private: a key exists only where the check was made
     const make = (): unknown => new PublicKeyEd448(usable, undefined);
