@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { Container } from './kit/container.js';
 import type { Opened, SignatureEntry } from './kit/dare.js';
+import { blindedKey } from './kit/decrypt.js';
 import { contentUdf, keyUdf, newKey, verify } from './kit/keys.js';
 import { readManifest } from './kit/manifest.js';
 import { b64, concat, label, lv, sha512, unb64, utf8 } from './kit/octets.js';
@@ -101,6 +102,15 @@ describe('trees and manifests', () => {
     container.frames.push(container.opening(key));
     container.frames.push(...container.batch([{ payload: utf8('{}'), meta: { UniqueID: 'a', Event: 'New' } }], key));
     expect(container.leaves).toHaveLength(2);
+  });
+});
+
+describe('encryption', () => {
+  it('[S63] blinds the key of the vector', async () => {
+    for (const { input, expected } of await vectors('security.json', 'blindKey')) {
+      const keyBlind = Buffer.from(input.keyBlindHex, 'hex');
+      expect(blindedKey(keyBlind, input.container, input.plainKey)).toBe(expected.UniqueID);
+    }
   });
 });
 

@@ -2,10 +2,10 @@
  * What lies in the databases, recomputed from the frames alone: both trees, names for life (S44), and the service's own
  * catalog and spool (schema 10, encoding 3.9).
  */
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Account, createAccount, item } from './kit/account.js';
 import { type Opened, objectOf, open, type Wire } from './kit/dare.js';
+import { readShard, type StoredContainer, type StoredFrame, wireOf } from './kit/database.js';
 import { verify } from './kit/keys.js';
 import { b64, sha512, unb64 } from './kit/octets.js';
 import type { Peer } from './kit/peer.js';
@@ -13,24 +13,6 @@ import { profileAccount } from './kit/people.js';
 import { type Running, startProvider } from './kit/provider.js';
 import { hostKeyOf } from './kit/response.js';
 import { leafOf, logOf, payloadDigestOf, treeDigests } from './kit/trees.js';
-
-interface StoredFrame {
-  readonly frame_index: string;
-  readonly header: Buffer;
-  readonly payload: Buffer | null;
-  readonly trailer: Buffer | null;
-  readonly payload_digest: Buffer;
-  readonly tree_digest: Buffer;
-  readonly leaf: Buffer;
-}
-interface StoredContainer {
-  readonly address: string;
-  readonly account_udf: string;
-  readonly name: string;
-  readonly frame_count: string;
-  readonly log_id: Buffer;
-  readonly frames: readonly StoredFrame[];
-}
 
 let running: Running;
 let peer: Peer;
@@ -58,33 +40,6 @@ beforeAll(async () => {
 });
 afterAll(() => running?.stop());
 
-async function readShard(connectionString: string): Promise<StoredContainer[]> {
-  const client = new pg.Client({ connectionString });
-  await client.connect();
-  try {
-    const { rows } = await client.query<StoredContainer & { id: string }>(
-      'SELECT container.*, address, account_udf FROM container JOIN account ON account.id = account_id ORDER BY container.id',
-    );
-    const all: StoredContainer[] = [];
-    for (const row of rows) {
-      const frames = await client.query<StoredFrame>(
-        'SELECT * FROM frame WHERE container_id = $1 ORDER BY frame_index',
-        [row.id],
-      );
-      all.push({ ...row, frames: frames.rows });
-    }
-    return all;
-  } finally {
-    await client.end();
-  }
-}
-
-/** A stored frame as the envelope that it was. */
-function wireOf({ header, payload, trailer }: StoredFrame): Wire {
-  const head = JSON.parse(header.toString('utf8')) as object;
-  const body = payload === null ? null : b64(payload);
-  return trailer === null ? [head, body] : [head, body, JSON.parse(trailer.toString('utf8')) as object];
-}
 const openedOf = (container: StoredContainer): Opened[] => container.frames.map((frame) => open(wireOf(frame)));
 const ofService = (name: string): StoredContainer[] =>
   containers.filter((container) => container.address === '@service' && container.name === name);

@@ -116,3 +116,9 @@ export function isSignedBy(wire: Wire, raw: Uint8Array, kid: string): boolean {
     (entry) => entry.alg === 'S512' && entry.kid === kid && verify(raw, digest, unb64(entry.signature ?? '')),
   );
 }
+
+/** A key as it stands in `epk`. */
+export interface PublicKeyHolder {
+  readonly PublicKeyECDH?: { readonly Public?: string };
+}
+export const rawOf = (holder: PublicKeyHolder): Uint8Array => unb64(holder.PublicKeyECDH?.Public ?? '');

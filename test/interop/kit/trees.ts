@@ -1,5 +1,5 @@
 /** The two trees over a container: DARE's own over payload digests, RFC 6962 over leaves with proofs (S44). */
-import type { Opened } from './dare.js';
+import { type Opened, type PublicKeyHolder, rawOf } from './dare.js';
 import { concat, label, lv, sha256, sha512, u32, u64, unb64, utf8, zeros } from './octets.js';
 
 /** Tree digests of all frames by encoding 3.6; the last is the apex. */
@@ -37,13 +37,10 @@ export function coreOf(frame: Opened): Uint8Array {
     lv(enc),
     Salt === undefined ? erased : sha512(unb64(Salt)),
     u32(recipients.length),
-    ...recipients.map(({ kid, epk, wmk }) => concat(lv(kid), lv(ephemeralOf(epk)), lv(unb64(wmk ?? '')))),
+    ...recipients.map(({ kid, epk, wmk }) => concat(lv(kid), lv(rawOf(epk as PublicKeyHolder)), lv(unb64(wmk ?? '')))),
   );
   return sha512(label('mesh-core-1'), payloadDigestOf(frame), sha512(frame.metaOctets), sha512(encryption));
 }
-
-const ephemeralOf = (epk: unknown): Uint8Array =>
-  unb64((epk as { PublicKeyECDH: { Public: string } }).PublicKeyECDH.Public);
 
 /** S44: leaf of a frame. */
 export function leafOf(index: number, frame: Opened): Uint8Array {
