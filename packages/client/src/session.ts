@@ -10,6 +10,7 @@ import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './en
 import { ClientError, type ClientErrorCode } from './errors.js';
 import type { Home } from './home.js';
 import type { Identity } from './identity.js';
+import { forgetConstraints } from './service-constraints.js';
 import { homePins } from './service-pin.js';
 
 /** Extension words that this client understands, named in its requests (schema 13). */
@@ -20,6 +21,9 @@ const attemptsMax = 5;
 const firstPauseMs = 250;
 /** Statuses that say "again later", in an authenticated answer. */
 const laterStatuses: ReadonlySet<number> = new Set([408, 429, 503, 504]);
+
+/** The service or its limits may have changed: what Hello said is asked for anew (semantics 6.1). */
+const outdatingStatuses: ReadonlySet<number> = new Set([401, 413]);
 
 /** Transport faults: nothing is known of the request's fate, and the same request may be sent again. */
 const repeatable: ReadonlySet<string> = new Set(['transport', 'timeout', 'unsigned-error']);
@@ -142,10 +146,12 @@ export class Session {
     const { nowMs, random } = this.environment;
     const complete = { Features: [...clientFeatures], ...message } as RequestOf<T>;
     const id = makeRequestId(nowMs(), random);
-    return this.#repeat(
+    const response = await this.#repeat(
       () => this.#connection.call(transaction, complete, signers, { id }),
-      (response) => (laterStatuses.has(response.status) ? (response.retryAfterMs ?? 0) : undefined),
+      ({ status, retryAfterMs }) => (laterStatuses.has(status) ? (retryAfterMs ?? 0) : undefined),
     );
+    if (outdatingStatuses.has(response.status)) await forgetConstraints(this.home, domainOf(this.state.address));
+    return response;
   }
 
   /**

@@ -5,6 +5,7 @@ import { decodeTagged } from '@meshd/encoding/codec';
 import { profileRegistry } from '@meshd/schema/profiles';
 import type { ClientEnvironment } from '../environment.js';
 import { Home } from '../home.js';
+import { forgetConstraints } from '../service-constraints.js';
 import { forgetPin } from '../service-pin.js';
 import { asClientError, connectionFor } from '../session.js';
 
@@ -50,6 +51,7 @@ export async function helloService(
     const connection = connectionFor(home, environment, { domain, url, ca });
     try {
       const hello = await connection.hello();
+      await forgetConstraints(home, domain);
       const serviceUdf = importPublicKey(hello.pin.serviceKey).udf;
       return { ...hello, serviceUdf, hostUdf: profileUdf(hello.profileHost) };
     } catch (error) {

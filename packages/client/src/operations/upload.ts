@@ -8,6 +8,8 @@ import { fileBody } from '../entry-body.js';
 import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
 import type { Replica } from '../replica.js';
+import { uploadConstraints } from '../service-constraints.js';
+import { domainOf } from '../session.js';
 import { buildBatch, encryptBody, type PlannedEntry } from '../writer.js';
 import { sendBatch } from './send-batch.js';
 import { syncAccount, syncContainer } from './sync.js';
@@ -70,11 +72,20 @@ export function splitBatches(entries: readonly PlannedEntry[], bounds: BatchBoun
 }
 
 async function boundsOf(device: Device): Promise<BatchBounds> {
-  const { message } = await device.session.hello();
-  const { MaxEntries, BytesMax } = message.ConstraintsUpdate ?? {};
+  const { session } = device;
+  const { home, environment, state } = session;
+  const { entriesMax, payloadBytesMax } = await uploadConstraints(
+    home,
+    domainOf(state.address),
+    environment.nowMs(),
+    async () => {
+      const { ConstraintsUpdate: heard } = (await session.hello()).message;
+      return { entriesMax: heard?.MaxEntries, payloadBytesMax: heard?.BytesMax };
+    },
+  );
   return {
-    entriesMax: Math.max(2, Math.min(uploadEntriesMax, MaxEntries ?? uploadEntriesMax)),
-    payloadBytesMax: Math.min(uploadPayloadBytesMax, BytesMax ?? uploadPayloadBytesMax),
+    entriesMax: Math.max(2, Math.min(uploadEntriesMax, entriesMax ?? uploadEntriesMax)),
+    payloadBytesMax: Math.min(uploadPayloadBytesMax, payloadBytesMax ?? uploadPayloadBytesMax),
   };
 }
 
