@@ -84,3 +84,15 @@ describe('an entry', () => {
     expect(await told(device, listed(other, none))).toBe('400/10');
   });
 });
+
+test('[S25] the offline key of the Mesh does not die with an entry that names it', async () => {
+  const other = alice.device('other');
+  const named = entryWith(other, other, { UDF: alice.meshOffline.publicKey.udf });
+  const { envelopes } = devices.write([
+    listed(other, named),
+    entry({ UniqueID: other.udf, Event: 'Delete', First: 2, Previous: 2 }),
+  ]);
+  expect(await shard.upload(device, [{ container: 'mmm_Device', envelopes }])).toMatchObject({ status: 201 });
+  const newer = new Person('alice', { updated: new Date('2026-02-01T00:00:00Z') });
+  expect(await shard.create(newer)).toEqual({ status: 202 });
+});

@@ -85,15 +85,22 @@ describe('Status', () => {
 
   test('a device sees the stores that it has permission for, and the device catalog', async () => {
     const bob = new Person('bob');
-    const limited = bob.device('first', [{ Name: 'Messaging', Role: 'read' }]);
-    await shard.join(bob, limited);
-    const { containers } = await ask({ principal: limited.principal });
-    expect(containers.map(({ container }) => container)).toEqual([
-      'mmm_Inbound',
-      'mmm_Outbound',
-      'mmm_Archive',
-      'mmm_Device',
-    ]);
+    const [whole, limited] = [bob.device(), bob.device('second', [{ Name: 'Messaging', Role: 'read' }])];
+    const devices = await shard.join(bob, whole);
+    const listed = devices.write([entry({ UniqueID: limited.udf, Event: 'New' }, limited.entry)]).envelopes;
+    const stores = new TestWriter('mmm_Credential', bob.accountUdf, whole.signature);
+    const updates = [
+      { container: 'mmm_Device', envelopes: listed },
+      { envelopes: stores.write([opening()]).envelopes },
+    ];
+    expect(await shard.upload(whole, updates)).toMatchObject({ status: 201 });
+    const seenBy = async ({ principal }: TestDevice) => {
+      const { containers } = await ask({ principal });
+      return containers.map(({ container }) => container);
+    };
+    const spools = ['mmm_Inbound', 'mmm_Outbound', 'mmm_Archive'];
+    expect(await seenBy(whole)).toEqual([...spools, 'mmm_Device', 'mmm_Credential']);
+    expect(await seenBy(limited)).toEqual([...spools, 'mmm_Device']);
   });
 });
 

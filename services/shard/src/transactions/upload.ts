@@ -58,7 +58,7 @@ export interface UploadRefused {
 
 export type UploadResult = UploadAccepted | UploadRefused;
 
-/** Ends the judging of a request: what is wrong is known. */
+/** Ends the judging of a batch, and of a request: what is wrong is known. */
 class Refused extends Error {
   readonly faults: readonly EntryFault[];
 
@@ -103,12 +103,36 @@ function canRecover(updates: readonly UploadUpdate[]): boolean {
   return updates.length > 0 && updates.every((update) => update.container === deviceCatalog);
 }
 
-/** A device that may only recover is not told what is wrong with its batch: unless all is right it is a stranger. */
+/**
+ * Judges every batch, so that the answer names every entry at fault (semantics 6.6). Of what stands behind a refused
+ * batch of the same container nothing can be said, and nothing is.
+ *
+ * A device that may only recover is not told what is wrong with its batch: unless all is right it is a stranger.
+ */
 async function judgeAll(work: UploadWork, opened: readonly OpenedUpdate[], caller: Caller): Promise<void> {
+  const faults: EntryFault[] = [];
+  const refused = new Set<string>();
+  for (const one of opened) {
+    if (refused.has(one.update.container)) continue;
+    const found = await faultsOf(work, one);
+    if (found.length > 0) refused.add(one.update.container);
+    faults.push(...found);
+  }
+  if (faults.length === 0) return;
+  throw (caller.by === 'recovery' ? caller.refusal : undefined) ?? new Refused(faults);
+}
+
+/** Entries that cannot be read are faults like others, told only to who may write at all. */
+async function faultsOf(work: UploadWork, { update, frames }: OpenedUpdate): Promise<readonly EntryFault[]> {
+  const unreadable = frames.filter(isFault);
+  if (unreadable.length > 0) return unreadable;
+  const { container, index: indexStated, digest: digestStated } = update;
   try {
-    for (const batch of refuseFaults(opened)) await work.add(batch);
+    await work.add({ container, indexStated, digestStated, frames: frames as UploadedFrame[] });
+    return [];
   } catch (error) {
-    throw error instanceof Refused && caller.by === 'recovery' ? (caller.refusal ?? error) : error;
+    if (error instanceof Refused) return error.faults;
+    throw error;
   }
 }
 
@@ -131,18 +155,6 @@ function openUpdates(updates: readonly UploadUpdate[]): OpenedUpdate[] {
     if (update.envelopes.length === 0) throw new MeshError('malformed', 'an update without envelopes');
     return { update, frames: update.envelopes.map((octets) => openFrame(octets, indexRequest++)) };
   });
-}
-
-/** Entries that cannot be read are faults like others, told only to who may write at all. */
-function refuseFaults(opened: readonly OpenedUpdate[]): UpdateBatch[] {
-  const faults = opened.flatMap(({ frames }) => frames.filter(isFault));
-  if (faults.length > 0) throw new Refused(faults);
-  return opened.map(({ update, frames }) => ({
-    container: update.container,
-    indexStated: update.index,
-    digestStated: update.digest,
-    frames: frames as UploadedFrame[],
-  }));
 }
 
 /** The batches of one request as they add up; each is judged on top of the ones before it. */
