@@ -96,3 +96,24 @@ test('[S25] the offline key of the Mesh does not die with an entry that names it
   const newer = new Person('alice', { updated: new Date('2026-02-01T00:00:00Z') });
   expect(await shard.create(newer)).toEqual({ status: 202 });
 });
+
+describe('[S24] [S25] a revoked device', () => {
+  test('is refused even what is there already', async () => {
+    const second = alice.device('second');
+    const opened = devices.write([entry({ UniqueID: second.udf, Event: 'New' }, second.entry)]).envelopes;
+    const upload = (as: TestDevice, envelopes: typeof opened) =>
+      shard.upload(as, [{ container: 'mmm_Device', envelopes }]);
+    expect(await upload(device, opened)).toMatchObject({ status: 201 });
+    const removal = devices.write([entry({ UniqueID: second.udf, Event: 'Delete', First: 2, Previous: 2 })]);
+    expect(await upload(device, removal.envelopes)).toMatchObject({ status: 201 });
+    expect(await upload(device, opened)).toMatchObject({ status: 201 });
+    await expect(upload(second, opened)).rejects.toMatchObject({ code: 'device-revoked' });
+  });
+});
+
+test('one request changes the device catalog once', async () => {
+  const batches = ['second', 'third'].map((name) => devices.write([listed(alice.device(name))]).envelopes);
+  const updates = batches.map((envelopes) => ({ container: 'mmm_Device', envelopes }));
+  expect(await shard.upload(device, updates)).toMatchObject({ faults: [{ code: 'malformed', indexRequest: 1 }] });
+  expect(rows()).toEqual([device.udf]);
+});

@@ -178,6 +178,22 @@ describe('conflicts', () => {
     expect(faults.map((fault) => fault.indexRequest)).toEqual([0, 2]);
   });
 
+  test('[R135] every batch at fault is named; nothing is said of what follows one in its container', async () => {
+    const broken = writer.seal([credential('a')]).envelopes;
+    const other = new TestWriter('mmm_Network', alice.accountUdf, alice.accountOffline);
+    const updates = [
+      { container: 'mmm_Network', envelopes: other.seal([opening()]).envelopes },
+      { envelopes: broken },
+      { envelopes: broken },
+    ];
+    const result = await shard.upload(device, updates);
+    expect(faultsOf(result).map(({ indexRequest, code }) => [indexRequest, code])).toEqual([
+      [0, 'not-authorised'],
+      [1, 'event-rule'],
+    ]);
+    expect(statusRegistry[codeOfFaults(faultsOf(result))].status).toBe(409);
+  });
+
   test('a wrong PayloadDigest is refused', async () => {
     const { envelopes } = writer.seal([credential('b')]);
     const broken = envelopes.map((envelope) => ({ ...envelope, payload: new Uint8Array(48) }));
