@@ -1,6 +1,8 @@
 import { sha512 } from '@meshd/crypto/digest';
 import { systemRandom } from '@meshd/crypto/random';
 import { type EnvelopeOctets, makeEnvelope, openEnvelope, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import type { ObjectTable } from '@meshd/encoding/codec';
+import { ConnectionApplication, ConnectionService } from '@meshd/schema/connections';
 import type { MeshError } from '@meshd/schema/status';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeRequestId } from './request-id.js';
@@ -12,11 +14,14 @@ import {
   domain,
   edited,
   enveloped,
+  keyMember,
   type Mesh,
   makeDevice,
+  makeHost,
   makeMesh,
   newKey,
   nowMs,
+  stored,
 } from './test-fixtures.js';
 
 let device: Device;
@@ -98,6 +103,34 @@ describe('forms of authentication', () => {
   it('[S28] refuses every other transaction without envelope', async () => {
     const bare = Buffer.from(`{"Status":{"Account":"${account}"}}`);
     expect(await fault(authenticate(bare))).toBe('401/0');
+  });
+});
+
+describe('[S21] [S26] credentials of other kinds', () => {
+  const keys = () => ({
+    KeySignature: keyMember(device.signature),
+    KeyAuthentication: keyMember(device.authentication),
+  });
+
+  it('authenticate nobody', async () => {
+    for (const table of [ConnectionApplication, ConnectionService]) {
+      const connection = stored(table as ObjectTable<object>, keys(), newKey());
+      const { body } = await build('Status', { Account: account }, [{ key: device.authentication, connection }]);
+      expect(await fault(authenticate(body))).toBe('401/10');
+    }
+  });
+
+  it('of a host count with its profile only', async () => {
+    const { identity, remove } = await makeHost();
+    try {
+      const { signingKey: key, profileHost: profile, connectionHost: connection } = identity;
+      const { body } = await build('Hello', {}, [{ key, profile, connection }]);
+      expect((await authenticate(body)).form).toBe('host');
+      const alone = await build('Hello', {}, [{ key, connection }]);
+      expect(await fault(authenticate(alone.body))).toBe('401/10');
+    } finally {
+      await remove();
+    }
   });
 });
 
@@ -204,6 +237,7 @@ describe('[S20] required members', () => {
     const { body } = await build('Status', { Account: account }, [profileSigner()]);
     expect(await fault(authenticate(body, { host: 'b.example' }))).toBe('421/0');
     expect(await fault(authenticate(body, { host: 'd.example' }))).toBe('421/0');
+    expect(await fault(authenticate(Buffer.from('{"Hello":{}}'), { host: 'd.example' }))).toBe('421/0');
   });
 
   it('refuses a request without Service or ID, or with an ID of another length', async () => {
