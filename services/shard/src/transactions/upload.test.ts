@@ -189,7 +189,7 @@ describe('conflicts', () => {
     const result = await shard.upload(device, updates);
     expect(faultsOf(result).map(({ indexRequest, code }) => [indexRequest, code])).toEqual([
       [0, 'not-authorised'],
-      [1, 'event-rule'],
+      [1, 'event-conflict'],
     ]);
     expect(statusRegistry[codeOfFaults(faultsOf(result))].status).toBe(409);
   });
