@@ -213,6 +213,11 @@ export const rpcWindowBytes = mebibyte;
 export const rpcRequestsWaitingMax = 4096;
 /** Octets of such requests that are not sent yet; beyond it: overloaded. */
 export const rpcBytesWaitingMax = 64 * mebibyte;
+/**
+ * A shard tells a stranger no sooner than this that he is one. What it looks up meanwhile, in memory or in the database,
+ * takes a few milliseconds; without the wait its time would tell which accounts exist (semantics 4, S84).
+ */
+export const strangerRefusalMsMin = 25;
 /** Octets of requests that a shard has taken and not answered; beyond it it stops reading. */
 export const shardRequestBytesInFlightMax = 128 * mebibyte;
 /** A silent peer is asked for a sign of life this often … */

@@ -1,3 +1,4 @@
+import { strangerRefusalMsMin } from '@meshd/limits/limits';
 import type { DownloadPart, Principal, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { CallContext, PartSink } from '@meshd/rpc/shard-server';
 import { silentLogger } from '@meshd/telemetry/logger';
@@ -73,6 +74,24 @@ describe('transact', () => {
   test('[S91] who is no router cannot name a user', async () => {
     const { outcome } = await handlers().transact(statusRequest(), { ...call, role: 'outbound' });
     expect(outcome).toMatchObject({ status: 403, error: 'policy' });
+  });
+
+  test('[S24] [S84] a stranger is told so no sooner than he would be after a look into the database', async () => {
+    const working = handlers();
+    const asked = async (account: string) => {
+      const request = statusRequest();
+      if (request.transaction?.$case === 'status') {
+        request.transaction.value.principal = { ...principal(), account, connectionDigest: Buffer.alloc(64) };
+      }
+      const begunAt = performance.now();
+      const { outcome } = await working.transact(request, call);
+      expect(outcome).toMatchObject({ status: 401, error: 'not-authenticated', detail: '' });
+      return performance.now() - begunAt;
+    };
+    for (const account of [alice.address, 'nobody@example.com']) {
+      // A timer may be early by what is rounded off.
+      expect(await asked(account)).toBeGreaterThan(strangerRefusalMsMin - 1);
+    }
   });
 
   test('work that nobody waits for is not begun', async () => {
