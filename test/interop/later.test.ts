@@ -99,6 +99,25 @@ describe('messages that nobody knows', () => {
     }
   });
 
+  it('[S22] refusals are signed whatever is wrong: unknown tag, foreign Service, old time, too much', async () => {
+    const message = { Account: account.person.address };
+    const requests = [
+      { tag: 'Frobnicate', message },
+      { tag: 'Status', message, service: 'elsewhere.example' },
+      { tag: 'Status', message, service: 'b.example' },
+      { tag: 'Status', message, id: newId(0) },
+      { tag: 'Status', message: { ...message, Unheard: 'x'.repeat(300_000) } },
+      { tag: 'Status', message: { ...message, Catalogs: 1 } },
+    ];
+    const answers = [];
+    for (const parts of requests) answers.push(await peer.send(makeRequest({ ...parts, signers: [account.signer] })));
+    expect(answers.map(({ status }) => status)).toEqual([400, 401, 421, 401, 413, 400]);
+    expect(answers.map(({ tag }) => tag)).toEqual([
+      'MeshResponse',
+      ...Array.from({ length: 5 }, () => 'StatusResponse'),
+    ]);
+  });
+
   it('[R100] two tags, or none: 400', async () => {
     const id = newId();
     for (const payloadText of [
