@@ -1,5 +1,5 @@
 /** This suite's own client against the published vectors: only then may it judge a provider. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { Container } from './kit/container.js';
 import type { Opened, SignatureEntry } from './kit/dare.js';
@@ -45,6 +45,23 @@ const openedOf = (frame: VectorFrame): Opened => ({
   trailer: { signatures: frame.signatures },
   meta: {},
   metaOctets: utf8(frame.contentMetaDataUtf8),
+});
+
+describe('independence', () => {
+  it('this suite imports nothing of the project but what starts a provider', async () => {
+    const folder = new URL('.', import.meta.url);
+    const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    const foreign: string[] = [];
+    for (const name of names) {
+      const source = await readFile(new URL(name, folder), 'utf8');
+      for (const [, module] of source.matchAll(/(?:from|import\() ?'([^']+)'/g)) {
+        const allowed = /^(node:|\.\/|pg$|vitest$|@noble\/curves\/|@meshd\/dev\/test-provider$)/;
+        if (!allowed.test(module ?? '')) foreign.push(`${name}: ${module}`);
+      }
+    }
+    expect(foreign).toEqual([]);
+    expect(names.length).toBeGreaterThan(20);
+  });
 });
 
 describe('fingerprints', () => {
