@@ -95,7 +95,7 @@ export class ShardKit {
   }
 
   transact(transaction: Transaction, asked = identity(), at = 0): Promise<TransactResponse> {
-    return this.link(at).transact({ mapVersion: 0, identity: asked, transaction }, 5000);
+    return this.link(at).transact({ mapVersion: 0, identity: asked, describePrincipal: false, transaction }, 5000);
   }
 
   async create(person: Person, at = 0): Promise<TransactResponse> {
@@ -105,13 +105,21 @@ export class ShardKit {
 
   upload(device: TestDevice, container: string, envelopes: readonly EnvelopeOctets[], asked = identity()) {
     const updates = [{ container, envelopes: envelopes.map(rpcEnvelope) }];
-    return this.transact({ $case: 'upload', value: { principal: rpcPrincipal(device), updates } }, asked);
+    const value = { principal: rpcPrincipal(device), updates, self: [], heads: false };
+    return this.transact({ $case: 'upload', value }, asked);
   }
 
   async status(device: TestDevice) {
     const { outcome, result } = await this.transact({
       $case: 'status',
-      value: { principal: rpcPrincipal(device), deviceUdf: '', profileMasterDigest: new Uint8Array(0), containers: [] },
+      value: {
+        principal: rpcPrincipal(device),
+        deviceUdf: '',
+        profileMasterDigest: new Uint8Array(0),
+        containers: [],
+        known: [],
+        heads: false,
+      },
     });
     if (result?.$case !== 'status') throw new Error(`no status: ${outcome?.error}`);
     return result.value;
@@ -123,12 +131,14 @@ export class ShardKit {
       deadlineMs: 5000,
       identity: identity(),
       principal: rpcPrincipal(device),
-      selections: [{ container }],
+      selections: [{ container, filters: [], prove: false }],
       entriesMax: 1000,
       payloadBytesMax: 8 * 1024 * 1024,
       header: true,
       payload: true,
       trailer: true,
+      heads: false,
+      describePrincipal: false,
       ...more,
     };
     const parts: NonNullable<DownloadPart['part']>[] = [];

@@ -44,11 +44,13 @@ function connect(port: number, identity = identities.router): ShardConnection {
 const upload = (payload: Uint8Array): TransactAsk => ({
   mapVersion: 7,
   identity: { id: randomBytes(24), payloadDigest: randomBytes(64) },
+  describePrincipal: false,
   transaction: {
     $case: 'upload',
     value: {
       principal: undefined,
       updates: [{ container: 'c', index: 3, envelopes: [{ header: Buffer.from('{}'), payload }] }],
+      ...{ self: [], heads: false },
     },
   },
 });
@@ -178,9 +180,10 @@ describe('downloads', () => {
   const request: DownloadRequest = {
     ...{ mapVersion: 1, deadlineMs: 5000, identity: undefined, principal: undefined, selections: [] },
     ...{ entriesMax: 10, payloadBytesMax: 10, header: true, payload: true, trailer: true },
+    ...{ heads: false, describePrincipal: false },
   };
   const part = (payload: Uint8Array): DownloadPart => ({
-    part: { $case: 'frames', value: { envelopes: [{ header: Buffer.from('{}'), payload }] } },
+    part: { $case: 'frames', value: { envelopes: [{ header: Buffer.from('{}'), payload }], proofs: [] } },
   });
 
   it('sends no faster than the router reads', async () => {

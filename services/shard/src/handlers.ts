@@ -17,6 +17,7 @@ import {
   uploadRequestOf,
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
+import { authenticate } from './transactions/authenticate.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
 import { download } from './transactions/download.js';
@@ -132,6 +133,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       }
       case 'upload':
         return this.#upload(context, transaction.value, request);
+      case 'authenticate':
+        await authenticate(context, principalOf(transaction.value.principal));
+        return { ended: done, result: undefined };
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
     }
@@ -190,6 +194,7 @@ function accountOf(transaction: Transaction): string | undefined {
       return transaction.value.account;
     case 'status':
     case 'upload':
+    case 'authenticate':
       return required(transaction.value.principal, 'principal').account;
     case 'describeService':
       return undefined;

@@ -112,10 +112,10 @@ export function rpcDownloadPart(part: DownloadPart): RpcDownloadPart {
   switch (part.kind) {
     case 'container': {
       const { selectionIndex: selection, status } = part;
-      return { part: { $case: 'container', value: { selection, status: { ...status } } } };
+      return { part: { $case: 'container', value: { selection, status: { ...status }, consistency: [] } } };
     }
     case 'frames':
-      return { part: { $case: 'frames', value: { envelopes: part.envelopes.map(rpcEnvelope) } } };
+      return { part: { $case: 'frames', value: { envelopes: part.envelopes.map(rpcEnvelope), proofs: [] } } };
     case 'end':
       return { part: { $case: 'end', value: { frameCount: part.frameCount, cut: part.cut } } };
   }
