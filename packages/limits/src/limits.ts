@@ -134,6 +134,18 @@ export const sourcesMax = 65_536;
 export const signedRefusalsPerSecondMax = 20;
 /** Imported Ed448 keys kept by raw octets: a check costs half a millisecond, a kept key about 4 KB, and anybody can make keys (S10). */
 export const importedKeysMax = 16_384;
+/** A ticket or page key lives this long (S33). */
+export const ticketMsMax = hour;
+/** So long after a signature tickets may be renewed without another one (S33): a copied ticket key does not live for ever. */
+export const ticketChainMsMax = 24 * hour;
+/** A sealing key seals for this long (S31). */
+export const sealKeyMs = 24 * hour;
+/** A client renews a ticket that ends sooner than this: clocks differ, and the answer should still find it good. */
+export const ticketRenewMs = 5 * minute;
+/** Opened tickets a router keeps, about 2 KB each: opening one costs a dozen digests. */
+export const openedTicketsMax = 8192;
+/** Octets of a ticket that a router looks at; ours have about 600. */
+export const ticketBytesMax = 2 * kibibyte;
 /** A ConnectionHost lives at most this long (S26). */
 export const connectionHostMsMax = 7 * day;
 /** A process is not ready when its ConnectionHost ends sooner than this. */
