@@ -1,9 +1,11 @@
 /** Reads frames in chunks of bounded octets, each payload compared with its digest, the next chunk fetched meanwhile. */
 import { hash } from 'node:crypto';
+import { completingLeaf, type NodeLookup, type NodeName } from '@meshd/dare/log-proof';
+import { frameChunkCountMax, lookupKeysMax } from '@meshd/limits/limits';
 import { type Queryable, rowsOf } from './database.js';
 import { StorageError } from './errors.js';
-import { type FrameSelectRow, selectFrames } from './sql/frame.js';
-import type { ContainerState, FrameRow, FrameSelection } from './store.js';
+import { type FrameSelectRow, type NodeSelectRow, selectFrames, selectNodes, selectSlice } from './sql/frame.js';
+import type { ContainerState, FrameRow, FrameSelection, PayloadSlice } from './store.js';
 
 /** What {@link readFrames} needs. */
 export interface FrameSource {
@@ -15,10 +17,10 @@ export interface FrameSource {
 const nothing = new Uint8Array(0);
 
 function frameOfRow(row: FrameSelectRow): FrameRow {
-  const [index, storedAtMs, uniqueId, event, header, payload, trailer, payloadBytes, payloadDigest, treeDigest, leaf] =
-    row;
+  const [index, storedAtMs, uniqueId, event, header, payload, trailer, payloadBytes, payloadDigest, treeDigest] = row;
+  const [leaf, filtered] = row.slice(-2) as [Buffer, boolean];
   return {
-    ...{ index, storedAtMs, event, payload, trailer, payloadDigest, treeDigest, leaf },
+    ...{ index, storedAtMs, event, payload, trailer, payloadDigest, treeDigest, leaf, filtered },
     header: header ?? nothing,
     payloadBytes: payloadBytes ?? 0,
     uniqueId: uniqueId?.toString('utf8') ?? null,
@@ -44,13 +46,18 @@ class Budget {
   take(rows: readonly FrameSelectRow[]): FrameSelectRow[] {
     const taken: FrameSelectRow[] = [];
     for (const row of rows) {
-      this.#bytes -= row[7] ?? 0;
+      this.#bytes -= row[11] ? 0 : (row[7] ?? 0);
       if (this.#frames === 0 || (this.#bytes < 0 && !this.#isFirst)) break;
       this.#frames -= 1;
       this.#isFirst = false;
       taken.push(row);
     }
     return taken;
+  }
+
+  /** Frames that may still be taken. */
+  get framesLeft(): number {
+    return this.#frames;
   }
 
   get isSpent(): boolean {
@@ -70,9 +77,12 @@ export async function* readFrames(
 ): AsyncGenerator<readonly FrameRow[]> {
   // never beyond what the caller knows of: a frame that is just being committed is not yet part of the state
   const bounded = { ...selection, to: Math.min(selection.to, container.frameCount - 1) };
-  const fetch = (from: number): Promise<FrameSelectRow[]> | undefined =>
-    from > bounded.to ? undefined : rowsOf<FrameSelectRow>(source.on, selectFrames(container.id, from, bounded));
   const budget = new Budget(selection);
+  const fetch = (from: number): Promise<FrameSelectRow[]> | undefined => {
+    if (from > bounded.to) return undefined;
+    const framesMax = Math.min(budget.framesLeft, frameChunkCountMax);
+    return rowsOf<FrameSelectRow>(source.on, selectFrames(container.id, from, bounded, framesMax));
+  };
   let next = fetch(Math.max(0, selection.from));
   while (next !== undefined) {
     const rows = await next;
@@ -89,4 +99,39 @@ export async function* readFrames(
     }
     if (frames.length > 0) yield frames;
   }
+}
+
+/** One frame with a slice of its payload; undefined where there is none. */
+export async function readSlice(
+  on: Queryable,
+  container: ContainerState,
+  frameIndex: number,
+  slice: PayloadSlice,
+): Promise<FrameRow | undefined> {
+  if (frameIndex >= container.frameCount) return undefined;
+  const [row] = await rowsOf<FrameSelectRow>(on, selectSlice(container.id, frameIndex, slice));
+  return row === undefined ? undefined : frameOfRow(row);
+}
+
+/** Of a node of the second tree. */
+const nodeBytes = 32;
+
+const nodeText = (frameIndex: number, level: number): string => `${level}/${frameIndex}`;
+
+/** Nodes of a container's second tree. */
+export async function readNodes(
+  on: Queryable,
+  container: ContainerState,
+  names: readonly NodeName[],
+): Promise<NodeLookup> {
+  const wanted = new Map(names.map((name) => [nodeText(completingLeaf(name), name.level), name]));
+  const keys = [...wanted.values()].map((name) => [container.id, completingLeaf(name), name.level]);
+  const found = new Map<string, Uint8Array>();
+  for (let start = 0; start < keys.length; start += lookupKeysMax) {
+    const statement = selectNodes(keys.slice(start, start + lookupKeysMax));
+    for (const [frameIndex, level, hash] of await rowsOf<NodeSelectRow>(on, statement)) {
+      if (hash.length === nodeBytes) found.set(nodeText(frameIndex, level), hash);
+    }
+  }
+  return (name) => found.get(nodeText(completingLeaf(name), name.level));
 }

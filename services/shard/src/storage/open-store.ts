@@ -11,11 +11,12 @@ import {
 } from '@meshd/limits/limits';
 import pg from 'pg';
 import { type AccountCache, makeAccountCache } from './account-cache.js';
+import { AccountWatches } from './account-watches.js';
 import { type AddressState, prepareWrite } from './apply-write.js';
 import { type Coalescer, type GroupReport, makeCoalescer } from './coalescer.js';
 import { type ClientMaker, keeperConfig, makeClient, readerConfig, rowsOf, storageError } from './database.js';
 import { StorageError } from './errors.js';
-import { readFrames } from './frames.js';
+import { readFrames, readNodes, readSlice } from './frames.js';
 import { holdLease, type Lease } from './lease.js';
 import { loadAccount, type Snapshot } from './load-account.js';
 import { type Lookup, makeLookups } from './lookups.js';
@@ -124,7 +125,8 @@ function makeReader(parts: Parts, address: string, current: () => AddressState):
       for (const [place, uniqueId] of uniqueIds.entries()) {
         const row = found[place];
         if (row === undefined) continue;
-        keys.set(uniqueId, { uniqueId, latestIndex: row[2], firstIndex: row[3], deleted: row[4] });
+        const mark = row[5] ?? undefined;
+        keys.set(uniqueId, { uniqueId, latestIndex: row[2], firstIndex: row[3], deleted: row[4], mark });
       }
       return keys;
     },
@@ -134,6 +136,8 @@ function makeReader(parts: Parts, address: string, current: () => AddressState):
         container,
         selection,
       ),
+    frameSlice: (container, index, slice) => readSlice(parts.pool, container, index, slice),
+    logNodes: (container, names) => readNodes(parts.pool, container, names),
     findSeen: async (principal, id) => {
       const row = await parts.seen([id, principal]);
       return row === undefined ? undefined : { digest: row[2], result: row[3] };
@@ -334,6 +338,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const service: ServiceStores = { containers: new Map() };
   const coalescer = makeWrites(parts, service);
   const mutexes = makeMutexes();
+  const watches = new AccountWatches();
   const { cache, numbers, pool } = parts;
 
   let activeCount = 0;
@@ -371,6 +376,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       throw error;
     }
     cache.set(address, prepared.after);
+    watches.tell(address);
     return prepared.after;
   };
 
@@ -427,6 +433,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     epoch: lease.epoch,
     ...{ readAccount, transactAccount, ensureService, sweep },
+    watchAccount: (address, listener) => watches.add(address, listener),
     problems: () => [
       ...(lostBecause === undefined && lease.isHeld() ? [] : [`lease of the shard: ${lostBecause ?? 'not held'}`]),
       ...[...parts.damaged.values()].map(

@@ -54,6 +54,7 @@ describe('accounts', () => {
     const device = {
       ...{ deviceUdf: 'MDEV', keyAuthentication: randomBytes(57), keySignature: randomBytes(57) },
       ...{ connectionDigest: randomBytes(64), connectionSigner: randomBytes(57), entryIndex: 1, revokedAtMs: null },
+      ...{ ticketsFromMs: 5, cuts: [{ container: 'mmm_Credential', size: 2, root: 'cm9vdA' }] },
       permissions: [{ name: 'mmm_Credential', role: 'read' }, { name: 'Messaging' }],
     };
     const revoked = randomBytes(57);

@@ -8,7 +8,7 @@ import type { UploadedFrame } from './frame.js';
 import { judgeFrameZero } from './frame-zero.js';
 import { judgeManifest, judgeNoManifest, type PendingManifest } from './manifest-rules.js';
 import { judgeDigest, type RepeatedFrame, type UpdateBatch } from './position.js';
-import { appendFrame, type ContainerView, emptyView, type KeyState } from './view.js';
+import { type AppendedFrame, appendFrame, type ContainerView, emptyView, type KeyState } from './view.js';
 
 /** A batch that follows the end of its container, or opens it, with what the rules need to know of it. */
 export interface BatchInput {
@@ -128,7 +128,7 @@ function appendAll(batch: UpdateBatch, start: ContainerView, accountUdf: string)
     }
     const leaf = leaves[at] as RepeatedFrame;
     const next = appendFrame(view, leaf);
-    frames.push(frameWrite(frame, leaf.leaf, next.treeDigest));
+    frames.push(frameWrite(frame, leaf.leaf, next));
     // Frame 0 has a manifest of its own, so the batch behind it begins at 1.
     view = isFrameZero ? { ...next.view, manifestFrom: 1 } : next.view;
   }
@@ -145,7 +145,11 @@ function expectedAt(view: ContainerView, isFrameZero: boolean, accountUdf: strin
   };
 }
 
-function frameWrite(frame: UploadedFrame, leaf: Uint8Array, treeDigest: Uint8Array): FrameWrite {
+function frameWrite(
+  frame: UploadedFrame,
+  leaf: Uint8Array,
+  { treeDigest, nodes }: Pick<AppendedFrame, 'treeDigest' | 'nodes'>,
+): FrameWrite {
   const { meta, octets, payloadDigest } = frame;
   // Frame 0 has a UniqueID too: the container's own, which is no key of it.
   const isEntry = frame.info?.Index !== 0;
@@ -154,6 +158,7 @@ function frameWrite(frame: UploadedFrame, leaf: Uint8Array, treeDigest: Uint8Arr
     payloadDigest,
     treeDigest,
     leaf,
+    nodes,
     ...(isEntry && meta.UniqueID !== undefined ? { uniqueId: meta.UniqueID } : {}),
     ...(isEntry && isStoredEvent(meta.Event) ? { event: meta.Event } : {}),
   };
