@@ -118,6 +118,30 @@ describe('transactions', () => {
     expect((await quick).outcome?.status).toBe(201);
   });
 
+  it('tells the shard when nobody waits for an answer any more, also when the router dies', async () => {
+    const gone: number[] = [];
+    const server = await serve({
+      transact: ({ number }, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            gone.push(number);
+            reject(signal.reason);
+          });
+        }),
+    });
+    const router = connect(server.port);
+    const leaving = new AbortController();
+    const first = router.transact(upload(Buffer.from('a')), 10_000, leaving.signal);
+    const second = router.transact(upload(Buffer.from('b')), 10_000).catch(() => 'closed');
+    await expect.poll(() => server.inFlightCount).toBe(2);
+    leaving.abort(new Error('left'));
+    await expect(first).rejects.toThrow('left');
+    await expect.poll(() => gone).toEqual([1]);
+    router.close();
+    expect(await second).toBe('closed');
+    await expect.poll(() => gone).toEqual([1, 2]);
+  });
+
   it('answers what a handler throws as an internal error, without its text', async () => {
     const { port } = await serve({ transact: () => Promise.reject(new Error('swordfish')) });
     const { outcome } = await connect(port).transact(upload(randomBytes(1)), 5000);

@@ -10,7 +10,12 @@ import {
   type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { shardRequestBytesInFlightMax, shardRequestsInFlightMax, shutdownMsMax } from '@meshd/limits/limits';
+import {
+  shardRequestBytesInFlightMax,
+  shardRequestsInFlightMax,
+  shutdownMsMax,
+  statusWaitsMax,
+} from '@meshd/limits/limits';
 import { expectRole, type Identity, listenerCredentials, listenerOptions, type Role } from './credentials.js';
 import { RpcError } from './errors.js';
 import { makeGatherer } from './gather.js';
@@ -25,7 +30,7 @@ import {
   type TransactResponses,
   type WatchMapRequest,
 } from './generated/meshd/shard/v1/shard.js';
-import { requestBytes, responseBytes } from './message-bytes.js';
+import { isWaiting, requestBytes, responseBytes } from './message-bytes.js';
 
 /** An answer before it gets the number of its request. */
 export type TransactAnswer = Omit<TransactResponse, 'number'>;
@@ -35,6 +40,8 @@ export interface CallContext {
   readonly role: Role;
   /** On the clock of `performance.now()`: nobody waits for the answer after this. */
   readonly deadlineAt: number;
+  /** Fires when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
 }
 
 /** A server stream as its handler sees it. */
@@ -45,13 +52,17 @@ export interface PartSink<Part> extends CallContext {
    * @throws RpcError `unavailable` when the peer has gone
    */
   send(part: Part): Promise<void>;
-  /** Fires when the peer has gone or the time is over. */
+}
+
+/** A transaction as its handler sees it. */
+export interface TransactContext extends CallContext {
+  /** Fires when nobody waits for the answer any more. Made when it is first asked for: hardly any transaction does. */
   readonly signal: AbortSignal;
 }
 
 /** What a shard does. Whatever they throw is answered as `internal`; refusals are ordinary answers. */
 export interface ShardHandlers {
-  transact(request: TransactRequest, context: CallContext): Promise<TransactAnswer>;
+  transact(request: TransactRequest, context: TransactContext): Promise<TransactAnswer>;
   download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<void>;
   watchMap(request: WatchMapRequest, sink: PartSink<SlotMap>): Promise<void>;
 }
@@ -92,6 +103,8 @@ const comeBack = (detail: string): TransactAnswer => ({
 /** What is in work over all streams. */
 interface Load {
   count: number;
+  /** Requests that wait for a change; they are in nobody's way and do not count as work. */
+  waits: number;
   bytes: number;
   /** Nothing more is taken into work. */
   stopping: boolean;
@@ -99,17 +112,27 @@ interface Load {
   readonly paused: Set<() => void>;
 }
 
-function begin(load: Load, bytes: number): void {
-  load.count += 1;
+type Counter = 'count' | 'waits';
+
+function begin(load: Load, counter: Counter, bytes: number): void {
+  load[counter] += 1;
   load.bytes += bytes;
 }
 
-function finish(load: Load, bytes: number): void {
-  load.count -= 1;
+function finish(load: Load, counter: Counter, bytes: number): void {
+  load[counter] -= 1;
   load.bytes -= bytes;
   if (load.bytes > shardRequestBytesInFlightMax / 2) return;
   for (const resume of load.paused) resume();
   load.paused.clear();
+}
+
+function counterOf(request: TransactRequest): Counter {
+  return isWaiting(request) ? 'waits' : 'count';
+}
+
+function hasRoom(load: Load, counter: Counter): boolean {
+  return load[counter] < (counter === 'waits' ? statusWaitsMax : shardRequestsInFlightMax);
 }
 
 type TransactCall = ServerDuplexStream<TransactRequests, TransactResponses>;
@@ -120,6 +143,8 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
     sink: call,
     message: (responses) => ({ responses }),
   });
+  const working = new Map<number, AbortController>();
+  const waiting = new Map<number, AbortController>();
   let inWork = 0;
   let ended = false;
   const endWhenDone = (): void => {
@@ -131,24 +156,31 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
   };
   const work = async (request: TransactRequest): Promise<void> => {
     const bytes = requestBytes(request);
-    begin(load, bytes);
+    const counter = counterOf(request);
+    const abandoned = new AbortController();
+    begin(load, counter, bytes);
     inWork += 1;
+    working.set(request.number, abandoned);
     try {
       const deadlineAt = performance.now() + request.deadlineMs;
-      answer(request.number, await options.handlers.transact(request, { role, deadlineAt }));
+      answer(request.number, await options.handlers.transact(request, { role, deadlineAt, signal: abandoned.signal }));
     } catch (error) {
       options.onError(error);
       answer(request.number, internalError);
     } finally {
       inWork -= 1;
-      finish(load, bytes);
+      working.delete(request.number);
+      finish(load, counter, bytes);
       endWhenDone();
     }
   };
-  call.on('data', ({ requests }: TransactRequests) => {
+  const leave = (number: number): void =>
+    waiting.get(number)?.abort(new RpcError('unavailable', 'the caller has gone'));
+  call.on('data', ({ requests, cancelled }: TransactRequests) => {
+    for (const number of cancelled) leave(number);
     for (const request of requests) {
       if (load.stopping) answer(request.number, comeBack('the shard is stopping'));
-      else if (load.count < shardRequestsInFlightMax) void work(request);
+      else if (hasRoom(load, counterOf(request))) void work(request);
       else answer(request.number, comeBack('too many: requests in work at the shard'));
     }
     if (load.bytes > shardRequestBytesInFlightMax) {
@@ -160,14 +192,28 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
     ended = true;
     endWhenDone();
   });
-  const drop = (): void => void answers.stop();
+  const drop = (): void => {
+    answers.stop();
+    for (const abandoned of working.values()) abandoned.abort();
+  };
   call.on('cancelled', drop);
   call.on('error', drop);
 }
 
+function transactContext(call: CallContext, number: number, waiting: Map<number, AbortController>): TransactContext {
+  return {
+    ...call,
+    get signal() {
+      const controller = waiting.get(number) ?? new AbortController();
+      waiting.set(number, controller);
+      return controller.signal;
+    },
+  };
+}
+
 function sinkOf<Part>(
   call: ServerWritableStream<unknown, Part>,
-  context: CallContext,
+  context: Omit<CallContext, 'signal'>,
 ): { sink: PartSink<Part>; over: () => void } {
   const gone = new AbortController();
   const leave = (): void => gone.abort(new RpcError('unavailable', 'the caller has gone'));
@@ -233,7 +279,7 @@ function deadlineOf(deadline: Date | number): number {
  */
 export async function serveShard(options: ShardServerOptions): Promise<ShardServer> {
   const server = new Server(listenerOptions);
-  const load: Load = { count: 0, bytes: 0, stopping: false, paused: new Set() };
+  const load: Load = { count: 0, waits: 0, bytes: 0, stopping: false, paused: new Set() };
   const transact: handleBidiStreamingCall<TransactRequests, TransactResponses> = (call) => {
     try {
       serveTransact(call, options, load);

@@ -67,6 +67,8 @@ export interface RequestIdentity {
 
 export interface TransactRequests {
   requests: TransactRequest[];
+  /** numbers of requests whose answer nobody waits for any more */
+  cancelled: number[];
 }
 
 export interface TransactRequest {
@@ -649,13 +651,20 @@ export const RequestIdentity: MessageFns<RequestIdentity> = {
 };
 
 function createBaseTransactRequests(): TransactRequests {
-  return { requests: [] };
+  return { requests: [], cancelled: [] };
 }
 
 export const TransactRequests: MessageFns<TransactRequests> = {
   encode(message: TransactRequests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.requests) {
       TransactRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.cancelled.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.cancelled) {
+        writer.uint64(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -680,6 +689,24 @@ export const TransactRequests: MessageFns<TransactRequests> = {
 
             message.requests.push(TransactRequest.decode(reader, reader.uint32()));
             continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.cancelled.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.cancelled.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
