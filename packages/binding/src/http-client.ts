@@ -71,12 +71,7 @@ export class HttpsPoster implements Poster {
    *
    * @throws BindingError `transport`, `timeout` or `response-too-large`
    */
-  async post(
-    body: Uint8Array,
-    timeoutMs: number,
-    signal?: AbortSignal,
-    form: BodyForm = 'json',
-  ): Promise<HttpAnswer> {
+  async post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form: BodyForm = 'json'): Promise<HttpAnswer> {
     const expired = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
     try {

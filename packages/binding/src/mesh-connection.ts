@@ -222,9 +222,16 @@ export class MeshConnection {
       if (!isTicketRefused(response)) return response;
       await this.#tickets.delete(name);
     }
-    const again = isHeld && exchange === undefined ? this.#exchangeFor(transaction, name, undefined, options) : exchange;
+    const again =
+      isHeld && exchange === undefined ? this.#exchangeFor(transaction, name, undefined, options) : exchange;
     try {
-      return await this.#signed(transaction, message, { ...attempt, ticket: undefined, exchange: again }, options, name);
+      return await this.#signed(
+        transaction,
+        message,
+        { ...attempt, ticket: undefined, exchange: again },
+        options,
+        name,
+      );
     } finally {
       if (again !== undefined) this.#asking.delete(name);
     }

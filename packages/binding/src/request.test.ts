@@ -176,7 +176,9 @@ describe('[S02] [S21] what is signed', () => {
 
   it('answers a ticket that it cannot open with 401/8, so that the client signs', async () => {
     const { body } = await build('Status', { Account: account }, [profileSigner()]);
-    const ticketed = withEntries(body, ([{ kid, signature }]) => [{ alg: 'HS512-REQ1', kid, signature, Ticket: 'AQ' }]);
+    const ticketed = withEntries(body, ([entry]) => [
+      { ...entry, alg: 'HS512-REQ1', Connection: undefined, Ticket: 'AQ' },
+    ]);
     expect(await fault(authenticate(ticketed))).toBe('401/8');
   });
 });

@@ -12,9 +12,9 @@ import type { PublicKey } from '@meshd/schema/keys';
 import { ProfileDevice, ProfileMesh } from '@meshd/schema/profiles';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { type HostIdentity, type HostRole, initService, issueHost, loadHostIdentity } from './host-files.js';
+import type { BodyForm } from './media-type.js';
 import { type AuthenticateOptions, authenticateRequest } from './request-authenticate.js';
 import { decodeRequest, receiveRequest } from './request-open.js';
-import type { BodyForm } from './media-type.js';
 import { type RequestSigner, signRequest, type TicketSigner } from './request-sign.js';
 
 export const nowMs = Date.UTC(2026, 0, 15, 12);

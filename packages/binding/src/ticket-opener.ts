@@ -44,11 +44,7 @@ export class TicketOpener {
     return opened !== undefined && nowMs < opened.content.expiresMs ? opened : undefined;
   }
 
-  #openAnew(
-    name: string,
-    keyOf: Parameters<typeof openTicket>[0],
-    ticket: Uint8Array,
-  ): OpenedTicket | undefined {
+  #openAnew(name: string, keyOf: Parameters<typeof openTicket>[0], ticket: Uint8Array): OpenedTicket | undefined {
     const content = openTicket(keyOf, this.#serviceUdf(), ticket);
     if (content === undefined) return undefined;
     const opened = { id: ticketIdOf(ticket), content, secrets: ticketSecrets(content.prk) };
