@@ -118,9 +118,8 @@ export function checkTicketResponse<T extends Transaction>(response: OpenedRespo
   const { entry } = response;
   const { ticket } = sent;
   if (ticket === undefined || entry.kind !== 'ticket' || entry.kid !== ticket.id) {
-    return refuse('it is MACed under another ticket than that of the request');
-  }
-  if (!isMac(ticket.serverToClient, inputOf(response, sent), entry.signature)) {
+    refuse('it is MACed under another ticket than that of the request');
+  } else if (!isMac(ticket.serverToClient, inputOf(response, sent), entry.signature)) {
     refuse('its MAC does not hold for this request');
   }
   checkAnswer(response, sent);

@@ -125,7 +125,7 @@ describe('transactions', () => {
         new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => {
             gone.push(number);
-            reject(signal.reason);
+            reject(new Error('nobody waits'));
           });
         }),
     });

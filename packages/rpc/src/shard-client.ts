@@ -2,7 +2,7 @@
  * A router's connection to one shard: one long stream for transactions, a stream of its own for each download.
  */
 import { type ClientDuplexStream, status as grpcStatus, type ServiceError } from '@grpc/grpc-js';
-import { rpcBytesWaitingMax, rpcRequestsWaitingMax } from '@meshd/limits/limits';
+import { rpcBytesWaitingMax, rpcRequestsWaitingMax, rpcStatusWaitsMax } from '@meshd/limits/limits';
 import { channelSetting, type Identity } from './credentials.js';
 import { RpcError, type RpcErrorCode } from './errors.js';
 import { type Gatherer, makeGatherer } from './gather.js';
@@ -16,7 +16,7 @@ import {
   type TransactResponse,
   type TransactResponses,
 } from './generated/meshd/shard/v1/shard.js';
-import { requestBytes } from './message-bytes.js';
+import { isWaiting, requestBytes } from './message-bytes.js';
 
 /** A request before the connection gives it its number and the time left. */
 export type TransactAsk = Omit<TransactRequest, 'number' | 'deadlineMs'>;
@@ -96,6 +96,8 @@ class TransactStream {
   readonly #pending = new Map<number, Pending>();
   readonly #onEnd: (error: RpcError) => void;
   #number = 0;
+  /** Of those pending: they wait for a change, not for work. */
+  #waits = 0;
   #ended = false;
 
   constructor(call: TransactCall, onEnd: (error: RpcError) => void) {
@@ -118,7 +120,9 @@ class TransactStream {
   transact(ask: TransactAsk, deadlineMs: number, signal?: AbortSignal): Promise<TransactResponse> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const bytes = requestBytes(ask);
-    if (this.#pending.size >= rpcRequestsWaitingMax) throw overloaded('requests waiting for the shard');
+    const waits = isWaiting(ask);
+    const room = waits ? rpcStatusWaitsMax - this.#waits : rpcRequestsWaitingMax - (this.#pending.size - this.#waits);
+    if (room <= 0) throw overloaded('requests waiting for the shard');
     if (this.#gatherer.waitingBytes + bytes > rpcBytesWaitingMax) throw overloaded('octets waiting for the shard');
     this.#number += 1;
     const number = this.#number;
@@ -127,7 +131,11 @@ class TransactStream {
       const deadlineAt = performance.now() + deadlineMs;
       const onAbort = () => this.#giveUp(number, signal?.reason);
       signal?.addEventListener('abort', onAbort);
-      const leave = () => signal?.removeEventListener('abort', onAbort);
+      if (waits) this.#waits += 1;
+      const leave = () => {
+        signal?.removeEventListener('abort', onAbort);
+        if (waits) this.#waits -= 1;
+      };
       this.#pending.set(number, { resolve, reject, leave, timer, deadlineAt, sent: false });
       this.#gatherer.add({ entry: { ...ask, number, deadlineMs: 0 }, bytes });
     });

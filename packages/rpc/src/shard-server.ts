@@ -54,15 +54,9 @@ export interface PartSink<Part> extends CallContext {
   send(part: Part): Promise<void>;
 }
 
-/** A transaction as its handler sees it. */
-export interface TransactContext extends CallContext {
-  /** Fires when nobody waits for the answer any more. Made when it is first asked for: hardly any transaction does. */
-  readonly signal: AbortSignal;
-}
-
 /** What a shard does. Whatever they throw is answered as `internal`; refusals are ordinary answers. */
 export interface ShardHandlers {
-  transact(request: TransactRequest, context: TransactContext): Promise<TransactAnswer>;
+  transact(request: TransactRequest, context: CallContext): Promise<TransactAnswer>;
   download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<void>;
   watchMap(request: WatchMapRequest, sink: PartSink<SlotMap>): Promise<void>;
 }
@@ -144,7 +138,6 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
     message: (responses) => ({ responses }),
   });
   const working = new Map<number, AbortController>();
-  const waiting = new Map<number, AbortController>();
   let inWork = 0;
   let ended = false;
   const endWhenDone = (): void => {
@@ -174,10 +167,8 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
       endWhenDone();
     }
   };
-  const leave = (number: number): void =>
-    waiting.get(number)?.abort(new RpcError('unavailable', 'the caller has gone'));
   call.on('data', ({ requests, cancelled }: TransactRequests) => {
-    for (const number of cancelled) leave(number);
+    for (const number of cancelled) working.get(number)?.abort();
     for (const request of requests) {
       if (load.stopping) answer(request.number, comeBack('the shard is stopping'));
       else if (hasRoom(load, counterOf(request))) void work(request);
@@ -198,17 +189,6 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
   };
   call.on('cancelled', drop);
   call.on('error', drop);
-}
-
-function transactContext(call: CallContext, number: number, waiting: Map<number, AbortController>): TransactContext {
-  return {
-    ...call,
-    get signal() {
-      const controller = waiting.get(number) ?? new AbortController();
-      waiting.set(number, controller);
-      return controller.signal;
-    },
-  };
 }
 
 function sinkOf<Part>(
