@@ -242,3 +242,18 @@ export const shutdownMsMax = 20 * second;
 export const shutdownDrainMs = second;
 /** A router connects to a shard, or a client to a service, within this. */
 export const connectMsMax = 4 * second;
+
+// --- Waiting Status, heads (S45, S83) ---
+
+/** A waiting Status is answered by then, changed or not; below the idle times of proxies and our own keep-alive. */
+export const statusWaitMsMax = 55 * second;
+/** Waiting Statuses of one device: one, and the one that replaces it while the old connection is not known to be dead. */
+export const statusWaitsPerDeviceMax = 2;
+/** Of one account. */
+export const statusWaitsPerAccountMax = 16;
+/** Of one shard: each holds some kilobytes and no thread. */
+export const statusWaitsMax = 65_536;
+/** Waiting Statuses of one router at one shard; they do not count as requests that wait for an answer. */
+export const rpcStatusWaitsMax = 32_768;
+/** Signed heads are given again for this long while nothing changes; clients take them up to five minutes old. */
+export const headsReuseMs = minute;

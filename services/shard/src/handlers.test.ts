@@ -10,7 +10,11 @@ import type { Store } from './storage/store.js';
 import { Person, type TestDevice } from './testing/person.js';
 import { TestShard } from './testing/test-shard.js';
 
-const call: CallContext = { role: 'router', deadlineAt: Number.POSITIVE_INFINITY };
+const call: CallContext = {
+  role: 'router',
+  deadlineAt: Number.POSITIVE_INFINITY,
+  signal: new AbortController().signal,
+};
 let metrics: Metrics;
 
 let shard: TestShard;

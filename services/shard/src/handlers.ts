@@ -1,4 +1,9 @@
-import type { DownloadPart, DownloadRequest, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type {
+  DownloadPart,
+  DownloadRequest,
+  Principal,
+  TransactRequest,
+} from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { CallContext, PartSink, ShardHandlers, TransactAnswer } from '@meshd/rpc/shard-server';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
@@ -14,10 +19,11 @@ import {
   required,
   rpcDownloadPart,
   rpcStatusResult,
+  statusRequestOf,
   uploadRequestOf,
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
-import { authenticate } from './transactions/authenticate.js';
+import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
 import { download } from './transactions/download.js';
@@ -49,6 +55,7 @@ type TransactionName = Transaction['$case'] | 'download' | 'unknown';
 interface Answer {
   readonly ended: Ended;
   readonly result: TransactAnswer['result'];
+  readonly principal?: PrincipalDescription;
 }
 
 /**
@@ -97,8 +104,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   }
 
   async #work(transaction: Transaction, request: TransactRequest, call: CallContext): Promise<Answer> {
-    const context = withDeadline(this.#options.context, call.deadlineAt);
-    const work = () => this.#answer(context, transaction, request);
+    const { context: unhurried } = this.#options;
+    // What waits for a change is not late (S83).
+    const context = isWaiting(transaction) ? unhurried : withDeadline(unhurried, call.deadlineAt);
+    const work = () => this.#described(context, transaction, request, call);
     try {
       const account = accountOf(transaction);
       if (account !== undefined) requireRouter(call);
@@ -111,7 +120,27 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     }
   }
 
-  async #answer(context: ShardContext, transaction: Transaction, request: TransactRequest): Promise<Answer> {
+  /** The answer, and who asked where a ticket is to be made. That is judged when the work is done: it may list the device. */
+  async #described(
+    context: ShardContext,
+    transaction: Transaction,
+    request: TransactRequest,
+    call: CallContext,
+  ): Promise<Answer> {
+    const answer = await this.#answer(context, transaction, request, call);
+    const principal = request.describePrincipal ? userOf(transaction) : undefined;
+    if (principal === undefined || answer.ended.outcome.error !== '') return answer;
+    // The work is done: who cannot be described gets its answer, and no ticket.
+    const described = await authenticate(context, principalOf(principal)).catch(() => undefined);
+    return described === undefined ? answer : { ...answer, principal: described };
+  }
+
+  async #answer(
+    context: ShardContext,
+    transaction: Transaction,
+    request: TransactRequest,
+    call: CallContext,
+  ): Promise<Answer> {
     const { ownership } = this.#options;
     const done = succeeded('success', ownership.version);
     switch (transaction.$case) {
@@ -127,9 +156,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: { $case: 'deleteAccount', value: {} } };
       }
       case 'status': {
-        const { principal, profileMasterDigest, containers } = transaction.value;
-        const asked = { principal: principalOf(principal), profileMasterDigest, containers };
-        return { ended: done, result: { $case: 'status', value: rpcStatusResult(await status(context, asked)) } };
+        const asked = statusRequestOf(transaction.value);
+        const told = await status(context, asked, call.signal);
+        return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
       case 'upload':
         return this.#upload(context, transaction.value, request);
@@ -169,10 +198,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   async #counted(transaction: TransactionName, work: () => Promise<Answer>): Promise<TransactAnswer> {
     const { figures } = this.#options;
     const stop = figures.seconds.startTimer({ transaction });
-    const { ended, result } = await work();
+    const { ended, result, principal } = await work();
     stop();
     figures.requests.inc({ transaction, code: ended.code });
-    return { outcome: ended.outcome, result };
+    return { outcome: ended.outcome, result, principal };
   }
 }
 
@@ -184,6 +213,16 @@ function requireRouter({ role }: CallContext): void {
 function unknownTransaction(): MeshError {
   const code: ErrorCode = 'unknown-transaction';
   return new MeshError(code, 'the shard is older than the router');
+}
+
+/** A Status that waits for a change. */
+function isWaiting(transaction: Transaction): boolean {
+  return transaction.$case === 'status' && (transaction.value.waitMs ?? 0) > 0;
+}
+
+/** Who asks, of the transactions that a ticket can be asked with. */
+function userOf(transaction: Transaction): Principal | undefined {
+  return 'principal' in transaction.value ? transaction.value.principal : undefined;
 }
 
 /** The account that decides which shard is asked; undefined where every shard will do. */

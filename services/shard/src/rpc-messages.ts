@@ -6,6 +6,7 @@ import type {
   DownloadRequest as RpcDownloadRequest,
   Principal as RpcPrincipal,
   RequestIdentity as RpcRequestIdentity,
+  Status as RpcStatus,
   StatusResult as RpcStatusResult,
   Upload as RpcUpload,
 } from '@meshd/rpc/generated/meshd/shard/v1/shard';
@@ -13,7 +14,7 @@ import { MeshError } from '@meshd/schema/status';
 import type { Principal } from './authorise.js';
 import type { RequestIdentity } from './context.js';
 import type { DownloadPart, DownloadRequest } from './transactions/download.js';
-import type { StatusResult } from './transactions/status.js';
+import type { StatusRequest, StatusResult } from './transactions/status.js';
 import type { AcceptedRun, UploadRequest } from './transactions/upload.js';
 import { type EntryFault, extendedOf } from './upload/fault.js';
 
@@ -80,12 +81,22 @@ export function refusedEntries(faults: readonly EntryFault[]): EntryResult[] {
   return faults.map(({ indexRequest, result, code }) => ({ indexRequest, result, statusExtended: extendedOf(code) }));
 }
 
+/** A Status. */
+export function statusRequestOf(asked: RpcStatus): StatusRequest {
+  const { principal, deviceUdf, profileMasterDigest, containers, known, waitMs, heads } = asked;
+  return {
+    principal: principalOf(principal),
+    ...{ deviceUdf, profileMasterDigest, containers, known, waitMs, heads },
+  };
+}
+
 /** An answer to Status. */
-export function rpcStatusResult({ containers, profileMesh, deviceEntry }: StatusResult): RpcStatusResult {
+export function rpcStatusResult({ containers, profileMesh, deviceEntry, heads }: StatusResult): RpcStatusResult {
   return {
     containers: [...containers],
     profileMesh: profileMesh === undefined ? undefined : rpcEnvelope(profileMesh),
     deviceEntry: deviceEntry === undefined ? undefined : rpcEnvelope(deviceEntry),
+    heads: heads === undefined ? undefined : rpcEnvelope(heads),
   };
 }
 

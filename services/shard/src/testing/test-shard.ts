@@ -5,7 +5,9 @@ import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@me
 import { systemRandom } from '@meshd/crypto/random';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
+import { AccountHeads } from '../heads.js';
 import { serviceAccount } from '../service-records.js';
+import { StatusWaits } from '../status-waits.js';
 import { type CreateAccountResult, createAccount } from '../transactions/create-account.js';
 import { type UploadResult, type UploadUpdate, upload } from '../transactions/upload.js';
 import { MemoryStore } from './memory-store.js';
@@ -34,6 +36,8 @@ export class TestShard {
       clock: () => this.nowMs,
       random: systemRandom,
       registration: this.registration,
+      heads: new AccountHeads(() => host),
+      waits: new StatusWaits(),
       domains: new Set(['example.com']),
     };
     return this;

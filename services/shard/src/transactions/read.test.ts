@@ -27,6 +27,10 @@ describe('Status', () => {
       principal: device.principal,
       profileMasterDigest: new Uint8Array(0),
       containers: [],
+      deviceUdf: '',
+      known: [],
+      waitMs: undefined,
+      heads: false,
       ...changes,
     });
 
