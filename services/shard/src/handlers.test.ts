@@ -164,7 +164,7 @@ describe('download', () => {
   test('begins with its outcome and ends with its end', async () => {
     const parts: DownloadPart['part'][] = [];
     await handlers().download(request('mmm_Device'), sinkOf(parts));
-    expect(parts.map((part) => part?.$case)).toEqual(['outcome', 'container', 'frames', 'end']);
+    expect(parts.map((part) => part?.$case)).toEqual(['outcome', 'container', 'frames', 'containerEnd', 'end']);
   });
 
   test('a refusal is one part', async () => {

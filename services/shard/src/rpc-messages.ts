@@ -6,6 +6,7 @@ import type {
   DownloadRequest as RpcDownloadRequest,
   Principal as RpcPrincipal,
   RequestIdentity as RpcRequestIdentity,
+  Selection as RpcSelection,
   Status as RpcStatus,
   StatusResult as RpcStatusResult,
   Upload as RpcUpload,
@@ -13,7 +14,7 @@ import type {
 import { MeshError } from '@meshd/schema/status';
 import type { Principal } from './authorise.js';
 import type { RequestIdentity } from './context.js';
-import type { DownloadPart, DownloadRequest } from './transactions/download.js';
+import type { DownloadPart, DownloadRequest, Selection } from './transactions/download.js';
 import type { StatusRequest, StatusResult } from './transactions/status.js';
 import type { AcceptedRun, UploadRequest } from './transactions/upload.js';
 import { type EntryFault, extendedOf } from './upload/fault.js';
@@ -102,32 +103,40 @@ export function rpcStatusResult({ containers, profileMesh, deviceEntry, heads }:
 
 /** A Download. */
 export function downloadRequestOf(request: RpcDownloadRequest): DownloadRequest {
-  const { selections, entriesMax, payloadBytesMax, header, payload, trailer } = request;
+  const { entriesMax, payloadBytesMax, payloadOffset, heads, describePrincipal, header, payload, trailer } = request;
   return {
     principal: principalOf(request.principal),
-    selections: selections.map(({ container, indexMin, indexMax, notBeforeMs, beforeMs }) => ({
-      container,
-      indexMin,
-      indexMax,
-      notBeforeMs,
-      beforeMs,
-    })),
-    entriesMax,
-    payloadBytesMax,
+    selections: request.selections.map(selectionOf),
+    ...{ entriesMax, payloadBytesMax, payloadOffset, heads, describePrincipal },
     parts: { header, payload, trailer },
   };
+}
+
+function selectionOf(selection: RpcSelection): Selection {
+  const { container, indexMin, indexMax, notBeforeMs, beforeMs, filters, frameCount, proveFrom, prove } = selection;
+  return { container, indexMin, indexMax, notBeforeMs, beforeMs, filters, frameCount, proveFrom, prove };
 }
 
 /** A piece of an answer to Download. */
 export function rpcDownloadPart(part: DownloadPart): RpcDownloadPart {
   switch (part.kind) {
     case 'container': {
-      const { selectionIndex: selection, status } = part;
-      return { part: { $case: 'container', value: { selection, status: { ...status }, consistency: [] } } };
+      const { selectionIndex: selection, status, consistency } = part;
+      return {
+        part: { $case: 'container', value: { selection, status: { ...status }, consistency: [...consistency] } },
+      };
     }
-    case 'frames':
-      return { part: { $case: 'frames', value: { envelopes: part.envelopes.map(rpcEnvelope), proofs: [] } } };
-    case 'end':
-      return { part: { $case: 'end', value: { frameCount: part.frameCount, cut: part.cut } } };
+    case 'frames': {
+      const envelopes = part.envelopes.map(rpcEnvelope);
+      const proofs = part.proofs.map(({ inclusion, leafDigest }) => ({ inclusion: [...inclusion], leafDigest }));
+      return { part: { $case: 'frames', value: { envelopes, proofs } } };
+    }
+    case 'container-end':
+      return { part: { $case: 'containerEnd', value: { indexNext: part.indexNext } } };
+    case 'end': {
+      const { frameCount, cut, principal } = part;
+      const heads = part.heads === undefined ? undefined : rpcEnvelope(part.heads);
+      return { part: { $case: 'end', value: { frameCount, cut, heads, principal } } };
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { authorise, type Principal } from '../authorise.js';
+import { authorise, type Caller, type Principal } from '../authorise.js';
 import type { ShardContext } from '../context.js';
 
 /** What a ticket says of its bearer and the router cannot know (S31). */
@@ -18,8 +18,10 @@ export async function authenticate(
   context: ShardContext,
   principal: Principal,
 ): Promise<PrincipalDescription | undefined> {
-  const { device, state } = await context.store.readAccount(principal.account, (reader) =>
-    authorise(principal, reader.state),
-  );
+  return describe(await context.store.readAccount(principal.account, (reader) => authorise(principal, reader.state)));
+}
+
+/** Who a request that was authorised comes from; see {@link authenticate}. */
+export function describe({ device, state }: Caller): PrincipalDescription | undefined {
   return device === undefined ? undefined : { accountUdf: state.accountUdf, deviceUdf: device.deviceUdf };
 }
