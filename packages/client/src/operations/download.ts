@@ -9,7 +9,7 @@ import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
 import type { Replica } from '../replica.js';
 import type { Session } from '../session.js';
-import { syncAccount } from './sync.js';
+import { readableReplica, syncAccount } from './sync.js';
 
 /** An entry of a container, decrypted. */
 export interface DownloadedEntry {
@@ -103,7 +103,7 @@ export async function downloadContainer(
   if (!isContainerName(container)) throw new ClientError('usage', `${container} is no container name`);
   const { session } = device;
   await syncAccount(device, [container]);
-  const replica = await device.replica(container);
+  const replica = await readableReplica(device, container);
   const { size, apex, root, isLegacy } = replica.reader;
   if (size === 0) throw new ClientError('usage', `the account has no container ${container}; see mesh account status`);
   const key = readingKey(session);
