@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { initService, issueHost } from '@meshd/binding/host-files';
 import { MeshConnection } from '@meshd/binding/mesh-connection';
 import { memoryPinStore } from '@meshd/binding/pins';
+import { rotateTicketKeys } from '@meshd/binding/ticket-keys';
 import { ensureCertificates } from '@meshd/dev/certificates';
 import { type Router, type RouterOverrides, startRouter } from '@meshd/router/compose';
 import type { ShardLink } from '@meshd/router/shard-link';
@@ -94,6 +95,7 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
   const nowMs = overrides.clock?.() ?? Date.now();
   await initService(directory, { nowMs });
   await issueHost(directory, 'router', { domains, nowMs });
+  await rotateTicketKeys(join(directory, 'tickets'), nowMs);
   const certificates = await ensureCertificates(join(directory, 'tls'), domains, Date.now());
   const local = { host: '127.0.0.1', port: 0 };
   const router = await startRouter(
@@ -101,6 +103,7 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
       adminListen: local,
       logLevel: 'silent',
       hostDir: join(directory, 'router'),
+      ticketKeyDir: join(directory, 'tickets'),
       rpcCertFile: certificates.internal.router.certFile,
       rpcKeyFile: certificates.internal.router.keyFile,
       rpcCaFile: certificates.internalCaFile,

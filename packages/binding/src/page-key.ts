@@ -2,7 +2,7 @@
  * Page keys (semantics 6.5): where a Download was cut and what its query was, sealed as tickets are, so that any router
  * continues it and nothing is kept.
  */
-import type { Random } from '@meshd/crypto/random';
+import { type Random, systemRandom } from '@meshd/crypto/random';
 import { decodeBase64Url, encodeBase64Url } from '@meshd/encoding/base64url';
 import { openBox, type SealKey, sealBox } from './seal.js';
 
@@ -28,7 +28,12 @@ export interface PageQuery {
 }
 
 /** Seals a query as the text of a page key. */
-export function sealPageKey(sealKey: SealKey, serviceUdf: string, query: PageQuery, random: Random): string {
+export function sealPageKey(
+  sealKey: SealKey,
+  serviceUdf: string,
+  query: PageQuery,
+  random: Random = systemRandom,
+): string {
   const plain = Buffer.from(JSON.stringify(query), 'utf8');
   return encodeBase64Url(sealBox('mesh-page-1', sealKey, serviceUdf, plain, random));
 }

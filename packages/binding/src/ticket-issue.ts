@@ -1,6 +1,6 @@
 /** The service's half of an exchange (S30): from the client's nonce and who the requester is to a sealed ticket. */
 import { CryptoError } from '@meshd/crypto/errors';
-import type { Random } from '@meshd/crypto/random';
+import { type Random, systemRandom } from '@meshd/crypto/random';
 import { checkX448, generateX448 } from '@meshd/crypto/x448';
 import { ticketChainMsMax, ticketMsMax } from '@meshd/limits/limits';
 import type { ExchangeRequest, ExchangeResponse } from '@meshd/schema/common';
@@ -41,7 +41,7 @@ export interface IssueTicketOptions {
   /** UDF of the ProfileService. */
   readonly serviceUdf: string;
   readonly nowMs: number;
-  readonly random: Random;
+  readonly random?: Random;
 }
 
 /**
@@ -50,7 +50,7 @@ export interface IssueTicketOptions {
  * @throws MeshError `ticket` when the last signature is too long ago: another one is needed (S33)
  */
 export function issueTicket(options: IssueTicketOptions): ExchangeResponse {
-  const { holder, request, hostKey, sealKey, serviceUdf, nowMs, random } = options;
+  const { holder, request, hostKey, sealKey, serviceUdf, nowMs, random = systemRandom } = options;
   const chainEndMs = holder.signedAtMs + ticketChainMsMax;
   if (nowMs >= chainEndMs) throw new MeshError('ticket', 'a signature is needed');
   // Whole seconds: the witness covers milliseconds, and a DateTime cannot say them.
