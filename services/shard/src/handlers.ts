@@ -14,7 +14,9 @@ import {
   acceptedEntries,
   downloadRequestOf,
   envelopeOctets,
+  optionalEnvelope,
   principalOf,
+  probedEntries,
   refusedEntries,
   required,
   rpcDownloadPart,
@@ -177,14 +179,19 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   ): Promise<Answer> {
     const { figures, ownership } = this.#options;
     const result = await upload(context, uploadRequestOf(asked, request.identity));
-    if ('accepted' in result) {
-      const entries = acceptedEntries(result.accepted);
-      figures.framesStored.inc(entries.length);
-      return { ended: succeeded('success', ownership.version), result: { $case: 'upload', value: { entries } } };
+    if ('faults' in result) {
+      for (const fault of result.faults) figures.entryFaults.inc({ code: fault.code });
+      const ended = refused(codeOfFaults(result.faults), result.faults[0]?.detail ?? '', ownership.version);
+      return { ended, result: { $case: 'upload', value: { entries: refusedEntries(result.faults) } } };
     }
-    for (const fault of result.faults) figures.entryFaults.inc({ code: fault.code });
-    const ended = refused(codeOfFaults(result.faults), result.faults[0]?.detail ?? '', ownership.version);
-    return { ended, result: { $case: 'upload', value: { entries: refusedEntries(result.faults) } } };
+    const heads = optionalEnvelope(result.heads);
+    if ('entries' in result) {
+      const value = { entries: probedEntries(result.entries), constraints: result.constraints, heads };
+      return { ended: succeeded('bodies-awaited', ownership.version), result: { $case: 'upload', value } };
+    }
+    const entries = acceptedEntries(result.accepted);
+    figures.framesStored.inc(entries.length);
+    return { ended: succeeded('success', ownership.version), result: { $case: 'upload', value: { entries, heads } } };
   }
 
   #failed(error: unknown): Answer {

@@ -16,8 +16,8 @@ import type { Principal } from './authorise.js';
 import type { RequestIdentity } from './context.js';
 import type { DownloadPart, DownloadRequest, Selection } from './transactions/download.js';
 import type { StatusRequest, StatusResult } from './transactions/status.js';
-import type { AcceptedRun, UploadRequest } from './transactions/upload.js';
-import { type EntryFault, extendedOf } from './upload/fault.js';
+import type { AcceptedRun, UploadProbed, UploadRequest } from './transactions/upload.js';
+import { type EntryFault, extendedOf, isFault } from './upload/fault.js';
 
 /*
  * Between the messages of the rpc and the values of the transactions. Absent parts are `undefined` there and `null` here;
@@ -62,6 +62,8 @@ export function uploadRequestOf(upload: RpcUpload, identity: RpcRequestIdentity 
       digest,
       envelopes: envelopes.map(envelopeOctets),
     })),
+    self: upload.self.map(envelopeOctets),
+    heads: upload.heads,
   };
 }
 
@@ -82,6 +84,20 @@ export function refusedEntries(faults: readonly EntryFault[]): EntryResult[] {
   return faults.map(({ indexRequest, result, code }) => ({ indexRequest, result, statusExtended: extendedOf(code) }));
 }
 
+/** One answer an entry of a probe. */
+export function probedEntries(entries: UploadProbed['entries']): EntryResult[] {
+  return entries.map((entry) => {
+    if (isFault(entry)) return refusedEntries([entry])[0] as EntryResult;
+    const { indexRequest, constraints } = entry;
+    return { indexRequest, result: 'Accept', statusExtended: 0, constraints };
+  });
+}
+
+/** An envelope that may be absent. */
+export function optionalEnvelope(octets: EnvelopeOctets | undefined): Envelope | undefined {
+  return octets === undefined ? undefined : rpcEnvelope(octets);
+}
+
 /** A Status. */
 export function statusRequestOf(asked: RpcStatus): StatusRequest {
   const { principal, deviceUdf, profileMasterDigest, containers, known, waitMs, heads } = asked;
@@ -95,9 +111,9 @@ export function statusRequestOf(asked: RpcStatus): StatusRequest {
 export function rpcStatusResult({ containers, profileMesh, deviceEntry, heads }: StatusResult): RpcStatusResult {
   return {
     containers: [...containers],
-    profileMesh: profileMesh === undefined ? undefined : rpcEnvelope(profileMesh),
-    deviceEntry: deviceEntry === undefined ? undefined : rpcEnvelope(deviceEntry),
-    heads: heads === undefined ? undefined : rpcEnvelope(heads),
+    profileMesh: optionalEnvelope(profileMesh),
+    deviceEntry: optionalEnvelope(deviceEntry),
+    heads: optionalEnvelope(heads),
   };
 }
 
@@ -135,7 +151,7 @@ export function rpcDownloadPart(part: DownloadPart): RpcDownloadPart {
       return { part: { $case: 'containerEnd', value: { indexNext: part.indexNext } } };
     case 'end': {
       const { frameCount, cut, principal } = part;
-      const heads = part.heads === undefined ? undefined : rpcEnvelope(part.heads);
+      const heads = optionalEnvelope(part.heads);
       return { part: { $case: 'end', value: { frameCount, cut, heads, principal } } };
     }
   }
