@@ -38,12 +38,13 @@ export const oneShardMap: SlotMap = {
 /** A shard that says yes, unless told otherwise. */
 export function fakeLink(overrides: Partial<ShardLink> = {}): ShardLink {
   return {
-    transact: async ({ transaction }): Promise<TransactResponse> => {
+    transact: async ({ transaction, describePrincipal }): Promise<TransactResponse> => {
+      const principal = describePrincipal ? { accountUdf: 'MACC-OUNT', deviceUdf: 'MDEV-ICE' } : undefined;
       if (transaction?.$case === 'status') {
         const value = { containers: [], profileMesh: undefined, deviceEntry: undefined };
-        return { number: 1, outcome: success(), result: { $case: 'status', value } };
+        return { number: 1, outcome: success(), principal, result: { $case: 'status', value } };
       }
-      return { number: 1, outcome: success(), result: undefined };
+      return { number: 1, outcome: success(), principal, result: undefined };
     },
     download: async function* (): AsyncGenerator<DownloadPart> {
       yield { part: { $case: 'outcome', value: success() } };
