@@ -2,15 +2,22 @@
  * People with accounts at a provider, and the requests of their devices, in every form of authentication there is: what
  * the tests of authentication and synchronisation share.
  */
+import { join as joinPath } from 'node:path';
+import { loadHostIdentity } from '@meshd/binding/host-files';
 import { HttpsPoster } from '@meshd/binding/http-client';
 import { MeshConnection, type MeshConnectionOptions } from '@meshd/binding/mesh-connection';
 import { memoryPinStore } from '@meshd/binding/pins';
 import { type RequestSigner, signRequest, type TicketSigner } from '@meshd/binding/request-sign';
 import { checkTicketResponse, type OpenedResponse, openResponse } from '@meshd/binding/response-open';
+import { ticketIdOf, ticketSecrets } from '@meshd/binding/ticket-derivation';
 import { type HeldTicket, memoryTicketStore, type TicketStore } from '@meshd/binding/ticket-hold';
+import { loadTicketKeys } from '@meshd/binding/ticket-keys';
+import { sealTicket, type TicketContent } from '@meshd/binding/ticket-seal';
 import { systemRandom } from '@meshd/crypto/random';
 import type { FrameDraft } from '@meshd/dare/batch';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { ticketKeyFolder } from '@meshd/dev/service-keys';
+import { ticketMsMax } from '@meshd/limits/limits';
 import { type Feature, featureWords } from '@meshd/schema/features';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { entry, opening, Person, type TestDevice, TestWriter, testKey } from '@meshd/shard/testing/person';
@@ -182,4 +189,24 @@ export async function ticketFor(place: Place, signer: RequestSigner, features = 
   }
   if (held === undefined) throw new Error('the service gave no ticket');
   return held;
+}
+
+/**
+ * A ticket such as a host would get, sealed with the provider's own keys: until hosts call (draft 9.1.2) nobody issues one.
+ */
+export async function hostTicket(serviceFolder: string, service: string, nowMs: number): Promise<HeldTicket> {
+  const router = await loadHostIdentity(joinPath(serviceFolder, 'router'));
+  const peer = await loadHostIdentity(joinPath(serviceFolder, 'outbound'));
+  const sealKey = (await loadTicketKeys(joinPath(serviceFolder, ticketKeyFolder))).sealing(nowMs);
+  if (sealKey === undefined) throw new Error('no ticket key is in force');
+  const prk = systemRandom(64);
+  const expiresMs = nowMs + ticketMsMax;
+  const content: TicketContent = {
+    ...{ level: 'service', issuedMs: nowMs, expiresMs, signedAtMs: nowMs, service, account: service, accountUdf: '' },
+    ...{ deviceUdf: peer.udf, key: peer.signingKey.publicKey.raw, connectionDigest: new Uint8Array(64) },
+    ...{ features: [], prk },
+  };
+  const ticket = sealTicket(sealKey, router.serviceUdf, content, systemRandom);
+  const host = { key: router.signingKey.publicKey.raw, udf: router.udf, notAfterMs: router.notAfterMs };
+  return { id: ticketIdOf(ticket), ticket, ...ticketSecrets(prk), expiresMs, signedAtMs: nowMs, features: [], host };
 }
