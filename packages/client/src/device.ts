@@ -100,8 +100,15 @@ export class Device {
     await dropped?.close();
   }
 
+  /** Lets go of what another process may change once the home is no longer locked; the connection stays. */
+  async release(): Promise<void> {
+    for (const container of [...this.#replicas.keys()]) await this.dropReplica(container);
+    this.#devices = undefined;
+    this.heads.forget();
+  }
+
   async close(): Promise<void> {
-    for (const replica of this.#replicas.values()) await replica.close();
+    await this.release();
     await this.session.close();
   }
 }

@@ -26,6 +26,12 @@ export class KeptHeads {
     this.#session = session;
   }
 
+  /** Reads the kept heads again when they are needed: another process may write them. */
+  forget(): void {
+    this.#latest = undefined;
+    this.#isLoaded = false;
+  }
+
   /** What was judged last, also where it was refused. */
   get shown(): SignedHeads | undefined {
     return this.#shown;
@@ -88,6 +94,7 @@ export class KeptHeads {
   async #keep(heads: SignedHeads): Promise<void> {
     await this.#session.home.write(writeEnvelope(heads.octets), file);
     this.#latest = heads;
+    this.#isLoaded = true;
   }
 }
 

@@ -12,7 +12,7 @@ import { judgeView, rollbackError } from './account-status.js';
 import { fetchSliced } from './slices.js';
 
 /** Payload octets of one answer: the next one travels while this one is decoded and verified. */
-const pageBytes = 1024 * 1024;
+export const pageBytes = 1024 * 1024;
 /** What is asked for on a line that breaks. */
 const pageBytesMin = 64 * 1024;
 /** After so many cuts of the same page frames are fetched in slices. */

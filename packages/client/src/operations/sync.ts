@@ -1,8 +1,10 @@
 import { deviceCatalog } from '@meshd/schema/container-name';
+import type { Decide } from '../conflicts.js';
 import type { Device } from '../device.js';
 import { Replica, type StoredReplica } from '../replica.js';
 import { type AccountView, askStatus, judgeView, type ServiceHead } from './account-status.js';
 import { type FetchFilter, fetchContainers } from './fetch.js';
+import { type Flushed, flushPending } from './flush.js';
 import { heal } from './heal.js';
 import { recordingEvidence } from './record-evidence.js';
 
@@ -25,6 +27,8 @@ export interface SyncedContainer {
 export interface SyncOptions {
   /** Bodies that need not be fetched. */
   readonly filter?: FetchFilter | undefined;
+  /** What the service has just shown; it is asked anew where this home is ahead of it by now. */
+  readonly view?: AccountView | undefined;
 }
 
 function synced(replica: Replica, fetchedCount: number, serviceCount: number): SyncedContainer {
@@ -61,9 +65,15 @@ export async function readableReplica(device: Device, container: string): Promis
 }
 
 /** Asks how things stand, and puts back what the service has lost. */
-async function agreedView(device: Device, stored: readonly StoredReplica[]): Promise<AccountView> {
+async function agreedView(
+  device: Device,
+  stored: readonly StoredReplica[],
+  shown: AccountView | undefined,
+): Promise<AccountView> {
   const known = stored.filter(({ isWhole }) => isWhole);
-  const view = await askStatus(device, { known });
+  const isAhead = ({ container, size }: StoredReplica) =>
+    (shown?.heads.find((head) => head.container === container)?.frameCount ?? 0) < size;
+  const view = shown === undefined || stored.some(isAhead) ? await askStatus(device, { known }) : shown;
   const shorter = judgeView(view, stored);
   return shorter.length === 0 ? view : heal(device, shorter, view);
 }
@@ -84,7 +94,7 @@ export async function syncAccount(
 ): Promise<SyncedContainer[]> {
   return recordingEvidence(device, async () => {
     const stored = await Replica.storedIn(device.session.home);
-    const view = await agreedView(device, stored);
+    const view = await agreedView(device, stored, options.view);
     const isWanted = ({ container }: ServiceHead) =>
       only === undefined || container === deviceCatalog || only.includes(container);
     const heads = inReadingOrder(view.heads).filter(isWanted);
@@ -119,5 +129,37 @@ export async function syncAccount(
       }
     }
     return results;
+  });
+}
+
+/** What a whole synchronisation came to. */
+export interface Synchronised {
+  readonly containers: readonly SyncedContainer[];
+  /** Of the changes that waited here. */
+  readonly flushed: Flushed;
+}
+
+/**
+ * Brings all replicas up to date and then uploads what was changed while there was no connection (semantics 5.1).
+ *
+ * @param decide asked where a deletion stands against a change
+ * @throws ClientError
+ */
+export async function synchronise(
+  device: Device,
+  options: SyncOptions & { readonly decide?: Decide | undefined } = {},
+): Promise<Synchronised> {
+  const before = await syncAccount(device, undefined, options);
+  return recordingEvidence(device, async () => {
+    const flushed = await flushPending(device, options.decide);
+    const changed = new Set(flushed.placed.map(({ container }) => container));
+    const rest = before.filter(({ container }) => !changed.has(container));
+    const replicas = await Promise.all([...changed].map((container) => device.replica(container)));
+    const after = replicas.map((replica) => {
+      const fetched = before.find(({ container }) => container === replica.reader.container)?.fetchedCount ?? 0;
+      return synced(replica, fetched, replica.reader.size);
+    });
+    const containers = [...rest, ...after].sort((a, b) => (a.container < b.container ? -1 : 1));
+    return { containers, flushed };
   });
 }
