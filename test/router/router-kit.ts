@@ -4,7 +4,7 @@ import { request as httpsRequest, type IncomingHttpHeaders } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { initService, issueHost } from '@meshd/binding/host-files';
-import { MeshConnection } from '@meshd/binding/mesh-connection';
+import { MeshConnection, type MeshConnectionOptions } from '@meshd/binding/mesh-connection';
 import { memoryPinStore } from '@meshd/binding/pins';
 import { rotateTicketKeys } from '@meshd/binding/ticket-keys';
 import { ensureCertificates } from '@meshd/dev/certificates';
@@ -65,7 +65,7 @@ export interface RunningRouter {
   readonly url: string;
   readonly ca: string;
   readonly directory: string;
-  connect(domain?: string): MeshConnection;
+  connect(domain?: string, options?: Partial<MeshConnectionOptions>): MeshConnection;
   /** Sends a request as it is, and gives back what comes. */
   send(options: SendOptions): Promise<RawAnswer>;
   metric(name: string): Promise<string>;
@@ -83,6 +83,7 @@ export interface RawAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly octets: Buffer;
 }
 
 export interface RouterKitOptions extends RouterOverrides {
@@ -126,8 +127,9 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
     url,
     ca,
     directory,
-    connect: (name = domain) => {
-      const connection = new MeshConnection({ domain: name, url, ca, pins: memoryPinStore() });
+    connect: (name = domain, connecting = {}) => {
+      const clock = overrides.clock === undefined ? {} : { clock: overrides.clock };
+      const connection = new MeshConnection({ domain: name, url, ca, pins: memoryPinStore(), ...clock, ...connecting });
       connections.push(connection);
       return connection;
     },
@@ -164,11 +166,9 @@ function send(port: number, ca: string, options: SendOptions): Promise<RawAnswer
       async (response) => {
         const parts: Buffer[] = [];
         for await (const part of response) parts.push(part as Buffer);
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(parts).toString('utf8'),
-        });
+        const octets = Buffer.concat(parts);
+        const { statusCode: status = 0, headers: answered } = response;
+        resolve({ status, headers: answered, body: octets.toString('utf8'), octets });
       },
     );
     request.on('error', reject);
