@@ -120,7 +120,7 @@ describe('proofs', () => {
 });
 
 describe('pages and slices', () => {
-  test('[R254] pages cover every frame of the first query once, whatever is appended meanwhile', async () => {
+  test('[R213] pages cover every frame of the first query once, whatever is appended meanwhile', async () => {
     const seen: number[] = [];
     let indexMin: number | undefined = frameCount - 50;
     while (indexMin !== undefined) {
@@ -132,7 +132,7 @@ describe('pages and slices', () => {
     expect(seen).toEqual(Array.from({ length: 50 }, (_, at) => frameCount - 50 + at));
   });
 
-  test('[R262] a payload in slices is the payload; more than one frame is refused', async () => {
+  test('[R216] a payload in slices is the payload; more than one frame is refused', async () => {
     const one = { indexMin: 42, indexMax: 42 };
     const whole = (await kit.download(device, container, {}, one)).frames[0]?.payload as Uint8Array;
     const slices: Uint8Array[] = [];
@@ -148,7 +148,7 @@ describe('pages and slices', () => {
     expect(several.parts).toMatchObject([{ $case: 'outcome', value: { status: 400, error: 'malformed' } }]);
   });
 
-  test('filters leave out bodies, nothing else', async () => {
+  test('[R131] filters leave out bodies, nothing else', async () => {
     const writer = new TestWriter(container, alice.accountUdf, device.signature);
     const { frames } = await kit.download(device, container, {}, { indexMin: frameCount });
     const { appendLeaf } = await import('@meshd/dare/log-tree');

@@ -42,7 +42,7 @@ function told(result: UploadResult): string {
 }
 
 describe('a Self entry', () => {
-  test('[R272] is filed on the inbound spool, its frame made by the service around it', async () => {
+  test('[R266] is filed on the inbound spool, its frame made by the service around it', async () => {
     const envelope = signed(note('m1'));
     expect(await send(envelope)).toMatchObject({ status: 201, accepted: [{ indexRequest: 0, indexContainer: 1 }] });
     const frame = inbound()[1];
@@ -172,7 +172,7 @@ describe('marks', () => {
     });
   };
 
-  test('[R264] Read, Unread and Deleted are remembered for filters, the latest counts', async () => {
+  test('[R132] Read, Unread and Deleted are remembered for filters, the latest counts', async () => {
     await send(signed(note('m1')), signed(note('m2')));
     await send(signed(mark('a', 'Read', 'm1', 'm2', 'unknown')));
     expect(await marked()).toEqual(['read', 'read']);
@@ -198,7 +198,7 @@ describe('a probe', () => {
   const writer = () => new TestWriter('mmm_Credential', alice.accountUdf, device.signature);
   const batch = () => [opening(), entry({ UniqueID: 'a', Event: 'New' }), entry({ UniqueID: 'b', Event: 'New' })];
 
-  test('[R274] [R275] answers for every entry and for all together, and writes nothing', async () => {
+  test('[R137] [R268] [R274] answers for every entry and for all together, and writes nothing', async () => {
     const { envelopes } = writer().seal(batch());
     const [first, second, third] = envelopes;
     const offered = [first, second && redactEnvelope(second), third && redactEnvelope(third)] as typeof envelopes;
@@ -251,7 +251,7 @@ describe('a probe', () => {
     expect(result).toMatchObject({ status: 300, entries: [{ constraints: {} }, { constraints: {} }] });
   });
 
-  test('[S82] is for own devices only', async () => {
+  test('[R264] [S82] is for own devices only', async () => {
     const { envelopes } = writer().seal(batch());
     const stranger = new Person('mallory').device();
     const principal = { ...stranger.principal, account: alice.address };

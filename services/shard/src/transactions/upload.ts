@@ -91,9 +91,10 @@ export async function upload(context: ShardContext, request: UploadRequest): Pro
   if (isProbe(opened)) return probe(context, request, opened, writing);
   try {
     return await context.store.transactAccount(principal.account, async (transactor) => {
-      // Whoever asked then is asking again; heads are not part of what is kept.
       const answered = await findAnswer<UploadAccepted>(transactor, writing);
-      if (answered !== undefined) return answered;
+      if (answered !== undefined) {
+        return { ...answered, heads: await headsForRepetition(context, request, transactor.state) };
+      }
       const caller = await authorise(principal, transactor.state, { allowRecovery: canRecover(request) });
       const work = new UploadWork({ reader: transactor, caller, nowMs: context.clock(), probe: false });
       await judgeAll(work, opened, caller);
@@ -129,6 +130,25 @@ async function headsOf(
   state: Caller['state'] | undefined,
 ): Promise<EnvelopeOctets | undefined> {
   return request.heads && state !== undefined ? context.heads.envelopeOf(state, context.clock()) : undefined;
+}
+
+/**
+ * Whoever asked then is asking again, and gets what was kept. Heads are not part of it: those of then may be too old to be
+ * believed by now, so they are made anew, for who may still ask.
+ */
+async function headsForRepetition(
+  context: ShardContext,
+  request: UploadRequest,
+  state: Caller['state'] | undefined,
+): Promise<EnvelopeOctets | undefined> {
+  if (!request.heads) return undefined;
+  try {
+    await authorise(request.principal, state);
+  } catch (error) {
+    if (error instanceof MeshError) return undefined;
+    throw error;
+  }
+  return headsOf(context, request, state);
 }
 
 /** A service that had lost what its devices kept: the operator should know (S47). */
