@@ -90,7 +90,8 @@ async function resolveUpdates(context: Context, entry: PendingEntry, theirFrame:
   if (myContent !== undefined && theirContent !== undefined && Buffer.compare(myContent, theirContent) === 0) {
     return { write: [], isOpen: false, conflict: undefined };
   }
-  const isMine = entry.modifiedMs >= theirMs;
+  // Times travel in whole seconds; of two changes in one second the one that is written last stays.
+  const isMine = Math.floor(entry.modifiedMs / 1000) >= Math.floor(theirMs / 1000);
   const copy = isMine ? conflictCopy(context, theirPlain, theirMs) : conflictCopy(context, myPlain, entry.modifiedMs);
   const known = copy !== undefined && replica.reader.replay?.items.has(copy.uniqueId) === true;
   const write = [...(isMine ? [entry] : []), ...(copy === undefined || known ? [] : [copy])];

@@ -198,7 +198,7 @@ export class Session {
     return this.#repeat(
       () => this.#connection.call(transaction, message, signers, { ...callOptions, id }),
       (response) => (laterStatuses.has(response.status) ? (response.retryAfterMs ?? 0) : undefined),
-      faultsMax,
+      { faultsMax, signal: options.signal },
     );
   }
 
@@ -209,7 +209,7 @@ export class Session {
   async #repeat<A>(
     work: () => Promise<A>,
     pauseMsOf: (answer: A) => number | undefined,
-    faultsMax = attemptsMax - 1,
+    { faultsMax = attemptsMax - 1, signal }: Pick<SendOptions, 'faultsMax' | 'signal'> = {},
   ): Promise<A> {
     for (let attempt = 1; ; attempt += 1) {
       const doublingMs = firstPauseMs * 2 ** (attempt - 1);
@@ -220,7 +220,7 @@ export class Session {
         if (askedMs === undefined || attempt >= attemptsMax) return answer;
         pauseMs = askedMs;
       } catch (error) {
-        if (!isPassing(error) || attempt > faultsMax) throw asClientError(error);
+        if (!isPassing(error) || attempt > faultsMax || signal?.aborted) throw asClientError(error);
         pauseMs = error.pauseMs ?? 0;
       }
       await this.environment.pause(Math.max(doublingMs, pauseMs));

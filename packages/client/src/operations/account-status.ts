@@ -37,6 +37,21 @@ export interface AskOptions {
   /** Wait so long for one of them to change. */
   readonly waitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Have the heads signed anew, also where those that were kept are fresh and nothing has changed. */
+  readonly needsHeads?: boolean | undefined;
+}
+
+/** So old may kept heads be where nothing is said to have changed; they stay fresh over the longest wait (S45). */
+const keptHeadsMsMax = 4 * 60_000;
+
+/** Whether the service's kept word is fresh and says just what is known here: then it need not travel again. */
+async function hasFreshWord(device: Device, known: readonly StoredReplica[]): Promise<boolean> {
+  const kept = await device.heads.latest();
+  if (kept === undefined || Math.abs(device.session.environment.nowMs() - kept.timeMs) > keptHeadsMsMax) return false;
+  return known.every((each) => {
+    const head = kept.heads.get(each.container);
+    return head !== undefined && compareHeads(each, head) === 'same';
+  });
 }
 
 function headOf(status: ContainerStatus): ServiceHead {
@@ -63,12 +78,15 @@ const knownHead = ({ container, size, digest }: StoredReplica): ServiceHead => (
 export async function askStatus(device: Device, options: AskOptions = {}): Promise<AccountView> {
   const { session } = device;
   const known = (await session.offers('wait')) ? (options.known ?? []) : [];
+  const isBrief = options.needsHeads !== true && known.length > 0 && (await hasFreshWord(device, known));
   const request = {
     DeviceUDF: session.identity.deviceUdf,
     // The service then leaves out the profile, which is the largest part of an answer that says "nothing new".
     ProfileMasterDigest: sha512(session.identity.profileMesh.payload ?? new Uint8Array(0)),
     ...(known.length > 0 ? { Known: known.map(statusOf) } : {}),
     ...(options.waitMs === undefined ? {} : { Wait: options.waitMs }),
+    // The only word that this request is about; without it the list of the ticket would hold (schema 13).
+    ...(isBrief ? { Features: ['wait'] } : {}),
   };
   const response = await session.call('Status', request, [], { signal: options.signal });
   requireSuccess('Status', response);
@@ -82,7 +100,8 @@ export async function askStatus(device: Device, options: AskOptions = {}): Promi
   }
   const changed = statuses.map(headOf);
   const unchanged = known.filter(({ container }) => !changed.some((head) => head.container === container));
-  const signed = await device.heads.judge(response.message.EnvelopedHeads);
+  const { EnvelopedHeads: given } = response.message;
+  const signed = isBrief && given === undefined ? undefined : await device.heads.judge(given);
   return { heads: [...changed, ...unchanged.map(knownHead)], signed };
 }
 

@@ -75,7 +75,11 @@ async function agreedView(
     (shown?.heads.find((head) => head.container === container)?.frameCount ?? 0) < size;
   const view = shown === undefined || stored.some(isAhead) ? await askStatus(device, { known }) : shown;
   const shorter = judgeView(view, stored);
-  return shorter.length === 0 ? view : heal(device, shorter, view);
+  if (shorter.length === 0) return view;
+  // The service is to sign that it has less before anything follows from it.
+  const stated = await askStatus(device, { needsHeads: true });
+  const missing = judgeView(stated, stored);
+  return missing.length === 0 ? stated : heal(device, missing, stated);
 }
 
 const isCurrent = ({ isWhole, size }: StoredReplica, frameCount: number) => isWhole && size === frameCount;
