@@ -26,6 +26,8 @@ export const renewConfigSchema = z.object({
   filesDir: path,
   /** Secrets to write, in the order router, shard, outbound. */
   hostSecrets: nameList,
+  /** Secret of the ticket keys; those that there are lie mounted in `tickets` of the files. */
+  ticketSecret: z.string().regex(/^[a-z0-9.-]{1,253}$/, 'must be the name of a Secret'),
   /** Kubernetes namespace of the Secrets. */
   namespace: z.string().regex(/^[a-z0-9-]{1,63}$/, 'must be the name of a namespace'),
 });

@@ -24,7 +24,7 @@ export async function podAccess(folder = accountFolder): Promise<ClusterAccess> 
 }
 
 /**
- * Sets members of a Secret and leaves its others; the Secret must exist, since the account may create none.
+ * Sets members of a Secret, removes those that are null, and leaves its others; the Secret must exist, since the account may create none.
  *
  * @throws Error with the API's status and the beginning of its answer
  */
@@ -32,10 +32,13 @@ export async function patchSecret(
   access: ClusterAccess,
   namespace: string,
   name: string,
-  members: Readonly<Record<string, Uint8Array>>,
+  members: Readonly<Record<string, Uint8Array | null>>,
 ): Promise<void> {
   const data = Object.fromEntries(
-    Object.entries(members).map(([member, octets]) => [member, Buffer.from(octets).toString('base64')]),
+    Object.entries(members).map(([member, octets]) => [
+      member,
+      octets === null ? null : Buffer.from(octets).toString('base64'),
+    ]),
   );
   const url = new URL(`/api/v1/namespaces/${namespace}/secrets/${name}`, access.apiUrl);
   const { status, text } = await send(url, access, JSON.stringify({ data }));

@@ -7,7 +7,7 @@
  * fresh connections of the hosts).
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hostFileNames, hostRoles } from '@meshd/binding/host-files';
@@ -42,7 +42,7 @@ export async function localSecrets(
     return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, type, data };
   };
   const file = (role: string, name: string): string => join(filesDir, role, name);
-  const { rpcCert, rpcKey, rpcCa, tlsCert, tlsKey, host } = roleFileNames;
+  const { rpcCert, rpcKey, rpcCa, tlsCert, tlsKey, host, tickets } = roleFileNames;
   const perRole = hostRoles.flatMap((role) => [
     secretOf(`meshd-rpc-${role}`, 'kubernetes.io/tls', {
       'tls.crt': file(role, rpcCert),
@@ -61,6 +61,13 @@ export async function localSecrets(
       'tls.crt': file('router', tlsCert),
       'tls.key': file('router', tlsKey),
     }),
+    secretOf(
+      'meshd-ticket-keys',
+      'Opaque',
+      Object.fromEntries(
+        (await readdir(file('router', tickets))).map((name) => [name, file('router', `${tickets}/${name}`)]),
+      ),
+    ),
     secretOf('meshd-service-key', 'Opaque', {
       [hostFileNames.serviceKey]: join(serviceDir, hostFileNames.serviceKey),
       [hostFileNames.profileService]: join(serviceDir, hostFileNames.profileService),

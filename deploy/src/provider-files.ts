@@ -1,9 +1,9 @@
 /** The files of a provider on one machine, laid out so that each role can be given its own folder and nothing else. */
-import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hostFileNames, hostRoles } from '@meshd/binding/host-files';
 import { ensureCertificates } from '@meshd/dev/certificates';
-import { ensureServiceKeys } from '@meshd/dev/service-keys';
+import { ensureServiceKeys, ticketKeyFolder } from '@meshd/dev/service-keys';
 
 /** Where things are made and where they go. */
 export interface ProviderFolders {
@@ -21,6 +21,7 @@ export const roleFileNames = {
   tlsCert: 'tls/tls.crt',
   tlsKey: 'tls/tls.key',
   tlsCa: 'tls/ca.crt',
+  tickets: 'tickets',
 } as const;
 
 /**
@@ -46,6 +47,7 @@ export async function makeProviderFiles(
       await copyInto(certificates.server.certFile, to(roleFileNames.tlsCert));
       await copyInto(certificates.server.keyFile, to(roleFileNames.tlsKey));
       await copyInto(certificates.caFile, to(roleFileNames.tlsCa));
+      await mirror(join(folders.serviceDir, ticketKeyFolder), to(roleFileNames.tickets));
     }
     await copyHost(join(folders.serviceDir, role), to(roleFileNames.host));
   }
@@ -62,6 +64,14 @@ export const hostFiles = [
 
 async function copyHost(from: string, to: string): Promise<void> {
   for (const name of hostFiles) await copyInto(join(from, name), join(to, name));
+}
+
+/** Makes a folder hold what another one holds: a key that was destroyed there is destroyed here. */
+async function mirror(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  const names = await readdir(from);
+  for (const name of names) await copyInto(join(from, name), join(to, name));
+  for (const name of await readdir(to)) if (!names.includes(name)) await rm(join(to, name), { force: true });
 }
 
 /** Copies beside and renames: a process that watches the folder never reads half a file. */

@@ -220,7 +220,7 @@ describe.each(folders)('k8s/%s', (folder) => {
     expect([job.completionMode, job.completions]).toEqual(['Indexed', replicas]);
   });
 
-  test('the service’s key is mounted by the renewal of hosts alone, whose account may change three Secrets', () => {
+  test('the service’s key is mounted by the renewal of hosts alone, whose account may change four Secrets', () => {
     const users = manifests.filter((manifest) =>
       JSON.stringify(podSpecOf(manifest) ?? {}).includes('meshd-service-key'),
     );
@@ -230,7 +230,7 @@ describe.each(folders)('k8s/%s', (folder) => {
       {
         apiGroups: [''],
         resources: ['secrets'],
-        resourceNames: ['meshd-host-router', 'meshd-host-shard', 'meshd-host-outbound'],
+        resourceNames: ['meshd-host-router', 'meshd-host-shard', 'meshd-host-outbound', 'meshd-ticket-keys'],
         verbs: ['patch'],
       },
     ]);

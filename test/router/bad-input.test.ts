@@ -241,27 +241,31 @@ describe('authentication', () => {
 describe('what is not built', () => {
   it('answers 501 in the class of the transaction', async () => {
     expect(await verified('Post', {}, [profileSigner()])).toMatchObject({ status: 501, tag: 'PostResponse' });
-    expect(await verified('Connect', {}, [profileSigner()])).toMatchObject({ status: 501, tag: 'ConnectResponse' });
+    expect(await verified('Connect', {}, [profileSigner()])).toMatchObject({
+      status: 403,
+      statusExtended: 2,
+      tag: 'ConnectResponse',
+    });
     expect(await verified('Complete', {}, [profileSigner()])).toMatchObject({ status: 501, tag: 'StatusResponse' });
   });
 
-  it('answers 501 to members of later features', async () => {
+  it('refuses members that are out of range, and those of later features', async () => {
     const of = { Account: account };
-    const redacted: EnvelopeOctets = { header: Buffer.from('{}'), payload: null, trailer: null };
     const select = (members: object) => ({ ...of, Select: [{ Container: 'mmm_Device', ...members }] });
-    const cases: [Transaction, object][] = [
-      ['Upload', { ...of, Self: [redacted] }],
-      ['Upload', { ...of, Updates: [{ Container: 'mmm_Device', Envelopes: [redacted] }] }],
-      ['Download', select({ PageKey: 'x' })],
-      ['Download', select({ Filter: ['Deleted'] })],
-      ['Download', select({ Prove: true })],
-      ['Download', { ...select({}), ConstraintsPost: { BytesOffset: 1 } }],
-      ['Status', { ...of, Wait: 1000 }],
-      ['Hello', { Exchange: {} }],
+    const cases: [Transaction, object, number][] = [
+      ['Download', select({ PageKey: 'x' }), 410],
+      ['Download', select({ Filter: ['Deleted', 'Newer'] }), 400],
+      ['Download', select({ ProveFrom: -1 }), 400],
+      ['Download', { ...select({}), ConstraintsPost: { BytesOffset: -1 } }, 400],
+      ['Download', { ...of, Select: Array(2).fill({ Container: 'a_b' }), ConstraintsPost: { BytesOffset: 1 } }, 400],
+      ['Status', { ...of, Wait: -1 }, 400],
+      ['Status', { ...of, Known: [{ Container: 'a_b' }] }, 400],
+      ['Status', { ...of, Known: [{ Index: 1 }] }, 400],
+      ['DeleteAccount', { ...of, MovedTo: 'alice@b.example' }, 501],
     ];
-    for (const [transaction, message] of cases) {
-      const answer = await verified(transaction, message, [profileSigner()]);
-      expect([transaction, Object.keys(message), answer.status]).toEqual([transaction, Object.keys(message), 501]);
+    for (const [transaction, message, expected] of cases) {
+      const { status } = await verified(transaction, message, [profileSigner()]);
+      expect([transaction, JSON.stringify(message), status]).toEqual([transaction, JSON.stringify(message), expected]);
     }
   });
 });

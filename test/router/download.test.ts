@@ -31,10 +31,12 @@ const outcome = (value = success()): DownloadPart => ({ part: { $case: 'outcome'
 const container = (name: string, selection = 0): DownloadPart => ({
   part: {
     $case: 'container',
-    value: { selection, status: { container: name, index: 7, digest: Buffer.alloc(64, 1) } },
+    value: { selection, status: { container: name, index: 7, digest: Buffer.alloc(64, 1) }, consistency: [] },
   },
 });
-const frames = (...envelopes: Envelope[]): DownloadPart => ({ part: { $case: 'frames', value: { envelopes } } });
+const frames = (...envelopes: Envelope[]): DownloadPart => ({
+  part: { $case: 'frames', value: { envelopes, proofs: [] } },
+});
 const end: DownloadPart = { part: { $case: 'end', value: { frameCount: 0, cut: false } } };
 
 async function downloaded(

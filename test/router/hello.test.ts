@@ -11,10 +11,11 @@ describe('Hello', () => {
   it('[R012] [R076] [R082] [R107] [R233] [R238] [R239] [R240] [S22] [S23] brings verified profiles, version, constraints, features', async () => {
     const hello = await running.connect().hello();
     expect(hello.firstUse).toBe(true);
-    expect(hello.features).toEqual(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry']);
+    const first = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
+    expect(hello.features).toEqual([...first, 'ticket', 'page', 'filter', 'wait', 'heads-1']);
     expect(hello.message).toMatchObject({
       Status: 201,
-      Version: { Major: 3, Minor: 0, Encodings: [{ ID: ['application/json'] }] },
+      Version: { Major: 3, Minor: 0, Encodings: [{ ID: ['application/json'] }, { ID: ['application/json-b'] }] },
       ConstraintsUpdate: { MaxEntries: 1000, BytesMax: 8 * 1024 * 1024 },
       ConstraintsPost: { MaxEntries: 16, BytesMax: 65_536 },
       PolicyAccount: { Minimum: 1, Maximum: 64 },
@@ -29,7 +30,8 @@ describe('Hello', () => {
     expect(headers['content-type']).toBe('application/json');
     const answer = JSON.parse(body).MeshHelloResponse;
     expect(answer.Status).toBe(201);
-    expect(answer.Version).toEqual({ Major: 3, Minor: 0, Encodings: [{ ID: ['application/json'] }] });
+    const Encodings = [{ ID: ['application/json'] }, { ID: ['application/json-b'] }];
+    expect(answer.Version).toEqual({ Major: 3, Minor: 0, Encodings });
     expect(answer.EnvelopedConnectionHost).toBeUndefined();
     expect(answer.EnvelopedProfileHost).toBeInstanceOf(Array);
   });

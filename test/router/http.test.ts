@@ -38,7 +38,7 @@ async function through<T>(alter: Alter, use: (link: MeshConnection) => Promise<T
     server.listen(0, '127.0.0.1', resolve);
   });
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const link = new MeshConnection({ domain, url, ca: running.ca, pins: memoryPinStore() });
+  const link = new MeshConnection({ domain, url, ca: running.ca, pins: memoryPinStore(), form: 'json' });
   try {
     return await use(link);
   } finally {

@@ -5,8 +5,9 @@ import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { initService, issueHost } from '@meshd/binding/host-files';
-import { MeshConnection } from '@meshd/binding/mesh-connection';
+import { MeshConnection, type MeshConnectionOptions } from '@meshd/binding/mesh-connection';
 import { memoryPinStore } from '@meshd/binding/pins';
+import { rotateTicketKeys } from '@meshd/binding/ticket-keys';
 import { ensureCertificates } from '@meshd/dev/certificates';
 import { type Router, type RouterOverrides, startRouter } from '@meshd/router/compose';
 import type { ShardLink } from '@meshd/router/shard-link';
@@ -38,12 +39,13 @@ export const oneShardMap: SlotMap = {
 /** A shard that says yes, unless told otherwise. */
 export function fakeLink(overrides: Partial<ShardLink> = {}): ShardLink {
   return {
-    transact: async ({ transaction }): Promise<TransactResponse> => {
+    transact: async ({ transaction, describePrincipal }): Promise<TransactResponse> => {
+      const principal = describePrincipal ? { accountUdf: 'MACC-OUNT', deviceUdf: 'MDEV-ICE' } : undefined;
       if (transaction?.$case === 'status') {
         const value = { containers: [], profileMesh: undefined, deviceEntry: undefined };
-        return { number: 1, outcome: success(), result: { $case: 'status', value } };
+        return { number: 1, outcome: success(), principal, result: { $case: 'status', value } };
       }
-      return { number: 1, outcome: success(), result: undefined };
+      return { number: 1, outcome: success(), principal, result: undefined };
     },
     download: async function* (): AsyncGenerator<DownloadPart> {
       yield { part: { $case: 'outcome', value: success() } };
@@ -64,7 +66,7 @@ export interface RunningRouter {
   readonly url: string;
   readonly ca: string;
   readonly directory: string;
-  connect(domain?: string): MeshConnection;
+  connect(domain?: string, options?: Partial<MeshConnectionOptions>): MeshConnection;
   /** Sends a request as it is, and gives back what comes. */
   send(options: SendOptions): Promise<RawAnswer>;
   metric(name: string): Promise<string>;
@@ -82,6 +84,7 @@ export interface RawAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly octets: Buffer;
 }
 
 export interface RouterKitOptions extends RouterOverrides {
@@ -95,6 +98,7 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
   const nowMs = overrides.clock?.() ?? Date.now();
   await initService(directory, { nowMs });
   await issueHost(directory, 'router', { domains, nowMs });
+  await rotateTicketKeys(join(directory, 'tickets'), nowMs);
   const certificates = await ensureCertificates(join(directory, 'tls'), domains, Date.now());
   const local = { host: '127.0.0.1', port: 0 };
   const router = await startRouter(
@@ -102,6 +106,7 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
       adminListen: local,
       logLevel: 'silent',
       hostDir: join(directory, 'router'),
+      ticketKeyDir: join(directory, 'tickets'),
       rpcCertFile: certificates.internal.router.certFile,
       rpcKeyFile: certificates.internal.router.keyFile,
       rpcCaFile: certificates.internalCaFile,
@@ -123,8 +128,9 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
     url,
     ca,
     directory,
-    connect: (name = domain) => {
-      const connection = new MeshConnection({ domain: name, url, ca, pins: memoryPinStore() });
+    connect: (name = domain, connecting = {}) => {
+      const clock = overrides.clock === undefined ? {} : { clock: overrides.clock };
+      const connection = new MeshConnection({ domain: name, url, ca, pins: memoryPinStore(), ...clock, ...connecting });
       connections.push(connection);
       return connection;
     },
@@ -161,11 +167,9 @@ function send(port: number, ca: string, options: SendOptions): Promise<RawAnswer
       async (response) => {
         const parts: Buffer[] = [];
         for await (const part of response) parts.push(part as Buffer);
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(parts).toString('utf8'),
-        });
+        const octets = Buffer.concat(parts);
+        const { statusCode: status = 0, headers: answered } = response;
+        resolve({ status, headers: answered, body: octets.toString('utf8'), octets });
       },
     );
     request.on('error', reject);

@@ -10,13 +10,16 @@ import type {
   DownloadPart,
   DownloadRequest,
   Envelope,
+  Selection,
+  Status,
   TransactRequest,
   TransactResponse,
+  Upload,
 } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { connectShard, type ShardConnection } from '@meshd/rpc/shard-client';
 import { type Shard, startShard } from '@meshd/shard/compose';
 import { shardSettings as shardSchema } from '@meshd/shard/config';
-import type { Person, TestDevice } from '@meshd/shard/testing/person';
+import { entry, opening, type Person, type TestDevice, TestWriter } from '@meshd/shard/testing/person';
 
 export type Transaction = NonNullable<TransactRequest['transaction']>;
 type Identity = NonNullable<TransactRequest['identity']>;
@@ -95,7 +98,7 @@ export class ShardKit {
   }
 
   transact(transaction: Transaction, asked = identity(), at = 0): Promise<TransactResponse> {
-    return this.link(at).transact({ mapVersion: 0, identity: asked, transaction }, 5000);
+    return this.link(at).transact({ mapVersion: 0, identity: asked, describePrincipal: false, transaction }, 5000);
   }
 
   async create(person: Person, at = 0): Promise<TransactResponse> {
@@ -103,37 +106,74 @@ export class ShardKit {
     return this.transact({ $case: 'createAccount', value: { account: person.address, request } }, identity(), at);
   }
 
-  upload(device: TestDevice, container: string, envelopes: readonly EnvelopeOctets[], asked = identity()) {
+  upload(
+    device: TestDevice,
+    container: string,
+    envelopes: readonly EnvelopeOctets[],
+    asked = identity(),
+    more: Partial<Upload> = {},
+  ) {
     const updates = [{ container, envelopes: envelopes.map(rpcEnvelope) }];
-    return this.transact({ $case: 'upload', value: { principal: rpcPrincipal(device), updates } }, asked);
+    const value = { principal: rpcPrincipal(device), updates, self: [], heads: false, ...more };
+    return this.transact({ $case: 'upload', value }, asked);
   }
 
-  async status(device: TestDevice) {
-    const { outcome, result } = await this.transact({
-      $case: 'status',
-      value: { principal: rpcPrincipal(device), deviceUdf: '', profileMasterDigest: new Uint8Array(0), containers: [] },
-    });
+  /** Account and device listed. @returns the writer of the device catalog */
+  async join(person: Person, device: TestDevice): Promise<TestWriter> {
+    await this.create(person);
+    const writer = new TestWriter('mmm_Device', person.accountUdf, person.admin);
+    const drafts = [opening(), entry({ UniqueID: device.udf, Event: 'New' }, device.entry)];
+    const { outcome } = await this.upload(device, 'mmm_Device', writer.write(drafts).envelopes);
+    if (outcome?.status !== 201) throw new Error(`device refused: ${outcome?.error} ${outcome?.detail}`);
+    return writer;
+  }
+
+  /** The whole answer to a Status. */
+  statusAnswer(device: TestDevice, more: Partial<Status> = {}, deadlineMs = 5000): Promise<TransactResponse> {
+    const value = {
+      principal: rpcPrincipal(device),
+      deviceUdf: '',
+      profileMasterDigest: new Uint8Array(0),
+      containers: [],
+      known: [],
+      heads: false,
+      ...more,
+    };
+    const ask = { mapVersion: 0, identity: identity(), describePrincipal: true };
+    return this.link().transact({ ...ask, transaction: { $case: 'status', value } }, deadlineMs);
+  }
+
+  async status(device: TestDevice, more: Partial<Status> = {}) {
+    const { outcome, result } = await this.statusAnswer(device, more);
     if (result?.$case !== 'status') throw new Error(`no status: ${outcome?.error}`);
     return result.value;
   }
 
-  async download(device: TestDevice, container: string, more: Partial<DownloadRequest> = {}) {
+  async download(
+    device: TestDevice,
+    container: string,
+    more: Partial<DownloadRequest> = {},
+    selection: Partial<Selection> = {},
+  ) {
     const request: DownloadRequest = {
       mapVersion: 0,
       deadlineMs: 5000,
       identity: identity(),
       principal: rpcPrincipal(device),
-      selections: [{ container }],
+      selections: [{ container, filters: [], prove: false, ...selection }],
       entriesMax: 1000,
       payloadBytesMax: 8 * 1024 * 1024,
       header: true,
       payload: true,
       trailer: true,
+      heads: false,
+      describePrincipal: false,
       ...more,
     };
     const parts: NonNullable<DownloadPart['part']>[] = [];
     for await (const { part } of this.link().download(request)) if (part !== undefined) parts.push(part);
     const frames = parts.flatMap((part) => (part.$case === 'frames' ? part.value.envelopes : []));
-    return { parts, frames };
+    const proofs = parts.flatMap((part) => (part.$case === 'frames' ? part.value.proofs : []));
+    return { parts, frames, proofs };
   }
 }

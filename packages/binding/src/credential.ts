@@ -12,6 +12,8 @@ export const requestAlgorithm = 'S512-REQ1';
 export const responseAlgorithm = 'S512-RSP1';
 /** `alg` of a request MAC under a ticket (S32). */
 export const ticketRequestAlgorithm = 'HS512-REQ1';
+/** `alg` of a response MAC under a ticket (S32). */
+export const ticketResponseAlgorithm = 'HS512-RSP1';
 
 const credentialLabel = label('mesh-cred-1');
 const requestLabel = label('mesh-request-1');

@@ -1,5 +1,5 @@
 /** Following the files of a host: a connection is renewed daily, and processes take the new one without a restart. */
-import { type FSWatcher, watch } from 'node:fs';
+import { followFolder } from './folder-watch.js';
 import { type HostIdentity, loadHostIdentity } from './host-files.js';
 
 /** What {@link watchHostIdentity} tells. */
@@ -18,10 +18,6 @@ export interface HostWatch {
   stop(): void;
 }
 
-const pollMsDefault = 60_000;
-/** Files are changed one after the other; a look at once would see a mixture. */
-const settleMs = 200;
-
 /**
  * Loads the identity and follows its files.
  *
@@ -29,7 +25,6 @@ const settleMs = 200;
  */
 export async function watchHostIdentity(directory: string, options: HostWatchOptions = {}): Promise<HostWatch> {
   let identity = await loadHostIdentity(directory);
-  let settling: NodeJS.Timeout | undefined;
   const reload = async () => {
     try {
       const fresh = await loadHostIdentity(directory);
@@ -40,31 +35,8 @@ export async function watchHostIdentity(directory: string, options: HostWatchOpt
       options.onError?.(error);
     }
   };
-  const soon = () => {
-    clearTimeout(settling);
-    settling = setTimeout(() => void reload(), settleMs).unref();
-  };
-  const polling = setInterval(() => void reload(), options.pollMs ?? pollMsDefault).unref();
-  const watcher = tryWatch(directory, soon);
-  return {
-    current: () => identity,
-    stop: () => {
-      clearInterval(polling);
-      clearTimeout(settling);
-      watcher?.close();
-    },
-  };
-}
-
-/** Some file systems cannot be watched; polling is enough then. */
-function tryWatch(directory: string, onEvent: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(directory, { persistent: false }, onEvent);
-    watcher.on('error', () => watcher.close());
-    return watcher;
-  } catch {
-    return undefined;
-  }
+  const stop = followFolder(directory, reload, options.pollMs);
+  return { current: () => identity, stop };
 }
 
 function sameIdentity(a: HostIdentity, b: HostIdentity): boolean {

@@ -9,7 +9,7 @@ import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { connectMsMax, httpKeepAliveMsMax, responseBytesMax } from '@meshd/limits/limits';
 import { wellKnownPath } from '@meshd/schema/features';
 import { BindingError } from './errors.js';
-import { mediaTypeOf } from './media-type.js';
+import { type BodyForm, mediaTypeOf } from './media-type.js';
 
 /** What {@link HttpsPoster} needs. */
 export interface HttpsPosterOptions {
@@ -33,8 +33,11 @@ export interface HttpAnswer {
 
 /** Sends a body and brings the answer back; what a connection needs of the network. */
 export interface Poster {
-  /** @throws BindingError `transport`, `timeout` or `response-too-large` */
-  post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<HttpAnswer>;
+  /**
+   * @param form encoding of the body, which the answer is wanted in too; JSON when absent
+   * @throws BindingError `transport`, `timeout` or `response-too-large`
+   */
+  post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form?: BodyForm): Promise<HttpAnswer>;
   close(): void;
 }
 
@@ -58,7 +61,7 @@ export class HttpsPoster implements Poster {
       path: url.pathname === '/' || url.pathname === '' ? wellKnownPath : url.pathname,
       servername: options.domain,
       minVersion: 'TLSv1.3',
-      headers: { host: options.domain, 'content-type': mediaTypeOf.json, accept: mediaTypeOf.json },
+      headers: { host: options.domain },
       ...(options.ca === undefined ? {} : { ca: options.ca }),
     };
   }
@@ -68,11 +71,11 @@ export class HttpsPoster implements Poster {
    *
    * @throws BindingError `transport`, `timeout` or `response-too-large`
    */
-  async post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<HttpAnswer> {
+  async post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form: BodyForm = 'json'): Promise<HttpAnswer> {
     const expired = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
     try {
-      return await this.#exchange(body, either);
+      return await this.#exchange(body, either, form);
     } catch (error) {
       if (error instanceof BindingError) throw error;
       if (expired.aborted) throw new BindingError('timeout', `no answer within ${timeoutMs} ms`, { cause: error });
@@ -80,9 +83,10 @@ export class HttpsPoster implements Poster {
     }
   }
 
-  #exchange(body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> {
+  #exchange(body: Uint8Array, signal: AbortSignal, form: BodyForm): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      const headers = { ...this.#target.headers, 'content-length': body.length };
+      const type = mediaTypeOf[form];
+      const headers = { ...this.#target.headers, 'content-type': type, accept: type, 'content-length': body.length };
       const request = httpsRequest({ ...this.#target, headers, signal }, (response) => {
         readAll(response, this.#bytesMax).then((octets) => resolve(answerOf(response, octets)), reject);
       });

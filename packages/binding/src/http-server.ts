@@ -73,7 +73,7 @@ export function readMediaType(headers: IncomingHttpHeaders): BodyForm {
     throw new MeshError('media-type', 'no content coding is taken');
   }
   const form = parseMediaType(headers['content-type']);
-  if (form === undefined) throw new MeshError('media-type', 'the body must be application/json');
+  if (form === undefined) throw new MeshError('media-type', 'the body must be application/json or application/json-b');
   return form;
 }
 

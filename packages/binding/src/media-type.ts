@@ -1,4 +1,4 @@
-/** Media types of bodies (encoding 4.3). JSON alone is spoken for now; the other type is known in order to be refused. */
+/** Media types of bodies (encoding 4.3). */
 
 import { mediaTypeJson, mediaTypeJsonB } from '@meshd/schema/features';
 
@@ -12,7 +12,10 @@ export const mediaTypeOf: Readonly<Record<BodyForm, string>> = {
 };
 
 /** Forms that are served. */
-const formsServed: ReadonlyMap<string, BodyForm> = new Map([[mediaTypeOf.json, 'json']]);
+const formsServed: ReadonlyMap<string, BodyForm> = new Map([
+  [mediaTypeOf.json, 'json'],
+  [mediaTypeOf['json-b'], 'json-b'],
+]);
 
 /**
  * Reads a `Content-Type` value: matched without case; the only parameter taken is `charset=utf-8`.

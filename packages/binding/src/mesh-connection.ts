@@ -3,21 +3,38 @@
  *
  * The first exchange with an unknown domain is a Hello, which brings the profiles of service and host; what they prove
  * is pinned (`service-trust.ts`). Every later answer is judged under that pin. There is no state between calls besides
- * kept TLS connections: transactions may come in any order and over changing connections (R191).
+ * kept TLS connections and tickets, and neither is needed: transactions may come in any order and over changing
+ * connections (R191), and a request whose ticket is not taken is signed instead.
  */
 
-import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
+import { importPublicKey, type PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { type Random, systemRandom } from '@meshd/crypto/random';
 import { httpBodyMsMax, unsignedPauseMsMax } from '@meshd/limits/limits';
-import { advertisedFeatures, wellKnownPath } from '@meshd/schema/features';
+import type { Request } from '@meshd/schema/common';
+import { advertisedFeatures, type Feature, wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
+import { statusRegistry } from '@meshd/schema/status';
+import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
 import { type HttpAnswer, HttpsPoster, type Poster } from './http-client.js';
-import { parseMediaType } from './media-type.js';
+import { type BodyForm, mediaTypeOf, parseMediaType } from './media-type.js';
 import type { PinStore } from './pins.js';
 import { type RequestSigner, type SentRequest, signRequest } from './request-sign.js';
-import { checkResponse, type OpenedResponse, openResponse } from './response-open.js';
+import { checkResponse, checkTicketResponse, type OpenedResponse, openResponse } from './response-open.js';
 import { ServiceTrust, type VerifiedHello } from './service-trust.js';
+import {
+  accountOfSigner,
+  beginExchange,
+  type ClientExchange,
+  finishExchange,
+  type HeldTicket,
+  isDue,
+  isRenewable,
+  isUsable,
+  memoryTicketStore,
+  type TicketStore,
+  ticketName,
+} from './ticket-hold.js';
 
 export type { VerifiedHello } from './service-trust.js';
 
@@ -37,6 +54,14 @@ export interface MeshConnectionOptions {
   readonly timeoutMs?: number | undefined;
   /** Another way to the service than HTTPS: tests, and links that are shaped. */
   readonly poster?: Poster | undefined;
+  /** Encoding of requests and answers; where absent JSON-B if the service takes it, else JSON. */
+  readonly form?: BodyForm | undefined;
+  /** Words named in requests whose message names none, once the service has said that it knows such words. */
+  readonly features?: readonly Feature[] | undefined;
+  /** Whether tickets are asked for and used where the service gives them; yes when absent. */
+  readonly useTickets?: boolean | undefined;
+  /** Where tickets are kept; in memory when absent. */
+  readonly tickets?: TicketStore | undefined;
 }
 
 /** A response that was proved to answer the request and to come from the service. */
@@ -53,15 +78,52 @@ export interface VerifiedResponse<T extends Transaction> {
   readonly httpStatus: number;
   /** From the HTTP header, which nothing proves: a hint, bounded. */
   readonly retryAfterMs: number | undefined;
+  /** The host that signed; under a ticket the one that issued it. */
   readonly host: { readonly key: PublicKeyEd448; readonly udf: string };
+  /** What the request was authenticated by, after any falling back. */
+  readonly authenticatedBy: 'signature' | 'ticket';
+  readonly form: BodyForm;
+  /** Octets of the HTTP bodies. */
+  readonly bodyBytes: { readonly sent: number; readonly received: number };
 }
 
 /** Options of one call. */
 export interface CallOptions {
-  /** `ID` of an earlier request, to repeat it after its answer was lost. */
+  /** `ID` of this request; that of an earlier one to repeat it after its answer was lost. */
   readonly id?: Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Bound of this exchange, milliseconds; that of the connection when absent, a waiting Status longer by its wait. */
+  readonly timeoutMs?: number | undefined;
+  /** `false` signs this request, whatever tickets there are. */
+  readonly useTicket?: boolean | undefined;
 }
+
+/** How a request is authenticated, and what it asks for besides. */
+interface Attempt {
+  readonly form: BodyForm;
+  readonly signers: readonly RequestSigner[];
+  readonly ticket?: HeldTicket | undefined;
+  readonly exchange?: ClientExchange | undefined;
+}
+
+/** An answer that was verified, with what it answers. */
+interface Answered<T extends Transaction> {
+  readonly opened: OpenedResponse<T>;
+  readonly sent: SentRequest;
+  readonly answer: HttpAnswer;
+  readonly sentBytes: number;
+}
+
+/**
+ * Transactions in which a ticket is asked for: those that may be repeated with another payload. A writing request is known
+ * again by its digest, also by a later run that has no memory of an exchange.
+ */
+const exchanging: ReadonlySet<Transaction> = new Set(['Hello', 'Status', 'Download', 'Complete']);
+/** Transactions that want a signature by themselves (S25, semantics 6.2). */
+const signedOnly: ReadonlySet<Transaction> = new Set(['CreateAccount', 'DeleteAccount']);
+/** Requests whose exchange is remembered for a repetition under the same `ID`. */
+const exchangesRemembered = 64;
+const { ticket: ticketRefusal } = statusRegistry;
 
 /** A client's way to one service. */
 export class MeshConnection {
@@ -70,14 +132,21 @@ export class MeshConnection {
   readonly #poster: Poster;
   readonly #trust: ServiceTrust;
   readonly #clock: () => number;
+  readonly #random: Random;
+  readonly #tickets: TicketStore;
+  /** Names of tickets that are being asked for: one request at a time does. */
+  readonly #asking = new Set<string>();
+  readonly #exchanges = new LRUCache<string, ClientExchange>({ max: exchangesRemembered });
 
   /** @throws BindingError `not-https` for a `url` of another scheme */
   constructor(options: MeshConnectionOptions) {
     this.domain = options.domain;
     this.#options = options;
     this.#clock = options.clock ?? (() => Date.now());
+    this.#random = options.random ?? systemRandom;
     this.#poster = options.poster ?? httpsPoster(options);
     this.#trust = new ServiceTrust(options.domain, options.pins, this.#clock);
+    this.#tickets = options.tickets ?? memoryTicketStore();
   }
 
   /**
@@ -86,16 +155,34 @@ export class MeshConnection {
    * @throws BindingError, among others `pin-mismatch` and `feature-missing`
    */
   async hello(options: CallOptions = {}): Promise<VerifiedHello> {
-    const { opened, sent, answer } = await this.#exchange('Hello', {}, [], options);
+    const { opened, sent, answer } = await this.#exchange('Hello', {}, { form: 'json', signers: [] }, options);
     return this.#trust.judgeHello(opened, sent, answer.httpStatus);
   }
 
+  /** Whether the service names a feature; asks it first where it is not known yet. */
+  async offers(word: Feature): Promise<boolean> {
+    return (await this.#known({})).features.includes(word);
+  }
+
+  /** The encoding that requests are sent in; asks the service first where it is not known yet. */
+  async form(): Promise<BodyForm> {
+    return this.#formFor('Status', (await this.#known({})).encodings);
+  }
+
+  /** Makes sure that there is a ticket for the signer: a Hello as null transaction that brings one (draft 1). */
+  async obtainTicket(signer: RequestSigner): Promise<boolean> {
+    await this.call('Hello', {}, [signer]);
+    const account = accountOfSigner(signer, this.domain) ?? '';
+    return isUsable(await this.#tickets.get(ticketName(this.domain, account, signer)), this.#clock());
+  }
+
   /**
-   * One transaction. Says Hello first where the service is not known yet.
+   * One transaction. Says Hello first where the service is not known yet. Uses a ticket where there is one, and asks for one
+   * where there is none; with more than one signer the request is signed.
    *
    * Statuses are results, not errors: look at `succeeded`.
    *
-   * @param message the request; `Service` and `ID` are filled in
+   * @param message the request; `Service`, `ID` and `Exchange` are filled in
    * @throws BindingError when there is no verified response; then nothing may be concluded about the request
    */
   async call<T extends Transaction>(
@@ -104,39 +191,198 @@ export class MeshConnection {
     signers: readonly RequestSigner[],
     options: CallOptions = {},
   ): Promise<VerifiedResponse<T>> {
-    if (!(await this.#trust.isKnown())) await this.hello(options.signal ? { signal: options.signal } : {});
-    const { opened, sent, answer } = await this.#exchange(transaction, message, signers, options);
+    const { features, encodings } = await this.#known(options);
+    const named =
+      features.length === 0 ? message : { Features: [...(this.#options.features ?? advertisedFeatures)], ...message };
+    const form = this.#formFor(transaction, encodings);
+    const name = this.#ticketNameFor(transaction, message, signers, features, options);
+    if (name === undefined) return this.#signed(transaction, named, { form, signers }, options);
+    const ticket = await this.#tickets.get(name);
+    const exchange = this.#exchangeFor(transaction, name, ticket, options);
+    try {
+      return await this.#withTicket(transaction, named, { form, signers, ticket, exchange }, options, name);
+    } finally {
+      if (exchange !== undefined) this.#asking.delete(name);
+    }
+  }
+
+  /** Under the ticket if there is one that holds, else signed; and signed after all where the service refuses the ticket. */
+  async #withTicket<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    attempt: Attempt,
+    options: CallOptions,
+    name: string,
+  ): Promise<VerifiedResponse<T>> {
+    const nowMs = this.#clock();
+    const { ticket, exchange } = attempt;
+    // Where a renewal wants a signature, the whole request gets one.
+    const isHeld = isUsable(ticket, nowMs) && (exchange === undefined || isRenewable(ticket, nowMs));
+    if (isHeld) {
+      const response = await this.#signed(transaction, message, attempt, options, name);
+      if (!isTicketRefused(response)) return response;
+      await this.#tickets.delete(name);
+    }
+    const again =
+      isHeld && exchange === undefined ? this.#exchangeFor(transaction, name, undefined, options) : exchange;
+    try {
+      return await this.#signed(
+        transaction,
+        message,
+        { ...attempt, ticket: undefined, exchange: again },
+        options,
+        name,
+      );
+    } finally {
+      if (again !== undefined) this.#asking.delete(name);
+    }
+  }
+
+  /** One attempt: sent, verified, and what it brings of a ticket put away. */
+  async #signed<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    attempt: Attempt,
+    options: CallOptions,
+    name?: string,
+  ): Promise<VerifiedResponse<T>> {
+    const answered = await this.#exchangeInForm(transaction, message, attempt, options);
+    const { opened, sent } = answered;
+    const host = await this.#verify(opened, sent, attempt.ticket);
+    if (name !== undefined && attempt.exchange !== undefined) {
+      await this.#keepTicket(name, attempt, answered, (message as Request).Features ?? [], host);
+    }
+    return verifiedResponse(answered, host);
+  }
+
+  /** Who answered: checked against the ticket, or against host and service (S22). */
+  async #verify<T extends Transaction>(
+    opened: OpenedResponse<T>,
+    sent: SentRequest,
+    ticket: HeldTicket | undefined,
+  ): Promise<{ key: PublicKeyEd448; udf: string; notAfterMs: number }> {
+    if (opened.entry.kind === 'ticket' && ticket !== undefined) {
+      checkTicketResponse(opened, sent);
+      return { ...ticket.host, key: importPublicKey(ticket.host.key) };
+    }
     const host = await this.#trust.hostOf(opened.entry, () => this.hello());
     await checkResponse(opened, sent, host.key);
-    return verifiedResponse(opened, answer, host);
+    return host;
+  }
+
+  async #keepTicket(
+    name: string,
+    { exchange, ticket, signers: [signer] }: Attempt,
+    { opened, sent }: Answered<Transaction>,
+    features: readonly string[],
+    host: { key: PublicKeyEd448; udf: string; notAfterMs: number },
+  ): Promise<void> {
+    const { Exchange: response } = opened.message;
+    if (response === undefined || exchange === undefined || signer === undefined) return;
+    const fresh = finishExchange(exchange, response, {
+      sent,
+      requesterKey: signer.key.publicKey.raw,
+      host: { key: host.key.raw, udf: host.udf, notAfterMs: host.notAfterMs },
+      features,
+      signedAtMs: ticket?.signedAtMs ?? this.#clock(),
+    });
+    if (fresh !== undefined) await this.#tickets.put(name, fresh);
+  }
+
+  /** The name under which a ticket for this request is kept; undefined where the request is to be signed anyway. */
+  #ticketNameFor(
+    transaction: Transaction,
+    message: RequestOf<Transaction>,
+    signers: readonly RequestSigner[],
+    features: readonly string[],
+    options: CallOptions,
+  ): string | undefined {
+    const [signer, second] = signers;
+    const isWanted = (this.#options.useTickets ?? true) && (options.useTicket ?? true) && features.includes('ticket');
+    if (!isWanted || signer === undefined || second !== undefined || signedOnly.has(transaction)) return undefined;
+    const named = 'Account' in message ? message.Account : accountOfSigner(signer, this.domain);
+    return ticketName(this.domain, (signer.connection === undefined ? undefined : named) ?? '', signer);
+  }
+
+  /** Begins an exchange where a ticket is due and nobody else is asking for it; the same one again for a repetition. */
+  #exchangeFor(
+    transaction: Transaction,
+    name: string,
+    ticket: HeldTicket | undefined,
+    { id }: CallOptions,
+  ): ClientExchange | undefined {
+    const repeated = id === undefined ? undefined : this.#exchanges.get(Buffer.from(id).toString('hex'));
+    if (repeated !== undefined) return repeated;
+    if (!exchanging.has(transaction) || !isDue(ticket, this.#clock()) || this.#asking.has(name)) return undefined;
+    this.#asking.add(name);
+    const exchange = beginExchange(this.#random);
+    if (id !== undefined) this.#exchanges.set(Buffer.from(id).toString('hex'), exchange);
+    return exchange;
+  }
+
+  #formFor(transaction: Transaction, encodings: readonly string[]): BodyForm {
+    const { form = 'json-b' } = this.#options;
+    // Hello is always JSON: it is what tells which other encodings there are (semantics 2.4).
+    return transaction !== 'Hello' && encodings.includes(mediaTypeOf[form]) ? form : 'json';
+  }
+
+  /** What the service said of itself, this time or an earlier one. */
+  async #known(options: CallOptions): Promise<{ features: readonly string[]; encodings: readonly string[] }> {
+    const pin = (await this.#trust.pin()) ?? (await this.hello(options.signal ? { signal: options.signal } : {})).pin;
+    return { features: pin.features, encodings: pin.encodings ?? [] };
+  }
+
+  /** One exchange; in JSON after all where the service no longer takes the other encoding, which a Hello confirms. */
+  async #exchangeInForm<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    attempt: Attempt,
+    options: CallOptions,
+  ): Promise<Answered<T>> {
+    try {
+      return await this.#exchange(transaction, message, attempt, options);
+    } catch (error) {
+      const isEncoding = error instanceof BindingError && error.httpStatus === statusRegistry['media-type'].status;
+      if (!isEncoding || attempt.form === 'json') throw error;
+      const { encodings } = await this.hello();
+      const form = this.#formFor(transaction, encodings);
+      if (form === attempt.form) throw error;
+      return this.#exchange(transaction, message, { ...attempt, form }, options);
+    }
   }
 
   async #exchange<T extends Transaction>(
     transaction: T,
     message: RequestOf<T>,
-    signers: readonly RequestSigner[],
+    { form, signers, ticket, exchange }: Attempt,
     options: CallOptions,
-  ): Promise<{ opened: OpenedResponse<T>; sent: SentRequest; answer: HttpAnswer }> {
-    // Named to whoever named some: without it a service leaves out what the draft does not know (schema 13).
-    const named = (await this.#trust.features()).length > 0 ? { Features: [...advertisedFeatures] } : {};
-    const { body, sent } = await signRequest({
+  ): Promise<Answered<T>> {
+    const { body, sent } = await signRequest<T>({
       transaction,
-      message: { ...named, ...message },
+      message: exchange === undefined ? message : { ...message, Exchange: exchange.member },
       signers,
+      ticket,
+      form,
       service: this.domain,
       nowMs: this.#clock(),
-      random: this.#options.random ?? systemRandom,
+      random: this.#random,
       ...(options.id === undefined ? {} : { id: options.id }),
     });
-    const answer = await this.#poster.post(body, this.#options.timeoutMs ?? httpBodyMsMax, options.signal);
-    refuseUnsigned(answer);
-    return { opened: openResponse(transaction, answer.body), sent, answer };
+    const waitMs = 'Wait' in message ? (message.Wait ?? 0) : 0;
+    const timeoutMs = options.timeoutMs ?? (this.#options.timeoutMs ?? httpBodyMsMax) + waitMs;
+    const answer = await this.#poster.post(body, timeoutMs, options.signal, form);
+    const answerForm = formOfAnswer(answer);
+    return { opened: openResponse(transaction, answer.body, answerForm), sent, answer, sentBytes: body.length };
   }
 
   /** Closes kept connections. The object must not be used afterwards. */
   async close(): Promise<void> {
     this.#poster.close();
   }
+}
+
+function isTicketRefused({ status, statusExtended }: VerifiedResponse<Transaction>): boolean {
+  return status === ticketRefusal.status && statusExtended === ticketRefusal.extended;
 }
 
 function httpsPoster({ domain, url, ca }: MeshConnectionOptions): Poster {
@@ -146,12 +392,13 @@ function httpsPoster({ domain, url, ca }: MeshConnectionOptions): Poster {
 const openingBracket = '['.charCodeAt(0);
 
 /**
- * Sorts out what is no enveloped response. Such an answer proves nothing, so its status is not believed either; all
- * that it can do is make us wait, and not for long (S22).
+ * The encoding of an enveloped response. What is none proves nothing, so its status is not believed either; all that it
+ * can do is make us wait, and not for long (S22).
  */
-function refuseUnsigned(answer: HttpAnswer): void {
+function formOfAnswer(answer: HttpAnswer): BodyForm {
   const { httpStatus } = answer;
-  if (parseMediaType(answer.mediaType) === 'json' && firstOctet(answer.body) === openingBracket) return;
+  const form = parseMediaType(answer.mediaType);
+  if (form !== undefined && firstOctet(answer.body) === openingBracket) return form;
   const pauseMs = Math.min(answer.retryAfterMs ?? 0, unsignedPauseMsMax);
   throw new BindingError('unsigned-error', `an answer without proof (HTTP ${httpStatus})`, { httpStatus, pauseMs });
 }
@@ -161,8 +408,7 @@ function firstOctet(octets: Uint8Array): number | undefined {
 }
 
 function verifiedResponse<T extends Transaction>(
-  opened: OpenedResponse<T>,
-  answer: HttpAnswer,
+  { opened, sent, answer, sentBytes }: Answered<T>,
   host: { key: PublicKeyEd448; udf: string },
 ): VerifiedResponse<T> {
   const { message } = opened;
@@ -176,6 +422,9 @@ function verifiedResponse<T extends Transaction>(
     message,
     httpStatus: answer.httpStatus,
     retryAfterMs: answer.retryAfterMs,
-    host,
+    host: { key: host.key, udf: host.udf },
+    authenticatedBy: sent.ticket === undefined ? 'signature' : 'ticket',
+    form: parseMediaType(answer.mediaType) ?? 'json',
+    bodyBytes: { sent: sentBytes, received: answer.body.length },
   };
 }

@@ -12,6 +12,8 @@ export interface ServicePin {
   readonly hostKey?: Uint8Array;
   /** Feature words seen in an authenticated answer; none of them may vanish. */
   readonly features: readonly string[];
+  /** Media types of encodings that the service took when last asked; JSON alone where this was not kept. */
+  readonly encodings?: readonly string[];
   /** When the domain was pinned, milliseconds. */
   readonly pinnedMs: number;
 }

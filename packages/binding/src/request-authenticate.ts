@@ -1,5 +1,5 @@
 /**
- * Who sent a request (S20–S24, S26): the checks that need no stored state, in the order of encoding 6.6.
+ * Who sent a request (S20–S24, S26, S32): the checks that need no stored state, in the order of encoding 6.6.
  *
  * What is left to the shard: whether the key, the connection and the account belong together *now* (S24 (2)–(5)), and
  * every signature by a key that only the shard knows, the administration proof among them.
@@ -29,6 +29,8 @@ import {
 } from './credential.js';
 import { isRequestId, isTimely } from './request-id.js';
 import type { OpenedRequest, ReceivedRequest } from './request-open.js';
+import { isMac } from './ticket-derivation.js';
+import type { OpenedTicket, TicketOpener } from './ticket-opener.js';
 
 /** Who sent a request, as far as it proves by itself. */
 export type Authentication =
@@ -59,7 +61,18 @@ export type Authentication =
       readonly key: PublicKeyEd448;
       readonly profileHost: EnvelopeOctets;
       readonly connectionHost: EnvelopeOctets;
+    }
+  | {
+      /** The bearer of a ticket; what it was issued for says who that is. */
+      readonly form: 'ticket';
+      readonly ticket: OpenedTicket;
     };
+
+/** The raw key in whose name a request comes: under a ticket the one that signed for it. Undefined for nobody. */
+export function keyOfAuthentication(authentication: Authentication): Uint8Array | undefined {
+  if (authentication.form === 'null') return undefined;
+  return authentication.form === 'ticket' ? authentication.ticket.content.key : authentication.key.raw;
+}
 
 /** What {@link checkAddressing} and {@link authenticateRequest} judge by. */
 export interface AuthenticateOptions {
@@ -68,6 +81,8 @@ export interface AuthenticateOptions {
   readonly domains: ReadonlySet<string>;
   /** `Host` of the HTTP request, port dropped, lower case. */
   readonly host: string;
+  /** Opens tickets; where absent none is taken. */
+  readonly tickets?: Pick<TicketOpener, 'open'> | undefined;
 }
 
 /** ReqAuth over the entries as they stood in the request (S22). */
@@ -79,7 +94,8 @@ export function reqAuthOf(entries: readonly SignatureEntry[]): Uint8Array {
 /**
  * Authenticates a request. A bare Hello passes as null; every other naked message is refused (S28).
  *
- * @throws MeshError `wrong-host`, `malformed`, `not-authenticated`, `signature-invalid`, `clock-skew`, `payload-digest`
+ * @throws MeshError `wrong-host`, `malformed`, `not-authenticated`, `signature-invalid`, `ticket`, `clock-skew`,
+ * `payload-digest`
  */
 export async function authenticateRequest(
   opened: OpenedRequest,
@@ -98,6 +114,8 @@ export async function authenticateRequest(
     if (request.transaction === 'Hello') return { form: 'null' };
     throw new MeshError('not-authenticated', 'the request is not signed');
   }
+  const ticketed = entries.find(({ alg }) => alg === ticketRequestAlgorithm);
+  if (ticketed !== undefined) return authenticateTicket(received, ticketed, options);
   checkEntries(entries);
   const budget = new VerificationBudget();
   const authenticate = request.transaction === 'CreateAccount' ? authenticateMesh : authenticateDevice;
@@ -123,8 +141,6 @@ function checkDigest({ payloadDigest, payloadDigestStated }: ReceivedRequest): v
 /** Cheap checks of the entries, before a key is imported: kind of proof, form, size of credentials. */
 function checkEntries(entries: readonly SignatureEntry[]): void {
   for (const { alg, kid, signature, Profile, Connection, Account } of entries) {
-    // A ticket that cannot be opened: the client repeats with a signature (semantics 3).
-    if (alg === ticketRequestAlgorithm) throw new MeshError('ticket', 'tickets are not taken here');
     if (alg !== requestAlgorithm) throw invalid('a signature of another kind');
     if (kid === undefined || signature === undefined) throw invalid('an entry without kid or signature');
     for (const credential of [Profile, Connection, Account]) {
@@ -134,6 +150,32 @@ function checkEntries(entries: readonly SignatureEntry[]): void {
     }
   }
 }
+
+/**
+ * Ticket form (S32): one MAC, alone. Everything in it is cheap and done at once, so that the thread pool is left to those
+ * who sign. What the bearer may call is for the transaction to say (S33).
+ */
+function authenticateTicket(
+  received: ReceivedRequest,
+  entry: SignatureEntry,
+  { nowMs, tickets }: AuthenticateOptions,
+): Authentication {
+  const { kid, signature, Ticket: octets, Profile, Connection, Account } = entry;
+  if (received.entries.length !== 1) throw invalid('a ticket stands alone');
+  if (Profile !== undefined || Connection !== undefined || Account !== undefined) {
+    throw invalid('a ticket brings no credentials');
+  }
+  if (octets === undefined || kid === undefined || signature === undefined) throw invalid('an entry without ticket');
+  const ticket = tickets?.open(octets, nowMs);
+  // The client repeats with a signature (semantics 3).
+  if (ticket === undefined || ticket.content.service !== received.base.service) throw new MeshError('ticket');
+  const input = requestInput(received.base.service, received.payloadDigest, noCredentials);
+  if (kid !== ticket.id) throw invalid('the name is that of another ticket');
+  if (!isMac(ticket.secrets.clientToServer, input, signature)) throw invalid('the MAC does not hold');
+  return { form: 'ticket', ticket };
+}
+
+const noCredentials = credDigest({});
 
 /** Over the bound of a credential. Encoding it to find out is left out where it cannot be near. */
 function isLarge({ header, payload, trailer }: EnvelopeOctets): boolean {

@@ -107,13 +107,19 @@ function received({ naked, form, payload, envelope, entries = [], payloadDigestS
   return { naked, form, payload, payloadDigest, envelope, entries, payloadDigestStated, base };
 }
 
+/** The encoding that a request is answered in: its own. Hello is JSON, so that is what a peer at fault hears too. */
+export function answerFormOf({ base, form }: ReceivedRequest): BodyForm {
+  return base.transaction === 'Hello' ? 'json' : form;
+}
+
 /**
  * Reads the message: size for its transaction, number of entries, tag, members (the order of encoding 6.6).
  *
- * @throws MeshError `too-large`, `malformed` or `unknown-transaction`
+ * @throws MeshError `too-large`, `malformed`, `unknown-transaction`, or `media-type` for a Hello that is not JSON
  */
 export function decodeRequest(received: ReceivedRequest): OpenedRequest {
   const { base, payload, form } = received;
+  if (base.transaction === 'Hello' && form !== 'json') throw new MeshError('media-type', 'Hello is always JSON');
   if (base.transaction !== undefined && payload.length > messageBytesMaxOf(base.transaction)) {
     throw new MeshError(
       'too-large',

@@ -223,9 +223,11 @@ describe('[S02] [S21] what is signed', () => {
     expect(await fault(authenticate(nameless))).toBe('401/10');
   });
 
-  it('answers a ticket with 401/8, so that the client signs', async () => {
+  it('answers a ticket that it cannot open with 401/8, so that the client signs', async () => {
     const { body } = await build('Status', { Account: account }, [profileSigner()]);
-    const ticketed = withEntries(body, ([entry]) => [{ ...entry, alg: 'HS512-REQ1' }]);
+    const ticketed = withEntries(body, ([entry]) => [
+      { ...entry, alg: 'HS512-REQ1', Connection: undefined, Ticket: Buffer.from([1]) },
+    ]);
     expect(await fault(authenticate(ticketed))).toBe('401/8');
   });
 });

@@ -1,14 +1,18 @@
 /**
- * The service's half of responses (S22): an envelope written around a payload, whole or as it comes.
+ * The service's half of responses (S22, S32): an envelope written around a payload, whole or as it comes.
  *
- * Digest and signature stand in the trailer, behind the payload. So a large answer is digested and signed while it is
- * sent, and never exists as a whole.
+ * Digest and proof stand in the trailer, behind the payload. So a large answer is digested and signed while it is sent,
+ * and never exists as a whole.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { hmacSha512 } from '@meshd/crypto/digest';
 import type { SigningKey } from '@meshd/crypto/ed448';
-import { type EnvelopeOctets, makeEnvelope, writeEnvelope } from '@meshd/dare/envelope';
-import { credDigest, responseAlgorithm, responseInput } from './credential.js';
-import { messageHeader } from './request-sign.js';
+import { type EnvelopeOctets, envelope } from '@meshd/dare/envelope';
+import { codeBinary, codeBinaryChunk } from '@meshd/encoding/json-b-codes';
+import { TokenWriter } from '@meshd/encoding/token-writer';
+import { credDigest, responseAlgorithm, responseInput, ticketResponseAlgorithm } from './credential.js';
+import type { BodyForm } from './media-type.js';
+import { messageHeaders } from './request-sign.js';
 
 /** The keys and credentials that a host signs with. */
 export interface ResponseSigner {
@@ -16,6 +20,15 @@ export interface ResponseSigner {
   readonly profileHost: EnvelopeOctets;
   readonly connectionHost: EnvelopeOctets;
 }
+
+/** The ticket that authenticated the request: its answer is MACed under it. */
+export interface ResponseTicket {
+  readonly id: string;
+  readonly serverToClient: Uint8Array;
+}
+
+/** Either way of proving an answer. */
+export type ResponseProver = ResponseSigner | ResponseTicket;
 
 /** What of the request a response is tied to. */
 export interface AnsweredRequest {
@@ -28,8 +41,8 @@ export interface AnsweredRequest {
 /** All that is constant of a host's responses, prepared once: two thirds of the octets of a small answer. */
 interface Prepared {
   readonly credDigest: Uint8Array;
-  /** Entry members after the signature. */
-  readonly credentials: string;
+  /** Entry members after the signature, by encoding. */
+  readonly credentials: Readonly<Record<BodyForm, Uint8Array>>;
 }
 
 const prepared = new WeakMap<ResponseSigner, Prepared>();
@@ -38,57 +51,106 @@ function prepare(signer: ResponseSigner): Prepared {
   const known = prepared.get(signer);
   if (known !== undefined) return known;
   const { profileHost, connectionHost } = signer;
-  const text = (envelope: EnvelopeOctets) => Buffer.from(writeEnvelope(envelope, 'json')).toString('utf8');
+  const members = (form: BodyForm) => {
+    const writer = new TokenWriter(form);
+    writer.name('Profile');
+    envelope.write(writer, profileHost);
+    writer.name('Connection');
+    envelope.write(writer, connectionHost);
+    return writer.finish();
+  };
   const fresh = {
     credDigest: credDigest({
       profile: profileHost.payload ?? undefined,
       connection: connectionHost.payload ?? undefined,
     }),
-    credentials: `"Profile":${text(profileHost)},"Connection":${text(connectionHost)}`,
+    credentials: { json: members('json'), 'json-b': members('json-b') },
   };
   prepared.set(signer, fresh);
   return fresh;
 }
 
-const base64 = (octets: Uint8Array): string =>
-  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('base64url');
+const asBuffer = (octets: Uint8Array): Buffer => Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+const noCredentials = credDigest({});
 
 /** The octets before the payload: the same for every response. */
-const head = (() => {
-  const empty = makeEnvelope({ header: messageHeader, payload: new Uint8Array(0) });
-  return `[${Buffer.from(empty.header).toString('utf8')},"`;
-})();
+const heads: Readonly<Record<BodyForm, Buffer>> = {
+  json: Buffer.concat([Buffer.from('['), messageHeaders.json, Buffer.from(',"')]),
+  'json-b': Buffer.concat([Buffer.from('['), messageHeaders['json-b']]),
+};
 
-const headBytes = head.length;
-
-async function tail(signer: ResponseSigner, request: AnsweredRequest, payloadDigest: Uint8Array): Promise<string> {
-  const { credDigest: credentialsDigest, credentials } = prepare(signer);
+/** The octets behind the payload: one entry, and in JSON the digest, which a reader computes in any case. */
+async function tail(
+  prover: ResponseProver,
+  request: AnsweredRequest,
+  payloadDigest: Uint8Array,
+  form: BodyForm,
+): Promise<Uint8Array> {
+  const isSigner = 'signingKey' in prover;
+  const credentials = isSigner ? prepare(prover) : undefined;
   const input = responseInput({
     service: request.service,
     requestPayloadDigest: request.payloadDigest,
     reqAuth: request.reqAuth,
     responsePayloadDigest: payloadDigest,
-    credDigest: credentialsDigest,
+    credDigest: credentials?.credDigest ?? noCredentials,
   });
-  const signature = base64(await signer.signingKey.signAsync(input));
-  const { udf } = signer.signingKey.publicKey;
-  const entry = `{"alg":"${responseAlgorithm}","kid":"${udf}","signature":"${signature}",${credentials}}`;
-  return `",{"signatures":[${entry}],"PayloadDigest":"${base64(payloadDigest)}"}]`;
+  const signature = isSigner ? await prover.signingKey.signAsync(input) : hmacSha512(prover.serverToClient, input);
+  const writer = new TokenWriter(form);
+  writer.beginObject();
+  writer.name('signatures');
+  writer.beginArray();
+  writer.beginObject();
+  writer.name('alg');
+  writer.string(isSigner ? responseAlgorithm : ticketResponseAlgorithm);
+  writer.name('kid');
+  writer.string(isSigner ? prover.signingKey.publicKey.udf : prover.id);
+  writer.name('signature');
+  writer.binary(signature);
+  if (credentials !== undefined) writer.raw(credentials.credentials[form]);
+  writer.endObject();
+  writer.endArray();
+  if (form === 'json') {
+    writer.name('PayloadDigest');
+    writer.binary(payloadDigest);
+  }
+  writer.endObject();
+  const text = writer.finish();
+  return form === 'json' ? Buffer.concat([afterText, text, closing]) : Buffer.concat([text, closing]);
 }
 
+const afterText = Buffer.from('",');
+const closing = Buffer.from(']');
+
 /**
- * Signs a response payload.
+ * Signs a response payload, or MACs it.
  *
- * @param payload the tagged response object in JSON
+ * @param payload the tagged response object in the encoding of the body
  * @returns the body to send
  */
 export async function signResponse(
-  signer: ResponseSigner,
+  prover: ResponseProver,
   request: AnsweredRequest,
   payload: Uint8Array,
+  form: BodyForm = 'json',
 ): Promise<Uint8Array> {
   const payloadDigest = createHash('sha512').update(payload).digest();
-  return Buffer.from(`${head}${base64(payload)}${await tail(signer, request, payloadDigest)}`, 'utf8');
+  const end = await tail(prover, request, payloadDigest, form);
+  const body =
+    form === 'json'
+      ? Buffer.from(asBuffer(payload).toString('base64url'), 'latin1')
+      : Buffer.concat([lengthCode(codeBinary, payload.length), payload]);
+  return Buffer.concat([heads[form], body, end]);
+}
+
+/** A code and its length, in the fewest octets (encoding 4.1). */
+function lengthCode(code: number, bytes: number): Buffer {
+  if (bytes <= 0xff) return Buffer.from([code, bytes]);
+  const head = Buffer.allocUnsafe(bytes <= 0xffff ? 3 : 5);
+  head[0] = bytes <= 0xffff ? code + 1 : code + 2;
+  if (bytes <= 0xffff) head.writeUInt16BE(bytes, 1);
+  else head.writeUInt32BE(bytes, 1);
+  return head;
 }
 
 /**
@@ -102,18 +164,23 @@ const pieceBytes = 48 * 1024;
 /** Octets are gathered to this size before they are sent. A multiple of 3, so that base64 goes on evenly. */
 const blockBytes = 4 * pieceBytes;
 /** A block as text, the head before the first of them. */
-const textBytes = headBytes + (blockBytes / 3) * 4;
+const textBytes = heads.json.length + (blockBytes / 3) * 4;
+/** Octets of this size and more are not gathered where they need no encoding, but sent as they lie. */
+const wholeBytes = 16 * 1024;
+const quote = Buffer.from('"');
+const nothing = Buffer.alloc(0);
 
 /**
  * A response whose payload is written piece by piece.
  *
  * @example
- * const stream = new ResponseStream(signer, request, write);
+ * const stream = new ResponseStream(prover, request, write, form);
  * for (const piece of pieces) await stream.write(piece);
  * await stream.finish();
  */
 export class ResponseStream {
-  readonly #signer: ResponseSigner;
+  readonly form: BodyForm;
+  readonly #prover: ResponseProver;
   readonly #request: AnsweredRequest;
   readonly #send: BodyWriter;
   readonly #digest: Hash = createHash('sha512');
@@ -128,14 +195,19 @@ export class ResponseStream {
   #texts: { filling: Buffer; sending: Buffer } | undefined;
   #sending: Promise<void> | undefined;
 
-  constructor(signer: ResponseSigner, request: AnsweredRequest, send: BodyWriter) {
-    this.#signer = signer;
+  constructor(prover: ResponseProver, request: AnsweredRequest, send: BodyWriter, form: BodyForm = 'json') {
+    this.#prover = prover;
     this.#request = request;
     this.#send = send;
+    this.form = form;
   }
 
   /** Adds payload octets. */
   async write(octets: Uint8Array): Promise<void> {
+    if (this.form === 'json-b' && octets.length >= wholeBytes) {
+      await this.#sendWhole(octets);
+      return;
+    }
     for (let at = 0; at < octets.length; ) {
       const part = octets.subarray(at, at + blockBytes - this.#blockUsed);
       this.#block.set(part, this.#blockUsed);
@@ -145,9 +217,20 @@ export class ResponseStream {
     }
   }
 
-  /** Adds octets as base64url text: the second of the two layers that a frame's payload gets in JSON. */
-  async writeBase64(octets: Uint8Array): Promise<void> {
-    const source = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+  /** Adds octets as a value of the payload: text in JSON, the second of its two layers of base64; an item in JSON-B. */
+  async writeBinary(octets: Uint8Array): Promise<void> {
+    if (this.form === 'json') {
+      await this.write(quote);
+      await this.#writeBase64(octets);
+      await this.write(quote);
+      return;
+    }
+    await this.write(lengthCode(codeBinary, octets.length));
+    await this.write(octets);
+  }
+
+  async #writeBase64(octets: Uint8Array): Promise<void> {
+    const source = asBuffer(octets);
     for (let at = 0; at < source.length; ) {
       const roomBytes = blockBytes - this.#blockUsed;
       // Whole groups of three only, so that the pieces join without padding.
@@ -164,18 +247,26 @@ export class ResponseStream {
     }
   }
 
-  /** Signs and sends what is left. */
+  /** Proves and sends what is left. */
   async finish(): Promise<void> {
-    const rest = this.#take(Buffer.allocUnsafe(headBytes + Math.ceil((this.#blockUsed * 4) / 3)));
-    const end = await tail(this.#signer, this.#request, this.#digest.digest());
+    const rest = this.form === 'json' ? this.#takeText(this.#restText()) : this.#takeItem(codeBinary);
+    const end = await tail(this.#prover, this.#request, this.#digest.digest(), this.form);
     await this.#sending;
-    await this.#send(Buffer.concat([rest, Buffer.from(end, 'utf8')]));
+    await this.#send(Buffer.concat([rest, end]));
+  }
+
+  #restText(): Buffer {
+    return Buffer.allocUnsafe(heads.json.length + Math.ceil((this.#blockUsed * 4) / 3));
   }
 
   async #flush(): Promise<void> {
+    if (this.form === 'json-b') {
+      await this.#send(this.#takeItem(codeBinaryChunk));
+      return;
+    }
     this.#texts ??= { filling: Buffer.allocUnsafeSlow(textBytes), sending: Buffer.allocUnsafeSlow(textBytes) };
     const { filling, sending } = this.#texts;
-    const text = this.#take(filling);
+    const text = this.#takeText(filling);
     await this.#sending;
     this.#texts = { filling: sending, sending: filling };
     this.#sending = this.#send(text);
@@ -183,11 +274,29 @@ export class ResponseStream {
     this.#sending?.catch(() => {});
   }
 
-  /** Digests what was gathered and writes it as text, with the head before the first of it. */
-  #take(text: Buffer): Uint8Array {
+  /** Sends what was gathered and then a chunk of the caller's own octets, uncopied. */
+  async #sendWhole(octets: Uint8Array): Promise<void> {
+    const gathered = this.#blockUsed > 0 || !this.#begun ? this.#takeItem(codeBinaryChunk) : nothing;
+    this.#digest.update(octets);
+    await this.#send(Buffer.concat([gathered, lengthCode(codeBinaryChunk, octets.length)]));
+    await this.#send(octets);
+  }
+
+  /** Digests what was gathered and gives it as one item or chunk of JSON-B, with the head before the first of them. */
+  #takeItem(code: number): Uint8Array {
     const octets = this.#block.subarray(0, this.#blockUsed);
     this.#digest.update(octets);
-    let used = this.#begun ? 0 : text.write(head, 'latin1');
+    const item = Buffer.concat([this.#begun ? nothing : heads['json-b'], lengthCode(code, octets.length), octets]);
+    this.#begun = true;
+    this.#blockUsed = 0;
+    return item;
+  }
+
+  /** Digests what was gathered and writes it as text, with the head before the first of it. */
+  #takeText(text: Buffer): Uint8Array {
+    const octets = this.#block.subarray(0, this.#blockUsed);
+    this.#digest.update(octets);
+    let used = this.#begun ? 0 : heads.json.copy(text);
     for (let at = 0; at < octets.length; at += pieceBytes) {
       const end = Math.min(octets.length, at + pieceBytes);
       used += text.write(octets.toString('base64url', at, end), used, 'latin1');

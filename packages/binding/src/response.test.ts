@@ -130,7 +130,7 @@ describe('a response written piece by piece', () => {
       parts.push(Uint8Array.from(octets));
       return undefined;
     });
-    for (const { octets, encode } of pieces) await (encode ? stream.writeBase64(octets) : stream.write(octets));
+    for (const { octets, encode } of pieces) await (encode ? stream.writeBinary(octets) : stream.write(octets));
     await stream.finish();
     return { text: Buffer.concat(parts), answered: answered(body), sent };
   };
@@ -142,7 +142,7 @@ describe('a response written piece by piece', () => {
         const { text } = await run(pieces);
         const payload = Buffer.concat(
           pieces.map(({ octets, encode }) =>
-            encode ? Buffer.from(Buffer.from(octets).toString('base64url')) : Buffer.from(octets),
+            encode ? Buffer.from(`"${Buffer.from(octets).toString('base64url')}"`) : Buffer.from(octets),
           ),
         );
         expect(Buffer.from(readEnvelope(text).payload ?? '').equals(payload)).toBe(true);

@@ -38,6 +38,8 @@ export interface TrustedHost {
 export interface VerifiedHello {
   readonly message: MeshHelloResponse;
   readonly features: readonly string[];
+  /** Media types of the encodings that it takes. */
+  readonly encodings: readonly string[];
   readonly profileService: DareEnvelope;
   readonly profileHost: DareEnvelope;
   readonly connectionHost: DareEnvelope | undefined;
@@ -65,9 +67,9 @@ export class ServiceTrust {
     this.#clock = clock;
   }
 
-  /** Whether the domain has a pin. */
-  async isKnown(): Promise<boolean> {
-    return (await this.#pins.get(this.#domain)) !== undefined;
+  /** What the last verified Hello said, which may have been that of another run; undefined for a domain without pin. */
+  async pin(): Promise<ServicePin | undefined> {
+    return this.#service?.pin ?? (await this.#pins.get(this.#domain));
   }
 
   /** Feature words that the service gave; none before its first Hello. */
@@ -123,13 +125,16 @@ export class ServiceTrust {
     if (!connectionOctets && features.includes(featureHostBound)) {
       throw new BindingError('host-refused', `${featureHostBound} is announced, and no ConnectionHost is given`);
     }
-    const pin = await this.#pinOf(service, serviceOctets, connectionOctets ? undefined : host.key, features, before);
+    const encodings = (message.Version?.Encodings ?? []).flatMap(({ ID: types = [] }) => types);
+    const hostKey = connectionOctets ? undefined : host.key;
+    const pin = { ...(await this.#pinOf(service, serviceOctets, hostKey, features, before)), encodings };
     await this.#pins.put(pin);
     this.#service = { pin, verified: service };
     this.#latest = host;
     return {
       message,
       features,
+      encodings,
       profileService: service.envelope,
       profileHost: openEnvelope(hostOctets),
       connectionHost: connectionOctets && openEnvelope(connectionOctets),

@@ -12,9 +12,10 @@ import type { PublicKey } from '@meshd/schema/keys';
 import { ProfileDevice, ProfileMesh } from '@meshd/schema/profiles';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { type HostIdentity, type HostRole, initService, issueHost, loadHostIdentity } from './host-files.js';
+import type { BodyForm } from './media-type.js';
 import { type AuthenticateOptions, authenticateRequest } from './request-authenticate.js';
 import { decodeRequest, receiveRequest } from './request-open.js';
-import { type RequestSigner, signRequest } from './request-sign.js';
+import { type RequestSigner, signRequest, type TicketSigner } from './request-sign.js';
 
 export const nowMs = Date.UTC(2026, 0, 15, 12);
 export const domain = 'example.com';
@@ -84,6 +85,8 @@ export interface BuildOptions {
   readonly service?: string;
   readonly atMs?: number;
   readonly id?: Uint8Array;
+  readonly form?: BodyForm;
+  readonly ticket?: TicketSigner;
 }
 
 /** A signed request as body and as what its sender keeps. */
@@ -91,15 +94,19 @@ export function build<T extends Transaction>(
   transaction: T,
   message: RequestOf<T>,
   signers: readonly RequestSigner[],
-  { service = domain, atMs = nowMs, id }: BuildOptions = {},
+  { service = domain, atMs = nowMs, id, form, ticket }: BuildOptions = {},
 ) {
-  const base = { transaction, message, signers, service, nowMs: atMs, random: systemRandom };
+  const base = { transaction, message, signers, service, form, ticket, nowMs: atMs, random: systemRandom };
   return signRequest(id === undefined ? base : { ...base, id });
 }
 
 /** Takes a body through all checks of the service's half. */
-export async function authenticate(body: Uint8Array, options: Partial<AuthenticateOptions> = {}) {
-  const opened = decodeRequest(receiveRequest(body, 'json'));
+export async function authenticate(
+  body: Uint8Array,
+  options: Partial<AuthenticateOptions> = {},
+  form: BodyForm = 'json',
+) {
+  const opened = decodeRequest(receiveRequest(body, form));
   return authenticateRequest(opened, { nowMs, domains: new Set([domain, 'b.example']), host: domain, ...options });
 }
 

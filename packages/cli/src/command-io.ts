@@ -1,6 +1,7 @@
 /** What a command sees of the world: files, standard streams, progress. Commands import nothing else that does I/O. */
 import { createReadStream, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
 import { SingleBar } from 'cli-progress';
 import colorsOf from 'picocolors';
 
@@ -36,6 +37,8 @@ export interface CommandIo {
   readonly json: boolean;
   /** Folder of the device's state (`--home`). */
   readonly home: string;
+  /** Encoding of requests (`--encoding`); the best that the service takes where undefined. */
+  readonly encoding: 'json' | 'json-b' | undefined;
   /** Colour functions; they return their input unchanged where standard output is no terminal or `--json` is given. */
   readonly colours: ReturnType<typeof colorsOf.createColors>;
   /** Reads a whole file, `-` = standard input. Throws {@link CommandError} that names the file. */
@@ -51,6 +54,8 @@ export interface CommandIo {
   print(result: unknown, human: string | (() => string)): void;
   /** A line on standard error for people; nothing under `--json`. */
   note(text: string): void;
+  /** Asks the user, where one sits there: one of `choices`, or undefined under `--json` and without a terminal. */
+  ask<C extends string>(question: string, choices: readonly C[]): Promise<C | undefined>;
   /** Shows progress on standard error once the work has lasted a second. */
   progress(label: string, total?: number): Progress;
   /** The exit code where no error is thrown (0 unless set): `dare verify` prints its verdict and exits 1. */
@@ -61,6 +66,7 @@ export interface CommandIo {
 export interface IoSettings {
   json: boolean;
   home: string;
+  encoding?: 'json' | 'json-b' | undefined;
   exitCode: 0 | 1 | 2;
 }
 
@@ -167,6 +173,16 @@ function barProgress(label: string, total: number | undefined): Progress {
   };
 }
 
+async function askTerminal<C extends string>(question: string, choices: readonly C[]): Promise<C | undefined> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = (await lines.question(`${question} [${choices.join('/')}] `)).trim().toLowerCase();
+    return choices.find((choice) => answer !== '' && choice.startsWith(answer));
+  } finally {
+    lines.close();
+  }
+}
+
 /** The real world: this process's streams and files. `settings` is filled by the program before a command runs. */
 export function processIo(settings: IoSettings): CommandIo {
   return {
@@ -175,6 +191,9 @@ export function processIo(settings: IoSettings): CommandIo {
     },
     get home() {
       return settings.home;
+    },
+    get encoding() {
+      return settings.encoding;
     },
     get colours() {
       return colorsOf.createColors(!settings.json && process.stdout.isTTY === true && colorsOf.isColorSupported);
@@ -188,6 +207,10 @@ export function processIo(settings: IoSettings): CommandIo {
     },
     note(text) {
       if (!settings.json) process.stderr.write(`${text}\n`);
+    },
+    async ask(question, choices) {
+      const isAlone = settings.json || process.stdin.isTTY !== true || process.stderr.isTTY !== true;
+      return isAlone ? undefined : askTerminal(question, choices);
     },
     progress(label, total) {
       return settings.json || process.stderr.isTTY !== true ? silent : barProgress(label, total);

@@ -1,4 +1,5 @@
 /** The client's view of the world behind a command: real clock, progress on the terminal, files named on the line. */
+import type { Change, Decide } from '@meshd/client/conflicts';
 import { type ClientEnvironment, systemEnvironment } from '@meshd/client/environment';
 import { AddressError, canonicalAddress, canonicalDomain } from '@meshd/schema/address';
 import { type CommandIo, type Progress, UsageError } from './command-io.js';
@@ -15,13 +16,16 @@ export async function withEnvironment<T>(
   work: (environment: ClientEnvironment) => Promise<T>,
 ): Promise<T> {
   let shown: { label: string; display: Progress } | undefined;
-  const environment = systemEnvironment((label, done, total) => {
-    if (shown?.label !== label) {
-      shown?.display.stop();
-      shown = { label, display: io.progress(label, total) };
-    }
-    shown.display.update(done, total);
-  });
+  const environment: ClientEnvironment = {
+    ...systemEnvironment((label, done, total) => {
+      if (shown?.label !== label) {
+        shown?.display.stop();
+        shown = { label, display: io.progress(label, total) };
+      }
+      shown.display.update(done, total);
+    }),
+    form: io.encoding,
+  };
   try {
     return await work(environment);
   } finally {
@@ -67,4 +71,20 @@ export function integerArgument(name: string, text: string | undefined): number 
   if (text === undefined) return undefined;
   if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${name} takes a whole number, not ${text}`);
   return Number(text);
+}
+
+const choices = ['mine', 'theirs', 'later'] as const;
+
+/** How `--conflicts` decides where a deletion stands against a change; without it the user is asked, if there is one. */
+export function decisionArgument(io: CommandIo, text: string | undefined): Decide {
+  const fixed = choices.find((choice) => choice === text);
+  if (text !== undefined && fixed === undefined) {
+    throw new UsageError(`--conflicts takes ${choices.join(', ')}, not ${text}`);
+  }
+  return async ({ container, name, mine, theirs }) => {
+    if (fixed !== undefined) return fixed;
+    const did = (change: Change) => (change === 'delete' ? 'deleted' : 'changed');
+    const question = `${name} in ${container} was ${did(mine)} here and ${did(theirs)} elsewhere; keep`;
+    return (await io.ask(question, choices)) ?? 'later';
+  };
 }

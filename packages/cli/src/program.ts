@@ -1,11 +1,13 @@
 /** The tree of commands of `mesh`, its common flags, and what becomes of an error. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { type CommandIo, type IoSettings, processIo, UsageError } from './command-io.js';
 import { registerAccountCommands } from './commands/account.js';
+import { registerAccountWatchCommands } from './commands/account-watch.js';
 import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
+import { registerContainerProofCommands } from './commands/container-proof.js';
 import { registerDareCommands } from './commands/dare.js';
 import { registerHelloCommands } from './commands/hello.js';
 import { registerJsonCommands } from './commands/json.js';
@@ -40,7 +42,9 @@ export const meshShape: ProgramShape = {
   register(program, io) {
     registerHelloCommands(program, io);
     registerAccountCommands(program, io);
+    registerAccountWatchCommands(program, io);
     registerContainerCommands(program, io);
+    registerContainerProofCommands(program, io);
     registerContainerFileCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);
@@ -60,11 +64,20 @@ function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings):
     // One line on standard error for wrong usage, printed below with every other error.
     .configureOutput(silentErrors)
     .hook('preAction', () => {
-      const flags = program.opts<{ json?: boolean; home?: string }>();
+      const flags = program.opts<{ json?: boolean; home?: string; encoding?: 'json' | 'json-b' }>();
       settings.json = flags.json === true;
       settings.home = flags.home ?? '';
+      settings.encoding = flags.encoding;
     });
-  if (shape.hasHome) program.option('--home <dir>', "folder of this device's state", join(homedir(), '.mesh'));
+  if (shape.hasHome) {
+    program.option('--home <dir>', "folder of this device's state", join(homedir(), '.mesh'));
+    program.addOption(
+      new Option('--encoding <name>', 'encoding of requests (default: the best that the service takes)').choices([
+        'json',
+        'json-b',
+      ]),
+    );
+  }
   shape.register(program, io);
   for (const command of descendants(program)) {
     // Sub-commands inherit neither of these when made with addCommand; setting them twice does no harm.

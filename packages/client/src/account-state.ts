@@ -27,6 +27,12 @@ export interface AccountState {
 const stateFile = 'account.json';
 const caFile = 'ca.pem';
 
+/** All that is of the account; evidence against a service is kept whatever becomes of it. */
+const accountFiles = [
+  ...[stateFile, 'keys.json', 'profiles', 'containers', 'pending', 'tickets', 'heads.dare'],
+  caFile,
+] as const;
+
 const envelopeFiles = {
   profileMesh: 'profile-mesh.dare',
   profileDevice: 'profile-device.dare',
@@ -99,7 +105,7 @@ export async function loadIdentity(home: Home, state: AccountState): Promise<Ide
 /** Forgets the account with its keys, profiles and replicas; pins of services stay. */
 export async function forgetAccount(home: Home): Promise<void> {
   // The state goes first: without it a home is empty, whatever else a crash leaves behind.
-  for (const name of [stateFile, 'keys.json', 'profiles', 'containers', caFile]) await home.remove(name);
+  for (const name of accountFiles) await home.remove(name);
 }
 
 /** As {@link loadCa}, by the folder of the home. */

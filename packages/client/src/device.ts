@@ -1,23 +1,43 @@
+import { openEnvelope } from '@meshd/dare/envelope';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import type { AccountState } from './account-state.js';
 import { findAccount, requireAccount } from './account-state.js';
-
-import { type Authority, authorityOf, type WritingDevice, writersOf, writingDevice } from './entitlement.js';
+import {
+  type Authority,
+  authorityOf,
+  cutsOf,
+  type RevokedDevice,
+  type WritingDevice,
+  writersOf,
+  writingDevice,
+} from './entitlement.js';
 import type { ClientEnvironment } from './environment.js';
 import { Home } from './home.js';
-import type { FindWriter } from './reader.js';
+import { KeptHeads } from './kept-heads.js';
+import type { Checkpoint, FindWriter } from './reader.js';
 import { Replica } from './replica.js';
 import { Session } from './session.js';
+
+/** What the device catalog said at a size of it. */
+interface CatalogedDevices {
+  readonly authority: Authority;
+  readonly size: number;
+  readonly devices: readonly WritingDevice[];
+  readonly revoked: readonly RevokedDevice[];
+}
 
 /** A session together with the replicas of its account, opened as they are needed. */
 export class Device {
   readonly session: Session;
   readonly #replicas = new Map<string, Replica>();
   #allowLegacy = false;
-  #authority: Authority | undefined;
+  #devices: CatalogedDevices | undefined;
+  /** The service's signed word on the containers. */
+  readonly heads: KeptHeads;
 
   constructor(session: Session) {
     this.session = session;
+    this.heads = new KeptHeads(session);
   }
 
   /** Takes containers without manifests too, in unauthenticated order (S49). */
@@ -37,20 +57,58 @@ export class Device {
 
   /** Who may write, by the device catalog as this replica has it. */
   async writers(): Promise<FindWriter> {
+    const { authority, devices, revoked } = await this.#catalogedDevices();
+    return writersOf(authority, devices, revoked);
+  }
+
+  /** Where the histories of a container must agree with what administrators saw when they revoked devices (S48). */
+  async revocationCuts(container: string): Promise<Checkpoint[]> {
+    const { revoked } = await this.#catalogedDevices();
+    return revoked.flatMap(({ cuts }) => cuts.get(container) ?? []);
+  }
+
+  async #catalogedDevices(): Promise<CatalogedDevices> {
     const { identity, state } = this.session;
-    this.#authority ??= await authorityOf(identity, state.address);
+    const authority = this.#devices?.authority ?? (await authorityOf(identity, state.address));
     const catalog = await this.replica(deviceCatalog);
+    const { size, replay } = catalog.reader;
+    if (this.#devices?.size === size) return this.#devices;
+    const deviceAt = async (frameIndex: number, uniqueId: string) => {
+      const { payload } = await catalog.envelope(frameIndex);
+      return payload === null ? undefined : writingDevice(payload, uniqueId, authority);
+    };
     const devices: WritingDevice[] = [];
-    for (const [uniqueId, { current }] of catalog.reader.replay?.items ?? []) {
-      const { payload } = await catalog.envelope(current);
-      const device = payload === null ? undefined : await writingDevice(payload, uniqueId, this.#authority);
+    for (const [uniqueId, { current }] of replay?.items ?? []) {
+      const device = await deviceAt(current, uniqueId);
       if (device !== undefined) devices.push(device);
     }
-    return writersOf(this.#authority, devices);
+    const revoked: RevokedDevice[] = [];
+    for (let frameIndex = 1; frameIndex < size; frameIndex += 1) {
+      const { contentMetaData: meta = {} } = openEnvelope(await catalog.envelope(frameIndex));
+      if (meta.Event !== 'Delete' || meta.Previous === undefined || meta.UniqueID === undefined) continue;
+      const device = await deviceAt(meta.Previous, meta.UniqueID);
+      if (device !== undefined) revoked.push({ ...device, cuts: cutsOf(meta.KeyValues) });
+    }
+    this.#devices = { authority, size, devices, revoked };
+    return this.#devices;
+  }
+
+  /** Closes a replica whose reader must not be used any more; the next call opens it again from disk. */
+  async dropReplica(container: string): Promise<void> {
+    const dropped = this.#replicas.get(container);
+    this.#replicas.delete(container);
+    await dropped?.close();
+  }
+
+  /** Lets go of what another process may change once the home is no longer locked; the connection stays. */
+  async release(): Promise<void> {
+    for (const container of [...this.#replicas.keys()]) await this.dropReplica(container);
+    this.#devices = undefined;
+    this.heads.forget();
   }
 
   async close(): Promise<void> {
-    for (const replica of this.#replicas.values()) await replica.close();
+    await this.release();
     await this.session.close();
   }
 }

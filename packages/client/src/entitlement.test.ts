@@ -24,8 +24,8 @@ describe('[S43] who may write', () => {
     const device = await writingDevice(deviceEntry(keys, identity), identity.deviceUdf, authority);
     expect(device?.key.udf).toBe(keys.key('connectionSignature').publicKey.udf);
     const find = writersOf(authority, device === undefined ? [] : [device]);
-    expect(find(device?.key.udf ?? '', 'my_Notes')).toBe(device?.key);
-    expect(find(device?.key.udf ?? '', 'mmm_Device')).toBeUndefined();
+    expect(find(device?.key.udf ?? '', 'my_Notes', 1)).toBe(device?.key);
+    expect(find(device?.key.udf ?? '', 'mmm_Device', 1)).toBeUndefined();
   });
 
   it('is not one that the account’s offline key, the Mesh or a stranger has signed', async () => {
@@ -54,11 +54,11 @@ describe('[S43] who may write', () => {
   it('[S25] is for the device catalog a key of the Mesh alone', async () => {
     const find = writersOf(await authorityOf(identity, address), []);
     for (const name of ['meshOnline', 'meshOffline'] as const) {
-      expect(find(keys.key(name).publicKey.udf, 'mmm_Device')).toBeDefined();
-      expect(find(keys.key(name).publicKey.udf, 'my_Notes')).toBeUndefined();
+      expect(find(keys.key(name).publicKey.udf, 'mmm_Device', 1)).toBeDefined();
+      expect(find(keys.key(name).publicKey.udf, 'my_Notes', 1)).toBeUndefined();
     }
-    expect(find(keys.key('accountOnline').publicKey.udf, 'mmm_Device')).toBeUndefined();
-    expect(find(keys.key('accountOnline').publicKey.udf, 'my_Notes')).toBeDefined();
+    expect(find(keys.key('accountOnline').publicKey.udf, 'mmm_Device', 1)).toBeUndefined();
+    expect(find(keys.key('accountOnline').publicKey.udf, 'my_Notes', 1)).toBeDefined();
   });
 
   it('is limited by permissions, where a device has any', () => {
@@ -79,7 +79,8 @@ describe('[S43] who may write', () => {
     const { publicKey: key } = keys.key('connectionSignature');
     const permissions = [{ Name: 'my_Notes' }, { Name: 'my_Photos', Role: 'read' }];
     const find = writersOf(authority, [{ deviceUdf: identity.deviceUdf, key, permissions }]);
-    expect(find(key.udf, 'my_Notes')).toBe(key);
-    for (const container of ['my_Photos', 'my_Other', 'mmm_Device']) expect(find(key.udf, container)).toBeUndefined();
+    expect(find(key.udf, 'my_Notes', 1)).toBe(key);
+    for (const container of ['my_Photos', 'my_Other', 'mmm_Device'])
+      expect(find(key.udf, container, 1)).toBeUndefined();
   });
 });

@@ -1,4 +1,5 @@
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
+import type { KeyValue } from '@meshd/dare/header';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { CatalogedDevice } from '@meshd/schema/catalog';
 import type { Permission } from '@meshd/schema/connections';
@@ -6,7 +7,8 @@ import { accountSpools, deviceCatalog } from '@meshd/schema/container-name';
 import { onlineKeysOf, verifyConnectionAccount, verifyProfile } from '@meshd/schema/profile-check';
 import { ClientError } from './errors.js';
 import type { Identity } from './identity.js';
-import type { FindWriter } from './reader.js';
+import { textToOctets } from './octet-text.js';
+import type { Checkpoint, FindWriter } from './reader.js';
 
 const deviceTags = defineTags('device', { CatalogedDevice });
 const decodeOptions = { form: 'json', refuseRepeated: true } as const;
@@ -18,6 +20,26 @@ export interface WritingDevice {
   readonly key: PublicKeyEd448;
   /** Empty: everything but administration. */
   readonly permissions: readonly Permission[];
+}
+
+/** A device that was disconnected: what it wrote before counts, up to its cuts (S48). */
+export interface RevokedDevice extends WritingDevice {
+  /** By container; one without a cut was opened later, and nothing there is the device's. */
+  readonly cuts: ReadonlyMap<string, Checkpoint>;
+}
+
+const cutPrefix = 'Cut:';
+const cutValue = /^(\d{1,15}):([A-Za-z0-9_-]{43})$/;
+
+/** Reads the cuts in the metadata of a device's `Delete`; what is no cut is passed over, so it cuts at nothing. */
+export function cutsOf(keyValues: readonly KeyValue[] = []): ReadonlyMap<string, Checkpoint> {
+  const cuts = new Map<string, Checkpoint>();
+  for (const { Key: key = '', Value: value = '' } of keyValues) {
+    const [, size, root] = cutValue.exec(value) ?? [];
+    if (!key.startsWith(cutPrefix) || size === undefined || root === undefined) continue;
+    cuts.set(key.slice(cutPrefix.length), { size: Number(size), root: textToOctets(root) });
+  }
+  return cuts;
 }
 
 /** Whose account it is, and the keys of the profiles that entitle to write (S25, S43). */
@@ -86,12 +108,21 @@ export function mayWrite(permissions: readonly Permission[], container: string):
   return permissions.some(({ Name, Role }) => grants(Name) && Role !== 'read');
 }
 
-/** Who may sign manifests (S43): for the device catalog the Mesh keys, for all others its devices. */
-export function writersOf(authority: Authority, devices: readonly WritingDevice[]): FindWriter {
-  return (kid, container) => {
+/**
+ * Who may sign manifests (S43): for the device catalog the Mesh keys, for all others its devices, and revoked ones below
+ * their cuts.
+ */
+export function writersOf(
+  authority: Authority,
+  devices: readonly WritingDevice[],
+  revoked: readonly RevokedDevice[] = [],
+): FindWriter {
+  return (kid, container, frameIndex) => {
     if (container === deviceCatalog) return authority.meshKeys.find((key) => key.udf === kid);
     const device = devices.find(({ key }) => key.udf === kid);
     if (device !== undefined) return mayWrite(device.permissions, container) ? device.key : undefined;
+    const former = revoked.find(({ key, cuts }) => key.udf === kid && frameIndex < (cuts.get(container)?.size ?? 0));
+    if (former !== undefined) return mayWrite(former.permissions, container) ? former.key : undefined;
     return authority.accountKeys.find((key) => key.udf === kid);
   };
 }

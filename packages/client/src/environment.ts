@@ -1,6 +1,8 @@
-import type { VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
+import type { BodyForm } from '@meshd/binding/media-type';
+import type { CallOptions, VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
 import type { RequestSigner } from '@meshd/binding/request-sign';
 import { type Random, systemRandom } from '@meshd/crypto/random';
+import type { Feature } from '@meshd/schema/features';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 
 /** The way to one service: verified answers only. `MeshConnection` is one. */
@@ -9,8 +11,10 @@ export interface ServiceConnection {
     transaction: T,
     message: RequestOf<T>,
     signers: readonly RequestSigner[],
-    options?: { readonly id?: Uint8Array | undefined },
+    options?: CallOptions,
   ): Promise<VerifiedResponse<T>>;
+  /** Whether the service names a feature in its verified Hello. */
+  offers(word: Feature): Promise<boolean>;
   hello(): Promise<VerifiedHello>;
   close(): Promise<void>;
 }
@@ -31,6 +35,8 @@ export interface ClientEnvironment {
   progress(label: string, done: number, total: number): void;
   /** Waits; tests return at once. */
   pause(durationMs: number): Promise<void>;
+  /** Encoding of requests; where absent JSON-B if the service takes it. */
+  readonly form?: BodyForm | undefined;
   /** Opens the way to a service; HTTPS under the pins of the home where absent. */
   connect?(service: ServiceLocation): ServiceConnection;
 }

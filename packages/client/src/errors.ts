@@ -9,6 +9,9 @@
  * - `downgrade`: a feature that the service once had is gone (S23)
  * - `rollback`: the service shows less than this device has verified before (S47)
  * - `fork`: the service shows other frames than this device has verified before (S47)
+ * - `heads`: the service's signed word on its containers does not hold, or is too old (S45)
+ * - `evidence`: writing stopped, because the service was caught contradicting itself or this device (S45)
+ * - `proof`: a proof file that proves nothing
  * - `frame`: frames that do not pass the reader's checks (S43)
  * - `legacy`: a container without manifests, not opened without being told to (S49)
  * - `conflict`: other writers were faster at every attempt
@@ -24,6 +27,9 @@ export type ClientErrorCode =
   | 'downgrade'
   | 'rollback'
   | 'fork'
+  | 'heads'
+  | 'evidence'
+  | 'proof'
   | 'frame'
   | 'legacy'
   | 'conflict'
@@ -36,15 +42,41 @@ export interface Refusal {
   readonly description?: string | undefined;
 }
 
+/** A container in the two states that do not go together. */
+export interface Contradiction {
+  readonly container: string;
+  /** What this device has verified. */
+  readonly verified?: HeadNumbers | undefined;
+  /** What the service shows. */
+  readonly shown?: HeadNumbers | undefined;
+  /** Both were signed by the service: anybody can be convinced by them. */
+  readonly isProof?: boolean | undefined;
+}
+
+/** Size and root of a container. */
+export interface HeadNumbers {
+  readonly log?: Uint8Array | undefined;
+  readonly size: number;
+  readonly root?: Uint8Array | undefined;
+}
+
+interface ClientErrorOptions extends ErrorOptions {
+  readonly refusal?: Refusal | undefined;
+  readonly contradiction?: Contradiction | undefined;
+}
+
 /** The one error of this package; its message is one line that says what to do next where that is known. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
   readonly code: ClientErrorCode;
   readonly refusal: Refusal | undefined;
+  /** What contradicts what, for `rollback` and `fork`: recorded as evidence. */
+  readonly contradiction: Contradiction | undefined;
 
-  constructor(code: ClientErrorCode, message: string, options: ErrorOptions & { refusal?: Refusal } = {}) {
+  constructor(code: ClientErrorCode, message: string, options: ClientErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.refusal = options.refusal;
+    this.contradiction = options.contradiction;
   }
 }

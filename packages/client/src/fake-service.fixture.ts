@@ -2,17 +2,24 @@
 import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
 import type { VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { frameZero, placeFrame } from '@meshd/dare/batch';
-import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { logId } from '@meshd/dare/core';
+import { type EnvelopeOctets, redactEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { consistencyProof, root } from '@meshd/dare/log-tree';
 import { apex } from '@meshd/dare/merkle';
-import type { ContainerUpdate } from '@meshd/schema/common';
+import { signEnvelope } from '@meshd/dare/sign';
+import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
+import type { ConstraintsSelect, ContainerStatus, ContainerUpdate } from '@meshd/schema/common';
 import { accountSpools, spoolContentType } from '@meshd/schema/container-name';
+import { profileRegistry } from '@meshd/schema/profiles';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
+import { ContainerHeads } from '@meshd/schema/service';
 import type { ClientEnvironment, ServiceConnection } from './environment.js';
-import { appendFrame, noTrees } from './frame.js';
+import { appendFrame, noTrees, type Trees } from './frame.js';
 import { createAccount } from './operations/create-account.js';
 
 interface Answer {
@@ -23,9 +30,47 @@ interface Answer {
 
 /** Digest over frames, as `ContainerStatus` has it. */
 export function digestOver(frames: readonly EnvelopeOctets[]): Uint8Array | undefined {
+  return apex(treesOver(frames).tree);
+}
+
+const fakeDomain = 'example.com';
+/** What the clocks of service and devices say. */
+export const fakeNowMs = 1_700_000_000_000;
+
+/** Keys and profiles of a service, for signing heads. */
+export async function fakeHost(nowMs = fakeNowMs): Promise<HostIdentity> {
+  const folder = await mkdtemp(join(tmpdir(), 'mesh-host-'));
+  await initService(folder, { nowMs });
+  await issueHost(folder, 'router', { domains: [fakeDomain], nowMs });
+  return loadHostIdentity(join(folder, 'router'));
+}
+
+/** An object that a host signs for keeping, with its credentials (S26). */
+export function signedByHost(host: HostIdentity, payload: Uint8Array): EnvelopeOctets {
+  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
+  return signEnvelope({ payload, keys: [signingKey], entryMembers: [{ Profile, Connection }] });
+}
+
+function treesOver(frames: readonly EnvelopeOctets[]): Trees {
+  return frames.reduce((before, octets) => appendFrame(before, octets).trees, noTrees);
+}
+
+function leavesOf(frames: readonly EnvelopeOctets[]): Uint8Array[] {
   let trees = noTrees;
-  for (const octets of frames) trees = appendFrame(trees, octets).trees;
-  return apex(trees.tree);
+  return frames.map((octets) => {
+    const next = appendFrame(trees, octets);
+    trees = next.trees;
+    return next.frame.leaf;
+  });
+}
+
+function isSame(known: ContainerStatus, status: ContainerStatus | undefined): boolean {
+  const digest = status?.Digest ?? new Uint8Array(0);
+  return known.Index === status?.Index && Buffer.compare(known.Digest ?? digest, digest) === 0;
+}
+
+function sliced(octets: EnvelopeOctets, offset: number, bytes: number): EnvelopeOctets {
+  return { ...octets, payload: octets.payload?.subarray(offset, offset + bytes) ?? null };
 }
 
 /** One account's containers. */
@@ -35,20 +80,38 @@ export class FakeService {
   pageFrames = 1000;
   /** What Status and Download show instead of the truth. */
   shown: (name: string, frames: readonly EnvelopeOctets[]) => readonly EnvelopeOctets[] = (_name, frames) => frames;
+  /** Runs while a Status waits. */
+  whileWaiting: () => Promise<void> = async () => undefined;
+  /** Runs before each call; throws where the line breaks. */
+  beforeCall: (transaction: Transaction, message: object) => Promise<void> = async () => undefined;
+  /** Who signs heads; without a host there are none. */
+  host: HostIdentity | undefined;
+  accountUdf = '';
+  headsAtMs: () => number = () => fakeNowMs;
+  headsChanged: (heads: ContainerHeads) => ContainerHeads = (heads) => heads;
+  consistencyChanged: (path: Uint8Array[]) => Uint8Array[] = (path) => path;
+  /** Requests that asked for frames, in order. */
+  readonly downloads: RequestOf<'Download'>[] = [];
+  /** Identities of uploads, in order. */
+  readonly uploadIds: (Uint8Array | undefined)[] = [];
   /** Runs before each Upload: other writers. */
   beforeUpload: () => Promise<void> = async () => undefined;
   readonly calls: Transaction[] = [];
+  /** What the service says it understands. */
+  readonly features = new Set<string>(['page', 'filter', 'wait']);
 
   connect(): ServiceConnection {
     return {
-      call: (transaction, message) => this.#call(transaction, message),
-      hello: async () => ({ message: { ConstraintsUpdate: { MaxEntries: 1000 } } }) as unknown as VerifiedHello,
+      call: (transaction, message, _signers, options) => this.#call(transaction, message, options?.id),
+      hello: async () =>
+        ({ message: { ConstraintsUpdate: { MaxEntries: 1000 } }, pin: this.#pin() }) as unknown as VerifiedHello,
+      offers: async (word) => this.features.has(word),
       close: async () => undefined,
     };
   }
 
   /** An environment whose device speaks with this service; the clock stands still and nothing waits. */
-  environment(nowMs = 1_700_000_000_000): ClientEnvironment {
+  environment(nowMs = fakeNowMs): ClientEnvironment {
     return {
       nowMs: () => nowMs,
       random: systemRandom,
@@ -58,8 +121,19 @@ export class FakeService {
     };
   }
 
-  async #call<T extends Transaction>(transaction: T, message: RequestOf<T>): Promise<VerifiedResponse<T>> {
+  #pin(): object {
+    const octets = this.host?.profileService;
+    return { domain: fakeDomain, features: [...this.features], profileService: octets && writeEnvelope(octets) };
+  }
+
+  async #call<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    id: Uint8Array | undefined,
+  ): Promise<VerifiedResponse<T>> {
     this.calls.push(transaction);
+    await this.beforeCall(transaction, message);
+    if (transaction === 'Upload') this.uploadIds.push(id);
     const { status, extended, message: answer } = await this.#answer(transaction, message);
     return {
       status,
@@ -73,9 +147,9 @@ export class FakeService {
   async #answer(transaction: Transaction, message: object): Promise<Answer> {
     switch (transaction) {
       case 'CreateAccount':
-        return this.#create();
+        return this.#create(message as RequestOf<'CreateAccount'>);
       case 'Status':
-        return this.#status();
+        return this.#status(message as RequestOf<'Status'>);
       case 'Download':
         return this.#download(message as RequestOf<'Download'>);
       case 'Upload':
@@ -86,7 +160,9 @@ export class FakeService {
     }
   }
 
-  #create(): Answer {
+  #create({ SignedAssertionAccount: profile }: RequestOf<'CreateAccount'>): Answer {
+    const { value } = decodeTagged(profileRegistry, profile?.payload ?? new Uint8Array(0), { form: 'json' });
+    this.accountUdf = value.KeyOfflineSignature?.UDF ?? '';
     for (const name of accountSpools) {
       const uniqueId = nonceUdf(systemRandom);
       const draft = frameZero({ contentType: spoolContentType, uniqueId, createdMs: 0 });
@@ -99,24 +175,77 @@ export class FakeService {
     return this.shown(name, this.containers.get(name) ?? []);
   }
 
-  #status(): Answer {
+  #statusOf(name: string): ContainerStatus | undefined {
+    const frames = this.#view(name);
+    if (frames.length === 0) return undefined;
+    const digest = digestOver(frames);
+    return { Container: name, Index: frames.length, ...(digest === undefined ? {} : { Digest: digest }) };
+  }
+
+  async #status(message: RequestOf<'Status'>): Promise<Answer> {
+    const known = message.Known ?? [];
+    const changed = () =>
+      [...this.containers.keys()].flatMap((name) => {
+        const status = this.#statusOf(name);
+        const same = known.some((each) => each.Container === name && isSame(each, status));
+        return status === undefined || same ? [] : [status];
+      });
+    if (message.Wait !== undefined && changed().length === 0) await this.whileWaiting();
+    return { status: 201, message: { ContainerStatus: changed(), ...this.#heads() } };
+  }
+
+  /** Signed heads over what is shown; tests change their time or contents. */
+  #heads(): { EnvelopedHeads?: EnvelopeOctets } {
+    const { host } = this;
+    if (host === undefined) return {};
     const heads = [...this.containers.keys()].flatMap((name) => {
       const frames = this.#view(name);
-      return frames.length === 0 ? [] : [{ Container: name, Index: frames.length, Digest: digestOver(frames) }];
+      const [zero] = frames;
+      if (zero === undefined) return [];
+      const log = logId(this.accountUdf, name, appendFrame(noTrees, zero).frame.leaf);
+      return [{ Container: name, Log: log, Index: frames.length, Root: root(treesOver(frames).log) }];
     });
-    return { status: 201, message: { ContainerStatus: heads } };
+    const value: ContainerHeads = {
+      ...{ Account: this.accountUdf, Service: fakeDomain, Time: new Date(this.headsAtMs()), Heads: heads },
+    };
+    return { EnvelopedHeads: signedByHost(host, encodeTagged(ContainerHeads, this.headsChanged(value), 'json')) };
   }
 
   #download(message: RequestOf<'Download'>): Answer {
-    const { Container: name = '', IndexMin: from = 0 } = message.Select?.[0] ?? {};
-    const frames = this.#view(name);
-    const update: ContainerUpdate = {
-      Container: name,
-      Index: frames.length,
-      Digest: digestOver(frames),
-      Envelopes: frames.slice(from, from + this.pageFrames),
-    };
-    return { status: 201, message: { Updates: [update] } };
+    const { BytesOffset: offset, BytesMax: bytesMax = Number.POSITIVE_INFINITY } = message.ConstraintsPost ?? {};
+    this.downloads.push(message);
+    let room = this.pageFrames;
+    const updates = (message.Select ?? []).map((select) => {
+      const [name, from, to, filtered] = this.#query(select);
+      const frames = this.#view(name);
+      const end = Math.min(to, frames.length);
+      const taken = frames.slice(from, Math.min(end, from + room));
+      room -= taken.length;
+      const next = from + taken.length;
+      const update: ContainerUpdate = { Container: name, ...this.#statusOf(name), Envelopes: taken };
+      if (filtered) update.Envelopes = taken.map((octets, at) => (from + at > 0 ? redactEnvelope(octets) : octets));
+      if (offset !== undefined) update.Envelopes = taken.map((octets) => sliced(octets, offset, bytesMax));
+      if (next < end && this.features.has('page')) update.PageKey = JSON.stringify([name, next, end, filtered]);
+      const { ProveFrom: proveFrom } = select;
+      if (proveFrom !== undefined && this.host !== undefined) {
+        const leaves = leavesOf(frames);
+        const path = proveFrom > leaves.length ? [] : consistencyProof(leaves, proveFrom);
+        update.Consistency = this.consistencyChanged(path);
+      }
+      return update;
+    });
+    return { status: 201, message: { Updates: updates, ...this.#heads() } };
+  }
+
+  #query({
+    Container: name = '',
+    IndexMin: from = 0,
+    IndexMax: max,
+    PageKey: key,
+    Filter: words = [],
+  }: ConstraintsSelect) {
+    const fresh = [name, from, max === undefined ? Number.POSITIVE_INFINITY : max + 1, words.length > 0];
+    return (key === undefined ? fresh : JSON.parse(key)) as [string, number, number, boolean];
   }
 
   #upload(message: RequestOf<'Upload'>): Answer {
@@ -125,7 +254,7 @@ export class FakeService {
     if (index !== frames.length) return { status: 409, extended: 12 };
     this.containers.set(name, [...frames, ...envelopes]);
     const Entries = envelopes.map((_, at) => ({ IndexRequest: at, IndexContainer: index + at, Result: 'Accept' }));
-    return { status: 201, message: { Entries } };
+    return { status: 201, message: { Entries, ...this.#heads() } };
   }
 }
 
@@ -147,4 +276,12 @@ export async function accountAt(service: FakeService): Promise<string> {
   const address = 'alice@example.com';
   await createAccount(folder, service.environment(), { address, url: 'https://example.com' });
   return folder;
+}
+
+/** A service that signs heads. */
+export async function signingService(): Promise<FakeService> {
+  const service = new FakeService();
+  service.features.add('heads-1');
+  service.host = await fakeHost();
+  return service;
 }

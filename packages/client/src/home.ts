@@ -101,6 +101,19 @@ export class Home {
     await syncFolder(dirname(path));
   }
 
+  /** Adds octets to the end of a file, durably. */
+  async append(octets: Uint8Array, ...names: string[]): Promise<void> {
+    const path = this.path(...names);
+    await mkdir(dirname(path), { recursive: true, mode: folderMode });
+    const file = await open(path, 'a', fileMode);
+    try {
+      await file.writeFile(octets);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
   /** Replaces a JSON file atomically and durably. */
   async writeJson(value: unknown, ...names: string[]): Promise<void> {
     await this.write(`${JSON.stringify(value, undefined, 2)}\n`, ...names);

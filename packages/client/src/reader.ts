@@ -25,8 +25,14 @@ export interface TrustedHead {
 /** What becomes part of the state: a frame, its place and its leaf. */
 type AcceptedFrame = Pick<Frame, 'frameIndex' | 'envelope' | 'leaf'>;
 
-/** The key of `kid` if its owner may write to the container, else undefined. */
-export type FindWriter = (kid: string, container: string) => PublicKeyEd448 | undefined;
+/** The key of `kid` if its owner may write to the container at this index, else undefined. */
+export type FindWriter = (kid: string, container: string, frameIndex: number) => PublicKeyEd448 | undefined;
+
+/** A size and root that the frames must lead through: signed heads (S45), revocation cuts (S48). */
+export interface Checkpoint {
+  readonly size: number;
+  readonly root: Uint8Array;
+}
 
 /** What a reader needs to know of a container. */
 export interface ReaderOptions {
@@ -51,6 +57,7 @@ export class ContainerReader {
   #replay: Replay | undefined;
   #legacy = false;
   #uncovered: EnvelopeOctets[] = [];
+  #checkpoints: readonly Checkpoint[] = [];
 
   constructor(options: ReaderOptions) {
     this.container = options.container;
@@ -99,22 +106,27 @@ export class ContainerReader {
 
   /**
    * Takes a frame that this device stored itself after {@link take} had accepted it.
-   * @returns the digest of its payload
    * @throws ClientError `frame` or `fork` if it is not the one that was stored
    */
-  restore(octets: EnvelopeOctets): Uint8Array {
+  restore(octets: EnvelopeOctets): Frame {
     if (this.size === 0) this.#legacy = this.#hasNoManifests(octets);
     const { frame } = appendFrame(this.#trees, octets);
     this.#accept([frame]);
-    return frame.payloadDigest;
+    return frame;
   }
 
   /**
    * Takes the next frames as the service gave them.
+   * @param checkpoints what the frames must agree with besides the reader's own past
    * @returns the envelopes that are authentic now: those up to the last manifest, earlier uncovered ones included
    * @throws ClientError `frame`, `fork` or `legacy`; the reader must not be used afterwards
    */
-  async take(envelopes: readonly EnvelopeOctets[], findWriter: FindWriter): Promise<readonly EnvelopeOctets[]> {
+  async take(
+    envelopes: readonly EnvelopeOctets[],
+    findWriter: FindWriter,
+    checkpoints: readonly Checkpoint[] = [],
+  ): Promise<readonly EnvelopeOctets[]> {
+    this.#checkpoints = checkpoints;
     const candidates = [...this.#uncovered, ...envelopes];
     const [first] = candidates;
     if (first === undefined) return [];
@@ -171,7 +183,7 @@ export class ContainerReader {
         {
           accountUdf,
           container: this.container,
-          entitled: (entry) => findWriter(entry.kid ?? '', this.container),
+          entitled: (entry, manifest) => findWriter(entry.kid ?? '', this.container, manifest.index),
           serviceMadeZero: hasServiceMadeZero(this.container),
         },
       );
@@ -200,10 +212,14 @@ export class ContainerReader {
 
   #checkTrusted(): void {
     const { trusted } = this.#options;
-    if (trusted === undefined) return;
-    const sameLog = this.#logId === undefined || constantTimeEqual(this.#logId, trusted.log);
-    const sameRoot = this.size !== trusted.size || constantTimeEqual(this.root, trusted.root);
-    if (!sameLog || !sameRoot) throw new ClientError('fork', forkMessage(this.container));
+    const sameLog = trusted === undefined || this.#logId === undefined || constantTimeEqual(this.#logId, trusted.log);
+    const expected = trusted === undefined ? this.#checkpoints : [trusted, ...this.#checkpoints];
+    const other = expected.find(({ size, root: at }) => size === this.size && !constantTimeEqual(this.root, at));
+    if (sameLog && other === undefined) return;
+    const shown = { log: this.#logId, size: this.size, root: this.root };
+    throw new ClientError('fork', forkMessage(this.container), {
+      contradiction: { container: this.container, verified: sameLog ? other : trusted, shown },
+    });
   }
 }
 

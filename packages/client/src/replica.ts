@@ -1,17 +1,29 @@
-import { readSync } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { afterFrame, appendEnvelope, emptyFile, envelopeOfFrame, type FileState } from '@meshd/dare/container-file';
-import { frameAt, framesForward, type OctetSource } from '@meshd/dare/container-frame';
-import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { constantTimeEqual } from '@meshd/crypto/digest';
+import { appendEnvelope, envelopeOfFrame, type FileState } from '@meshd/dare/container-file';
+import { frameAt, framesForward } from '@meshd/dare/container-frame';
+import { coreOfFrame, leafOfFrame } from '@meshd/dare/core';
+import {
+  checkPayloadDigest,
+  type DareEnvelope,
+  type EnvelopeOctets,
+  openEnvelope,
+  readEnvelope,
+  writeEnvelope,
+} from '@meshd/dare/envelope';
 import { encodeEdge } from '@meshd/dare/log-tree';
 import { ClientError } from './errors.js';
+import { appendFrame, noTrees, type Trees } from './frame.js';
 import type { Home } from './home.js';
+import { octetsToText, textToOctets } from './octet-text.js';
 import { ContainerReader, type TrustedHead } from './reader.js';
+import { fileSource, nothingRestored, type RestoredFile, restoreFrames } from './replica-file.js';
 
 const folder = 'containers';
 const frameSuffix = '.dare';
 const headSuffix = '.head.json';
+const bodiesSuffix = '.bodies';
 const fileMode = 0o600;
 
 interface StoredHead {
@@ -23,36 +35,18 @@ interface StoredHead {
   root: string;
   /** Right edge of the RFC 6962 tree, as the head's proof of consistency. */
   edge: string;
+  /** DARE digest over the frames, and octets of the file: what a synchronisation needs to know without reading it. */
+  digest?: string;
+  bytes?: number;
 }
 
-const text = (octets: Uint8Array) => Buffer.from(octets).toString('base64url');
-const octetsOf = (encoded: string) => new Uint8Array(Buffer.from(encoded, 'base64url'));
-
-/** Octets fetched from the file at a time while frames are read in order. */
-const windowBytes = 1024 * 1024;
-
-/** The first `size` octets of an open file, read in windows. */
-function fileSource(descriptor: number, size: number): OctetSource {
-  let windowAt = 0;
-  let window = new Uint8Array(0);
-  const fill = (at: number, length: number) => {
-    const octets = new Uint8Array(Math.min(Math.max(length, windowBytes), size - at));
-    let done = 0;
-    while (done < octets.length) {
-      const count = readSync(descriptor, octets, done, octets.length - done, at + done);
-      if (count === 0) throw new ClientError('state', 'a replica file became shorter while it was read');
-      done += count;
-    }
-    windowAt = at;
-    window = octets;
-  };
-  return {
-    size,
-    read(offset, length) {
-      if (offset < windowAt || offset + length > windowAt + window.length) fill(offset, length);
-      return window.subarray(offset - windowAt, offset - windowAt + length);
-    },
-  };
+/** A container as this home has it on disk, without a look at its frames. */
+export interface StoredReplica extends TrustedHead {
+  readonly container: string;
+  /** DARE digest over the frames; undefined in files of an earlier version. */
+  readonly digest: Uint8Array | undefined;
+  /** The frame file is as long as it was when the head was written. */
+  readonly isWhole: boolean;
 }
 
 /**
@@ -66,14 +60,15 @@ export class Replica {
   readonly #file: FileHandle;
   #state: FileState;
   readonly #offsets: number[];
+  /** Frames whose body was left out when they were fetched. */
+  readonly #redacted: Set<number>;
   #trusted: TrustedHead | undefined;
 
   private constructor(
     home: Home,
     file: FileHandle,
     reader: ContainerReader,
-    state: FileState,
-    offsets: number[],
+    { state, offsets, redacted }: RestoredFile,
     trusted: TrustedHead | undefined,
   ) {
     this.#home = home;
@@ -81,6 +76,7 @@ export class Replica {
     this.reader = reader;
     this.#state = state;
     this.#offsets = offsets;
+    this.#redacted = redacted;
     this.#trusted = trusted;
   }
 
@@ -93,6 +89,12 @@ export class Replica {
   static async namesIn(home: Home): Promise<string[]> {
     const names = await home.list(folder);
     return names.filter((name) => name.endsWith(headSuffix)).map((name) => name.slice(0, -headSuffix.length));
+  }
+
+  /** Every container that this home has a verified head of, from the heads alone. */
+  static async storedIn(home: Home): Promise<StoredReplica[]> {
+    const names = await Replica.namesIn(home);
+    return Promise.all(names.map((name) => storedReplica(home, name)));
   }
 
   /**
@@ -110,23 +112,85 @@ export class Replica {
     const readerFor = () => new ContainerReader({ container, accountUdf, trusted, allowLegacy });
     const { size } = await file.stat();
     const reader = readerFor();
-    const offsets: number[] = [];
     try {
-      const state = restoreFrames(fileSource(file.fd, size), reader, offsets, trusted?.size ?? 0);
-      return new Replica(home, file, reader, state, offsets, trusted);
+      const restored = restoreFrames(fileSource(file.fd, size), reader, trusted?.size ?? 0);
+      return new Replica(home, file, reader, restored, trusted);
     } catch {
-      return new Replica(home, file, readerFor(), emptyFile('Merkle'), [], trusted);
+      return new Replica(home, file, readerFor(), nothingRestored(), trusted);
     }
   }
 
-  /** A stored frame. @throws ClientError `state` if there is none */
+  /** Whether the frame's body is missing here; {@link complete} brings it. */
+  async lacksBody(frameIndex: number): Promise<boolean> {
+    return this.#redacted.has(frameIndex) && !(await this.#home.has(...this.#bodyPath(frameIndex)));
+  }
+
+  /** Frames whose body was left out when they were fetched; some may have been completed since. */
+  get redactedCount(): number {
+    return this.#redacted.size;
+  }
+
+  /** A stored frame, with its body if that is here. @throws ClientError `state` if there is none */
   async envelope(frameIndex: number): Promise<EnvelopeOctets> {
     const offset = this.#offsets[frameIndex];
     const frame = offset === undefined ? undefined : frameAt(fileSource(this.#file.fd, this.#state.size), offset);
     if (frame === undefined) {
       throw new ClientError('state', `the replica of ${this.reader.container} has no frame ${frameIndex}`);
     }
-    return envelopeOfFrame(frame);
+    const stored = envelopeOfFrame(frame);
+    const body = this.#redacted.has(frameIndex) ? await this.#home.read(...this.#bodyPath(frameIndex)) : undefined;
+    if (body === undefined) return stored;
+    const whole = readEnvelope(body, 'json-b');
+    this.#requireSame(frameIndex, stored, whole);
+    return whole;
+  }
+
+  /**
+   * Adds the body to a frame that was fetched without. The frame was authentic before; its leaf, which covers the digest
+   * of the body, proves that this is the same one whole.
+   * @throws ClientError `frame`
+   */
+  async complete(frameIndex: number, whole: EnvelopeOctets): Promise<void> {
+    this.#requireSame(frameIndex, await this.envelope(frameIndex), whole);
+    await this.#home.write(writeEnvelope(whole, 'json-b'), ...this.#bodyPath(frameIndex));
+  }
+
+  /** Leaves and root as the file on disk has them now; what memory holds is not looked at. */
+  recompute(): { readonly leaves: readonly Uint8Array[]; readonly trees: Trees } {
+    const leaves: Uint8Array[] = [];
+    let trees = noTrees;
+    for (const found of framesForward(fileSource(this.#file.fd, this.#state.size))) {
+      const next = appendFrame(trees, envelopeOfFrame(found));
+      leaves.push(next.frame.leaf);
+      trees = next.trees;
+    }
+    return { leaves, trees };
+  }
+
+  #bodyPath(frameIndex: number): string[] {
+    return [folder, `${this.reader.container}${bodiesSuffix}`, `${frameIndex}.dare`];
+  }
+
+  #requireSame(frameIndex: number, stored: EnvelopeOctets, whole: EnvelopeOctets): void {
+    const leafOf = (octets: EnvelopeOctets, digest: (opened: DareEnvelope) => Uint8Array | undefined) => {
+      const opened = openEnvelope(octets);
+      const payloadDigest = digest(opened) ?? new Uint8Array(0);
+      return leafOfFrame(frameIndex, coreOfFrame(opened, payloadDigest), opened.signatures);
+    };
+    const expected = leafOf(stored, (opened) => opened.payloadDigest);
+    try {
+      if (constantTimeEqual(expected, leafOf(whole, checkPayloadDigest))) return;
+    } catch (cause) {
+      throw this.#otherFrame(frameIndex, cause);
+    }
+    throw this.#otherFrame(frameIndex);
+  }
+
+  #otherFrame(frameIndex: number, cause?: unknown): ClientError {
+    const { container } = this.reader;
+    return new ClientError('frame', `frame ${frameIndex} of ${container} came with another body than it had`, {
+      cause,
+    });
   }
 
   /** Puts frames that the reader has accepted on disk, and then the head over them. */
@@ -136,6 +200,7 @@ export class Replica {
     const start = this.#state.size;
     for (const octets of envelopes) {
       const appended = appendEnvelope(this.#state, octets);
+      if (openEnvelope(octets).payload === null) this.#redacted.add(this.#offsets.length);
       this.#offsets.push(this.#state.size);
       this.#state = appended.state;
       parts.push(appended.octets);
@@ -147,16 +212,18 @@ export class Replica {
   }
 
   async #storeHead(): Promise<void> {
-    const { container, head, trees } = this.reader;
+    const { container, head, trees, apex: digest } = this.reader;
     // While frames below a trusted head are fetched again, that head stays.
     if (head === undefined || head.size < (this.#trusted?.size ?? 0)) return;
     const stored: StoredHead = {
       version: 1,
       container,
-      log: text(head.log),
+      log: octetsToText(head.log),
       size: head.size,
-      root: text(head.root),
-      edge: text(encodeEdge(trees.log)),
+      root: octetsToText(head.root),
+      edge: octetsToText(encodeEdge(trees.log)),
+      ...(digest === undefined ? {} : { digest: octetsToText(digest) }),
+      bytes: this.#state.size,
     };
     await this.#home.writeJson(stored, folder, `${container}${headSuffix}`);
     this.#trusted = head;
@@ -167,27 +234,32 @@ export class Replica {
   }
 }
 
-async function loadHead(home: Home, container: string): Promise<TrustedHead | undefined> {
+async function loadStored(home: Home, container: string): Promise<StoredHead | undefined> {
   const stored = await home.readJson<StoredHead>(folder, `${container}${headSuffix}`);
   if (stored === undefined) return undefined;
   if (stored.version !== 1 || stored.container !== container) {
     throw new ClientError('state', `the head of ${container} in this home is damaged; restore it from a backup`);
   }
-  return { log: octetsOf(stored.log), size: stored.size, root: octetsOf(stored.root) };
+  return stored;
 }
 
-/** Gives the reader the frames that the head vouches for, and no others. */
-function restoreFrames(source: OctetSource, reader: ContainerReader, offsets: number[], count: number): FileState {
-  let state = emptyFile('Merkle');
-  if (count === 0) return state;
-  for (const frame of framesForward(source)) {
-    const octets = envelopeOfFrame(frame);
-    const payloadDigest = reader.restore(octets);
-    offsets.push(frame.offset);
-    state = afterFrame(state, frame.length, payloadDigest);
-    if (state.frameCount === count) return state;
-  }
-  // The head is written once the frames are safe on disk, so this is damage and no crash. What is left may end within a
-  // batch, where nothing could be appended: everything is fetched anew.
-  throw new ClientError('state', 'a replica file is shorter than its head');
+function headOf({ log, size, root }: StoredHead): TrustedHead {
+  return { log: textToOctets(log), size, root: textToOctets(root) };
+}
+
+async function loadHead(home: Home, container: string): Promise<TrustedHead | undefined> {
+  const stored = await loadStored(home, container);
+  return stored && headOf(stored);
+}
+
+async function storedReplica(home: Home, container: string): Promise<StoredReplica> {
+  const stored = await loadStored(home, container);
+  if (stored === undefined) throw new ClientError('state', `the head of ${container} in this home is gone`);
+  const path = home.path(folder, `${container}${frameSuffix}`);
+  const bytes = await stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  );
+  const digest = stored.digest === undefined ? undefined : textToOctets(stored.digest);
+  return { ...headOf(stored), container, digest, isWhole: bytes !== undefined && bytes === stored.bytes };
 }

@@ -8,6 +8,7 @@ interface StoredPin {
   profileService: string;
   hostKey?: string;
   features: string[];
+  encodings?: string[];
   pinnedMs: number;
 }
 
@@ -23,6 +24,7 @@ function toPin(stored: StoredPin): ServicePin {
     profileService: octets(stored.profileService),
     ...(stored.hostKey === undefined ? {} : { hostKey: octets(stored.hostKey) }),
     features: stored.features,
+    ...(stored.encodings === undefined ? {} : { encodings: stored.encodings }),
     pinnedMs: stored.pinnedMs,
   };
 }
@@ -42,6 +44,7 @@ export function homePins(home: Home): PinStore {
         profileService: text(pin.profileService),
         ...(pin.hostKey === undefined ? {} : { hostKey: text(pin.hostKey) }),
         features: [...pin.features],
+        ...(pin.encodings === undefined ? {} : { encodings: [...pin.encodings] }),
         pinnedMs: pin.pinnedMs,
       };
       await home.writeJson(stored, ...fileOf(pin.domain));

@@ -1,7 +1,16 @@
 import { BindingError } from '@meshd/binding/errors';
-import { MeshConnection, type VerifiedHello, type VerifiedResponse } from '@meshd/binding/mesh-connection';
+import { type VerifiedService, verifyService } from '@meshd/binding/host-chain';
+import {
+  type CallOptions,
+  MeshConnection,
+  type VerifiedHello,
+  type VerifiedResponse,
+} from '@meshd/binding/mesh-connection';
+import type { ServicePin } from '@meshd/binding/pins';
 import { makeRequestId } from '@meshd/binding/request-id';
 import type { RequestSigner } from '@meshd/binding/request-sign';
+import { readEnvelope } from '@meshd/dare/envelope';
+import type { Feature } from '@meshd/schema/features';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { codeOfAnswer, statusRegistry } from '@meshd/schema/status';
 import { type AccountState, loadCa, loadIdentity } from './account-state.js';
@@ -12,9 +21,13 @@ import type { Home } from './home.js';
 import type { Identity } from './identity.js';
 import { forgetConstraints } from './service-constraints.js';
 import { homePins } from './service-pin.js';
+import { homeTickets } from './ticket-files.js';
 
 /** Extension words that this client understands, named in its requests (schema 13). */
-export const clientFeatures: readonly string[] = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
+export const clientFeatures: readonly Feature[] = [
+  ...(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'] as const),
+  ...(['ticket', 'page', 'filter', 'wait', 'heads-1'] as const),
+];
 
 /** Attempts at one transaction; the pauses between them double from the first one. */
 const attemptsMax = 5;
@@ -52,6 +65,11 @@ const adviceOf: Readonly<Record<string, string>> = {
   'unsigned-error': 'try again later',
 };
 
+/** Whether an answer got lost on the way: asking for less at a time may help. */
+export function isCut(error: unknown): boolean {
+  return error instanceof ClientError && error.code === 'unavailable' && isPassing(error.cause);
+}
+
 /** A fault below as an error of this package. */
 export function asClientError(error: unknown): unknown {
   if (!(error instanceof BindingError)) return error;
@@ -69,10 +87,19 @@ export function connectionFor(home: Home, environment: ClientEnvironment, servic
       pins: homePins(home),
       clock: () => environment.nowMs(),
       random: environment.random,
+      form: environment.form,
+      features: clientFeatures,
+      tickets: homeTickets(home),
     });
   } catch (error) {
     throw asClientError(error);
   }
+}
+
+/** How a request is sent. */
+export interface SendOptions extends CallOptions {
+  /** How often a cut connection or a missing answer is met with the same request; some are better met by asking for less. */
+  readonly faultsMax?: number | undefined;
 }
 
 /** Domain of an account address. */
@@ -88,6 +115,7 @@ export class Session {
   readonly keys: DeviceKeys;
   readonly identity: Identity;
   readonly #connection: ServiceConnection;
+  #service: Promise<VerifiedService> | undefined;
 
   private constructor(
     home: Home,
@@ -113,6 +141,29 @@ export class Session {
     return new Session(home, environment, state, keys, identity, connectionFor(home, environment, service));
   }
 
+  /** Domain of the account's address. */
+  get domain(): string {
+    return domainOf(this.state.address);
+  }
+
+  /** Whether the service names a feature in its verified Hello. */
+  async offers(word: Feature): Promise<boolean> {
+    return this.#repeat(
+      () => this.#connection.offers(word),
+      () => undefined,
+    );
+  }
+
+  /** The pinned service, whose keys prove its hosts. */
+  async serviceProfile(): Promise<VerifiedService> {
+    this.#service ??= this.#pin().then((pin) => verifyService(readEnvelope(pin.profileService)));
+    return this.#service;
+  }
+
+  async #pin(): Promise<ServicePin> {
+    return (await homePins(this.home).get(this.domain)) ?? (await this.hello()).pin;
+  }
+
   /** Signs as the connected device (profile form). */
   get deviceSigner(): RequestSigner {
     return { key: this.keys.key('connectionAuthentication'), connection: this.identity.connectionAccount };
@@ -128,9 +179,10 @@ export class Session {
     transaction: T,
     message: RequestOf<T>,
     extraSigners: readonly RequestSigner[] = [],
+    options: SendOptions = {},
   ): Promise<VerifiedResponse<T>> {
     const complete = { ...message, Account: this.state.address } as RequestOf<T>;
-    return this.send(transaction, complete, [this.deviceSigner, ...extraSigners]);
+    return this.send(transaction, complete, [this.deviceSigner, ...extraSigners], options);
   }
 
   /**
@@ -142,13 +194,15 @@ export class Session {
     transaction: T,
     message: RequestOf<T>,
     signers: readonly RequestSigner[],
+    options: SendOptions = {},
   ): Promise<VerifiedResponse<T>> {
     const { nowMs, random } = this.environment;
-    const complete = { Features: [...clientFeatures], ...message } as RequestOf<T>;
-    const id = makeRequestId(nowMs(), random);
+    const { faultsMax, ...callOptions } = options;
+    const id = options.id ?? makeRequestId(nowMs(), random);
     const response = await this.#repeat(
-      () => this.#connection.call(transaction, complete, signers, { id }),
+      () => this.#connection.call(transaction, message, signers, { ...callOptions, id }),
       ({ status, retryAfterMs }) => (laterStatuses.has(status) ? (retryAfterMs ?? 0) : undefined),
+      { faultsMax, signal: options.signal },
     );
     if (outdatingStatuses.has(response.status)) await forgetConstraints(this.home, domainOf(this.state.address));
     return response;
@@ -158,17 +212,21 @@ export class Session {
    * Does `work` until it gives an answer that is to stay.
    * @param pauseMsOf what to wait for before the next attempt, or undefined where the answer stays
    */
-  async #repeat<A>(work: () => Promise<A>, pauseMsOf: (answer: A) => number | undefined): Promise<A> {
+  async #repeat<A>(
+    work: () => Promise<A>,
+    pauseMsOf: (answer: A) => number | undefined,
+    { faultsMax = attemptsMax - 1, signal }: Pick<SendOptions, 'faultsMax' | 'signal'> = {},
+  ): Promise<A> {
     for (let attempt = 1; ; attempt += 1) {
       const doublingMs = firstPauseMs * 2 ** (attempt - 1);
       let pauseMs: number;
       try {
         const answer = await work();
         const askedMs = pauseMsOf(answer);
-        if (askedMs === undefined || attempt === attemptsMax) return answer;
+        if (askedMs === undefined || attempt >= attemptsMax) return answer;
         pauseMs = askedMs;
       } catch (error) {
-        if (!isPassing(error) || attempt === attemptsMax) throw asClientError(error);
+        if (!isPassing(error) || attempt > faultsMax || signal?.aborted) throw asClientError(error);
         pauseMs = error.pauseMs ?? 0;
       }
       await this.environment.pause(Math.max(doublingMs, pauseMs));

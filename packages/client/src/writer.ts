@@ -16,7 +16,9 @@ export interface PlannedEntry {
   /** Shown to the user. */
   readonly name: string;
   /** Encrypted body, or undefined to delete. Encrypted once, whatever conflicts do to position and event. */
-  readonly body: EncryptedContent | undefined;
+  readonly body: Pick<EncryptedContent, 'header' | 'payload'> | undefined;
+  /** When the change was made, where that is not now. */
+  readonly modifiedMs?: number | undefined;
 }
 
 /** Encrypts a JSON body to the account's current encryption key (S60, S62). */
@@ -31,7 +33,7 @@ export function encryptBody(session: Session, plain: Uint8Array): EncryptedConte
 }
 
 function metaOf(entry: PlannedEntry, before: ItemFrames | undefined, nowMs: number): ContentMeta {
-  const now = new Date(nowMs);
+  const now = new Date(entry.modifiedMs ?? nowMs);
   const { uniqueId } = entry;
   if (before === undefined) return { UniqueID: uniqueId, cty: itemContentType, Event: 'New', Created: now };
   const links = { Modified: now, First: before.first, Previous: before.current };

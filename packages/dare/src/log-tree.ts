@@ -81,8 +81,8 @@ export function decodeEdge(octets: Uint8Array): LogState {
   return { frameCount, edge };
 }
 
-/** Largest power of two below n; n > 1. */
-function splitPoint(count: number): number {
+/** Largest power of two below n; n > 1 (RFC 6962 2.1: where a tree is split). */
+export function splitPoint(count: number): number {
   let split = 1;
   while (split * 2 < count) split *= 2;
   return split;

@@ -175,11 +175,11 @@ function keepRunning(
   }
 }
 
-/** Renews the connections of the hosts once a day; returns what ends that. */
+/** Renews the connections of the hosts and the ticket keys once a day; returns what ends that. */
 function renewDaily(layout: Layout, options: LocalProviderOptions): () => Promise<void> {
   const renew = () =>
     ensureServiceKeys(layout.service, options.domains, systemClock()).catch((error: Error) =>
-      options.say(`The hosts' connections could not be renewed: ${error.message}`),
+      options.say(`The hosts' connections and ticket keys could not be renewed: ${error.message}`),
     );
   const timer = setInterval(() => void renew(), renewMs).unref();
   return async () => clearInterval(timer);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { formatHostPort } from '@meshd/process/setting';
 import type { LogLevel } from '@meshd/telemetry/logger';
 import type { ProviderCertificates, Role } from './certificates.js';
+import { ticketKeyFolder } from './service-keys.js';
 
 /** One shard. */
 export interface ShardPlan {
@@ -57,6 +58,7 @@ export function routerSettings(plan: ProviderPlan): Settings {
     MESHD_TLS_CERT_FILE: plan.certificates.server.certFile,
     MESHD_TLS_KEY_FILE: plan.certificates.server.keyFile,
     MESHD_SHARDS: shardAddresses(plan),
+    MESHD_TICKET_KEY_DIR: join(plan.serviceFolder, ticketKeyFolder),
     MESHD_REGISTRATION: plan.registration,
   };
 }

@@ -148,6 +148,13 @@ export class TokenWriter {
     this.separate = true;
   }
 
+  /** What was written since the last time; the text goes on. For texts that leave before they are whole. */
+  take(): Uint8Array {
+    const taken = asPlain(Buffer.from(this.octets.subarray(0, this.length)));
+    this.length = 0;
+    return taken;
+  }
+
   /** What was written; the writer is done with it. */
   finish(): Uint8Array {
     return asPlain(this.octets.subarray(0, this.length));

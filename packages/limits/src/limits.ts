@@ -134,6 +134,18 @@ export const sourcesMax = 65_536;
 export const signedRefusalsPerSecondMax = 20;
 /** Imported Ed448 keys kept by raw octets: a check costs half a millisecond, a kept key about 4 KB, and anybody can make keys (S10). */
 export const importedKeysMax = 16_384;
+/** A ticket or page key lives this long (S33). */
+export const ticketMsMax = hour;
+/** So long after a signature tickets may be renewed without another one (S33): a copied ticket key does not live for ever. */
+export const ticketChainMsMax = 24 * hour;
+/** A sealing key seals for this long (S31). */
+export const sealKeyMs = 24 * hour;
+/** A client renews a ticket that ends sooner than this: clocks differ, and the answer should still find it good. */
+export const ticketRenewMs = 5 * minute;
+/** Opened tickets a router keeps, about 2 KB each: opening one costs a dozen digests. */
+export const openedTicketsMax = 8192;
+/** Octets of a ticket that a router looks at; ours have about 600. */
+export const ticketBytesMax = 2 * kibibyte;
 /** A ConnectionHost lives at most this long (S26). */
 export const connectionHostMsMax = 7 * day;
 /** A process is not ready when its ConnectionHost ends sooner than this. */
@@ -235,3 +247,18 @@ export const shutdownMsMax = 20 * second;
 export const shutdownDrainMs = second;
 /** A router connects to a shard, or a client to a service, within this. */
 export const connectMsMax = 4 * second;
+
+// --- Waiting Status, heads (S45, S83) ---
+
+/** A waiting Status is answered by then, changed or not; below the idle times of proxies and our own keep-alive. */
+export const statusWaitMsMax = 55 * second;
+/** Waiting Statuses of one device: one, and the one that replaces it while the old connection is not known to be dead. */
+export const statusWaitsPerDeviceMax = 2;
+/** Of one account. */
+export const statusWaitsPerAccountMax = 16;
+/** Of one shard: each holds some kilobytes and no thread. */
+export const statusWaitsMax = 65_536;
+/** Waiting Statuses of one router at one shard; they do not count as requests that wait for an answer. */
+export const rpcStatusWaitsMax = 32_768;
+/** Signed heads are given again for this long while nothing changes; clients take them up to five minutes old. */
+export const headsReuseMs = minute;

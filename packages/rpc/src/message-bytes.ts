@@ -2,11 +2,19 @@
 import type { DownloadPart, Envelope, TransactRequest, TransactResponse } from './generated/meshd/shard/v1/shard.js';
 
 const overheadBytes = 256;
+/** One container of a Status. */
+const containerBytes = 128;
+const hashBytes = 34;
 
 /** Octets of an envelope. */
 export function envelopeBytes(envelope: Envelope | undefined): number {
   if (envelope === undefined) return 0;
   return envelope.header.length + (envelope.payload?.length ?? 0) + (envelope.trailer?.length ?? 0);
+}
+
+/** A Status that waits for a change: for long, and doing nothing. */
+export function isWaiting({ transaction }: Pick<TransactRequest, 'transaction'>): boolean {
+  return transaction?.$case === 'status' && (transaction.value.waitMs ?? 0) > 0;
 }
 
 /** Octets of a request. */
@@ -18,12 +26,19 @@ export function requestBytes({ transaction }: Pick<TransactRequest, 'transaction
         bytes += overheadBytes;
         for (const envelope of update.envelopes) bytes += envelopeBytes(envelope) + 16;
       }
+      for (const envelope of transaction.value.self) bytes += envelopeBytes(envelope) + 16;
       return bytes;
     }
     case 'createAccount':
     case 'deleteAccount':
       return overheadBytes + envelopeBytes(transaction.value.request);
     case 'status':
+      return (
+        overheadBytes +
+        envelopeBytes(transaction.value.principal?.connection) +
+        transaction.value.known.length * containerBytes
+      );
+    case 'authenticate':
       return overheadBytes + envelopeBytes(transaction.value.principal?.connection);
     default:
       return overheadBytes;
@@ -36,12 +51,13 @@ export function responseBytes({ result }: Pick<TransactResponse, 'result'>): num
     case 'status':
       return (
         overheadBytes +
-        result.value.containers.length * 128 +
+        result.value.containers.length * containerBytes +
         envelopeBytes(result.value.profileMesh) +
-        envelopeBytes(result.value.deviceEntry)
+        envelopeBytes(result.value.deviceEntry) +
+        envelopeBytes(result.value.heads)
       );
     case 'upload':
-      return overheadBytes + result.value.entries.length * 32;
+      return overheadBytes + result.value.entries.length * 32 + envelopeBytes(result.value.heads);
     default:
       return overheadBytes;
   }
@@ -49,6 +65,17 @@ export function responseBytes({ result }: Pick<TransactResponse, 'result'>): num
 
 /** Octets of a part of a download. */
 export function partBytes({ part }: DownloadPart): number {
-  if (part?.$case !== 'frames') return overheadBytes;
-  return part.value.envelopes.reduce((bytes, envelope) => bytes + envelopeBytes(envelope), overheadBytes);
+  switch (part?.$case) {
+    case 'frames': {
+      const { envelopes, proofs } = part.value;
+      const sent = envelopes.reduce((bytes, envelope) => bytes + envelopeBytes(envelope), overheadBytes);
+      return proofs.reduce((bytes, { inclusion }) => bytes + (inclusion.length + 1) * hashBytes, sent);
+    }
+    case 'container':
+      return overheadBytes + part.value.consistency.length * hashBytes;
+    case 'end':
+      return overheadBytes + envelopeBytes(part.value.heads);
+    default:
+      return overheadBytes;
+  }
 }

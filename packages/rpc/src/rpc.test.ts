@@ -44,11 +44,13 @@ function connect(port: number, identity = identities.router): ShardConnection {
 const upload = (payload: Uint8Array): TransactAsk => ({
   mapVersion: 7,
   identity: { id: randomBytes(24), payloadDigest: randomBytes(64) },
+  describePrincipal: false,
   transaction: {
     $case: 'upload',
     value: {
       principal: undefined,
       updates: [{ container: 'c', index: 3, envelopes: [{ header: Buffer.from('{}'), payload }] }],
+      ...{ self: [], heads: false },
     },
   },
 });
@@ -114,6 +116,30 @@ describe('transactions', () => {
     const quick = connection.transact(upload(randomBytes(1)), 5000);
     await expect(slow).rejects.toMatchObject({ code: 'deadline', sent: true });
     expect((await quick).outcome?.status).toBe(201);
+  });
+
+  it('tells the shard when nobody waits for an answer any more, also when the router dies', async () => {
+    const gone: number[] = [];
+    const server = await serve({
+      transact: ({ number }, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            gone.push(number);
+            reject(new Error('nobody waits'));
+          });
+        }),
+    });
+    const router = connect(server.port);
+    const leaving = new AbortController();
+    const first = router.transact(upload(Buffer.from('a')), 10_000, leaving.signal);
+    const second = router.transact(upload(Buffer.from('b')), 10_000).catch(() => 'closed');
+    await expect.poll(() => server.inFlightCount).toBe(2);
+    leaving.abort(new Error('left'));
+    await expect(first).rejects.toThrow('left');
+    await expect.poll(() => gone).toEqual([1]);
+    router.close();
+    expect(await second).toBe('closed');
+    await expect.poll(() => gone).toEqual([1, 2]);
   });
 
   it('answers what a handler throws as an internal error, without its text', async () => {
@@ -189,9 +215,10 @@ describe('downloads', () => {
   const request: DownloadRequest = {
     ...{ mapVersion: 1, deadlineMs: 5000, identity: undefined, principal: undefined, selections: [] },
     ...{ entriesMax: 10, payloadBytesMax: 10, header: true, payload: true, trailer: true },
+    ...{ heads: false, describePrincipal: false },
   };
   const part = (payload: Uint8Array): DownloadPart => ({
-    part: { $case: 'frames', value: { envelopes: [{ header: Buffer.from('{}'), payload }] } },
+    part: { $case: 'frames', value: { envelopes: [{ header: Buffer.from('{}'), payload }], proofs: [] } },
   });
 
   it('sends no faster than the router reads', async () => {

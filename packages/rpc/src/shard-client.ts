@@ -2,7 +2,7 @@
  * A router's connection to one shard: one long stream for transactions, a stream of its own for each download.
  */
 import { type ClientDuplexStream, status as grpcStatus, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { rpcBytesWaitingMax, rpcRequestsWaitingMax } from '@meshd/limits/limits';
+import { rpcBytesWaitingMax, rpcRequestsWaitingMax, rpcStatusWaitsMax } from '@meshd/limits/limits';
 import { channelReadyMsMax, channelSetting, type Identity } from './credentials.js';
 import { RpcError, type RpcErrorCode } from './errors.js';
 import { type Gatherer, makeGatherer } from './gather.js';
@@ -15,7 +15,7 @@ import type {
   TransactResponse,
   TransactResponses,
 } from './generated/meshd/shard/v1/shard.js';
-import { requestBytes } from './message-bytes.js';
+import { isWaiting, requestBytes } from './message-bytes.js';
 import { ShardClient } from './shard-wire.js';
 
 /** A request before the connection gives it its number and the time left. */
@@ -29,9 +29,10 @@ export interface ShardConnection {
    * Sends a request and waits for its answer.
    *
    * @param deadlineMs time the answer may take, from now
-   * @throws RpcError
+   * @param signal fires when nobody waits for the answer any more; the shard is told
+   * @throws RpcError; the reason of the signal
    */
-  transact(ask: TransactAsk, deadlineMs: number): Promise<TransactResponse>;
+  transact(ask: TransactAsk, deadlineMs: number, signal?: AbortSignal): Promise<TransactResponse>;
   /**
    * The parts of an answer, read as fast as they are consumed and no faster. Leaving the loop ends the call.
    *
@@ -60,7 +61,9 @@ export interface ShardConnectionOptions {
 
 interface Pending {
   readonly resolve: (response: TransactResponse) => void;
-  readonly reject: (error: RpcError) => void;
+  readonly reject: (error: unknown) => void;
+  /** Leaves the signal of the caller alone again. */
+  readonly leave: () => void;
   readonly timer: NodeJS.Timeout;
   readonly deadlineAt: number;
   sent: boolean;
@@ -93,6 +96,8 @@ class TransactStream {
   readonly #pending = new Map<number, Pending>();
   readonly #onEnd: (error: RpcError) => void;
   #number = 0;
+  /** Of those pending: they wait for a change, not for work. */
+  #waits = 0;
   #ended = false;
 
   /**
@@ -105,7 +110,7 @@ class TransactStream {
     this.#gatherer = makeGatherer<TransactRequest, TransactRequests>({
       held: true,
       sink: call,
-      message: (requests) => ({ requests }),
+      message: (requests) => ({ requests, cancelled: [] }),
       seal: (request) => this.#seal(request),
     });
     call.on('data', ({ responses }: TransactResponses) => this.#take(responses));
@@ -121,16 +126,26 @@ class TransactStream {
     return this.#pending.size;
   }
 
-  transact(ask: TransactAsk, deadlineMs: number): Promise<TransactResponse> {
+  transact(ask: TransactAsk, deadlineMs: number, signal?: AbortSignal): Promise<TransactResponse> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     const bytes = requestBytes(ask);
-    if (this.#pending.size >= rpcRequestsWaitingMax) throw overloaded('requests waiting for the shard');
+    const waits = isWaiting(ask);
+    const room = waits ? rpcStatusWaitsMax - this.#waits : rpcRequestsWaitingMax - (this.#pending.size - this.#waits);
+    if (room <= 0) throw overloaded('requests waiting for the shard');
     if (this.#gatherer.waitingBytes + bytes > rpcBytesWaitingMax) throw overloaded('octets waiting for the shard');
     this.#number += 1;
     const number = this.#number;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#expire(number), deadlineMs);
       const deadlineAt = performance.now() + deadlineMs;
-      this.#pending.set(number, { resolve, reject, timer, deadlineAt, sent: false });
+      const onAbort = () => this.#giveUp(number, signal?.reason);
+      signal?.addEventListener('abort', onAbort);
+      if (waits) this.#waits += 1;
+      const leave = () => {
+        signal?.removeEventListener('abort', onAbort);
+        if (waits) this.#waits -= 1;
+      };
+      this.#pending.set(number, { resolve, reject, leave, timer, deadlineAt, sent: false });
       this.#gatherer.add({ entry: { ...ask, number, deadlineMs: 0 }, bytes });
     });
   }
@@ -141,8 +156,9 @@ class TransactStream {
     this.#ended = true;
     this.#gatherer.stop();
     this.#call.cancel();
-    for (const { reject, timer, sent } of this.#pending.values()) {
+    for (const { reject, leave, timer, sent } of this.#pending.values()) {
       clearTimeout(timer);
+      leave();
       reject(new RpcError(error.code, error.message, { sent, cause: error.cause }));
     }
     this.#pending.clear();
@@ -163,14 +179,29 @@ class TransactStream {
       if (pending === undefined) continue; // came too late
       this.#pending.delete(response.number);
       clearTimeout(pending.timer);
+      pending.leave();
       pending.resolve(response);
     }
+  }
+
+  /** The caller has gone: the shard need not go on, and nothing else will tell it on a stream that stays. */
+  #giveUp(number: number, reason: unknown): void {
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return;
+    this.#pending.delete(number);
+    clearTimeout(pending.timer);
+    pending.leave();
+    if (pending.sent) {
+      this.#call.write({ requests: [], cancelled: [number] });
+    }
+    pending.reject(reason);
   }
 
   #expire(number: number): void {
     const pending = this.#pending.get(number);
     if (pending === undefined) return;
     this.#pending.delete(number);
+    pending.leave();
     pending.reject(new RpcError('deadline', 'the shard did not answer in time', { sent: pending.sent }));
   }
 }
@@ -223,7 +254,7 @@ export function connectShard(options: ShardConnectionOptions): ShardConnection {
   };
   return {
     address: options.address,
-    transact: async (ask, deadlineMs) => current().transact(ask, deadlineMs),
+    transact: async (ask, deadlineMs, signal) => current().transact(ask, deadlineMs, signal),
     download: (request, signal) =>
       partsOf(client.download(request, { deadline: Date.now() + request.deadlineMs }), signal),
     watchMap: (versionKnown, signal) => partsOf(client.watchMap({ versionKnown }), signal),

@@ -10,7 +10,12 @@ import {
   type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { shardRequestBytesInFlightMax, shardRequestsInFlightMax, shutdownMsMax } from '@meshd/limits/limits';
+import {
+  shardRequestBytesInFlightMax,
+  shardRequestsInFlightMax,
+  shutdownMsMax,
+  statusWaitsMax,
+} from '@meshd/limits/limits';
 import { expectRole, type Identity, listenerCredentials, listenerOptions, type Role } from './credentials.js';
 import { RpcError } from './errors.js';
 import { makeGatherer } from './gather.js';
@@ -24,7 +29,7 @@ import type {
   TransactResponses,
   WatchMapRequest,
 } from './generated/meshd/shard/v1/shard.js';
-import { requestBytes, responseBytes } from './message-bytes.js';
+import { isWaiting, requestBytes, responseBytes } from './message-bytes.js';
 import { ShardService } from './shard-wire.js';
 
 /** An answer before it gets the number of its request. */
@@ -35,6 +40,8 @@ export interface CallContext {
   readonly role: Role;
   /** On the clock of `performance.now()`: nobody waits for the answer after this. */
   readonly deadlineAt: number;
+  /** Fires when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
 }
 
 /** A server stream as its handler sees it. */
@@ -45,8 +52,6 @@ export interface PartSink<Part> extends CallContext {
    * @throws RpcError `unavailable` when the peer has gone
    */
   send(part: Part): Promise<void>;
-  /** Fires when the peer has gone or the time is over. */
-  readonly signal: AbortSignal;
 }
 
 /** What a shard does. Whatever they throw is answered as `internal`; refusals are ordinary answers. */
@@ -92,6 +97,8 @@ const comeBack = (detail: string): TransactAnswer => ({
 /** What is in work over all streams. */
 interface Load {
   count: number;
+  /** Requests that wait for a change; they are in nobody's way and do not count as work. */
+  waits: number;
   bytes: number;
   /** Nothing more is taken into work. */
   stopping: boolean;
@@ -99,17 +106,27 @@ interface Load {
   readonly paused: Set<() => void>;
 }
 
-function begin(load: Load, bytes: number): void {
-  load.count += 1;
+type Counter = 'count' | 'waits';
+
+function begin(load: Load, counter: Counter, bytes: number): void {
+  load[counter] += 1;
   load.bytes += bytes;
 }
 
-function finish(load: Load, bytes: number): void {
-  load.count -= 1;
+function finish(load: Load, counter: Counter, bytes: number): void {
+  load[counter] -= 1;
   load.bytes -= bytes;
   if (load.bytes > shardRequestBytesInFlightMax / 2) return;
   for (const resume of load.paused) resume();
   load.paused.clear();
+}
+
+function counterOf(request: TransactRequest): Counter {
+  return isWaiting(request) ? 'waits' : 'count';
+}
+
+function hasRoom(load: Load, counter: Counter): boolean {
+  return load[counter] < (counter === 'waits' ? statusWaitsMax : shardRequestsInFlightMax);
 }
 
 type TransactCall = ServerDuplexStream<TransactRequests, TransactResponses>;
@@ -117,19 +134,20 @@ type TransactCall = ServerDuplexStream<TransactRequests, TransactResponses>;
 /** An answer on its way; its request counts as in work until the stream has taken it, for a router may not be reading. */
 interface Answer {
   readonly response: TransactResponse;
-  /** Octets of the request, or null for one that was not taken into work. */
-  readonly requestBytes: number | null;
+  /** What the request is counted as, or null for one that was not taken into work. */
+  readonly counted: { readonly counter: Counter; readonly bytes: number } | null;
 }
 
 function serveTransact(call: TransactCall, options: ShardServerOptions, load: Load): void {
   const role = expectRole(call, maySpeak);
+  const working = new Map<number, AbortController>();
   let inWork = 0;
   let ended = false;
   let dropped = false;
-  const settle = ({ requestBytes: bytes }: Answer): void => {
-    if (bytes === null) return;
+  const settle = ({ counted }: Answer): void => {
+    if (counted === null) return;
     inWork -= 1;
-    finish(load, bytes);
+    finish(load, counted.counter, counted.bytes);
     if (ended && inWork === 0) setImmediate(() => call.end()); // after the message that is being made
   };
   const answers = makeGatherer<Answer, TransactResponses>({
@@ -140,27 +158,33 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
       return answer;
     },
   });
-  const answer = (number: number, given: TransactAnswer, bytes: number | null): void => {
-    const entry = { response: { ...given, number }, requestBytes: bytes };
+  const answer = (number: number, given: TransactAnswer, counted: Answer['counted']): void => {
+    const entry = { response: { ...given, number }, counted };
     if (dropped) settle(entry);
     else answers.add({ entry, bytes: responseBytes(given) });
   };
   const work = async (request: TransactRequest): Promise<void> => {
     const bytes = requestBytes(request);
-    begin(load, bytes);
+    const counter = counterOf(request);
+    const abandoned = new AbortController();
+    begin(load, counter, bytes);
     inWork += 1;
+    working.set(request.number, abandoned);
     let given = internalError;
     try {
-      given = await options.handlers.transact(request, { role, deadlineAt: performance.now() + request.deadlineMs });
+      const deadlineAt = performance.now() + request.deadlineMs;
+      given = await options.handlers.transact(request, { role, deadlineAt, signal: abandoned.signal });
     } catch (error) {
       options.onError(error);
     }
-    answer(request.number, given, bytes);
+    working.delete(request.number);
+    answer(request.number, given, { counter, bytes });
   };
-  call.on('data', ({ requests }: TransactRequests) => {
+  call.on('data', ({ requests, cancelled }: TransactRequests) => {
+    for (const number of cancelled) working.get(number)?.abort();
     for (const request of requests) {
       if (load.stopping) answer(request.number, comeBack('the shard is stopping'), null);
-      else if (load.count < shardRequestsInFlightMax) void work(request);
+      else if (hasRoom(load, counterOf(request))) void work(request);
       else answer(request.number, comeBack('too many: requests in work at the shard'), null);
     }
     if (load.bytes > shardRequestBytesInFlightMax) {
@@ -175,6 +199,7 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
   const drop = (): void => {
     dropped = true;
     for (const unsent of answers.stop()) settle(unsent);
+    for (const abandoned of working.values()) abandoned.abort();
   };
   call.on('cancelled', drop);
   call.on('error', drop);
@@ -182,7 +207,7 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
 
 function sinkOf<Part>(
   call: ServerWritableStream<unknown, Part>,
-  context: CallContext,
+  context: Omit<CallContext, 'signal'>,
 ): { sink: PartSink<Part>; over: () => void } {
   const gone = new AbortController();
   const leave = (): void => gone.abort(new RpcError('unavailable', 'the caller has gone'));
@@ -248,7 +273,7 @@ function deadlineOf(deadline: Date | number): number {
  */
 export async function serveShard(options: ShardServerOptions): Promise<ShardServer> {
   const server = new Server(listenerOptions);
-  const load: Load = { count: 0, bytes: 0, stopping: false, paused: new Set() };
+  const load: Load = { count: 0, waits: 0, bytes: 0, stopping: false, paused: new Set() };
   const transact: handleBidiStreamingCall<TransactRequests, TransactResponses> = (call) => {
     try {
       serveTransact(call, options, load);

@@ -7,7 +7,7 @@ const { responseSerialize: serialize, responseDeserialize: read } = ShardService
 
 function frames(...sizes: number[]): DownloadPart {
   const envelopes = sizes.map((size) => ({ header: randomBytes(700), payload: randomBytes(size), trailer: undefined }));
-  return { part: { $case: 'frames', value: { envelopes } } };
+  return { part: { $case: 'frames', value: { envelopes, proofs: [] } } };
 }
 
 describe('serializers', () => {

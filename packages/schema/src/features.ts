@@ -21,7 +21,18 @@ export const featureWords = [
 export type Feature = (typeof featureWords)[number];
 
 /** What this service does by now; the others are left out until it does them. */
-export const advertisedFeatures: readonly Feature[] = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
+export const advertisedFeatures: readonly Feature[] = [
+  'auth-1',
+  'host-1',
+  'manifest-1',
+  'gcm-1',
+  'entry',
+  'ticket',
+  'page',
+  'filter',
+  'wait',
+  'heads-1',
+];
 
 /** Whether a peer that sent these words understands a feature. Words that we do not know are no fault. */
 export function understands(words: readonly string[] | undefined, feature: Feature): boolean {

@@ -1,6 +1,7 @@
 /** Builds the router from its settings and takes it apart again. */
 import type { HostIdentity } from '@meshd/binding/host-files';
-import { type HostWatch, watchHostIdentity } from '@meshd/binding/host-watch';
+import { watchHostIdentity } from '@meshd/binding/host-watch';
+import { watchTicketKeys } from '@meshd/binding/ticket-keys';
 import { connectionHostMsMin, shutdownDrainMs } from '@meshd/limits/limits';
 import { startAdminListener } from '@meshd/process/admin';
 import { type Clock, systemClock } from '@meshd/process/clock';
@@ -12,13 +13,14 @@ import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import { readCertificate, watchCertificate } from './certificate-watch.js';
 import type { RouterConfig } from './config.js';
 import { Exchanges } from './exchange.js';
-import { type Listener, startListener } from './listener.js';
+import { startListener } from './listener.js';
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
 import { SeenRequests } from './seen-requests.js';
 import { type OpenShardLink, openRpcLinks, readRpcIdentity } from './shard-link.js';
 import { ShardRouter } from './shard-router.js';
 import { type SourceLimitOptions, SourceLimits } from './source-limits.js';
+import { TicketDesk } from './ticket-desk.js';
 import { transactionHandlers } from './transactions/registry.js';
 
 /** What a test or `main.ts` puts in place of the defaults. */
@@ -67,6 +69,12 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       onError: (error) => logger.error({ err: error }, 'host files cannot be used'),
     });
     stops.push(() => host.stop());
+    const ticketKeys = await watchTicketKeys(config.ticketKeyDir, {
+      onChange: ({ keys }) => logger.info({ keys: keys.length }, 'ticket keys changed'),
+      onError: (error) => logger.error({ err: error }, 'ticket keys cannot be used'),
+    });
+    stops.push(() => ticketKeys.stop());
+    const tickets = new TicketDesk({ ring: () => ticketKeys.current(), host: () => host.current(), clock });
     const open = overrides.openLink ?? openRpcLinks(await readRpcIdentity(config), logger);
     const shards = new ShardRouter({ open, seeds: config.shards.map(formatHostPort), clock, logger });
     shards.start();
@@ -84,6 +92,7 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       host: () => host.current(),
       handlers: transactionHandlers,
       shards,
+      tickets,
       budget,
       limits: new SourceLimits(overrides.sourceLimits),
       seen,
@@ -107,10 +116,19 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
     });
     stops.push(unwatch);
     const readiness = { draining: false };
-    stops.push(() => drain(listener, readiness, overrides.drainMs ?? shutdownDrainMs));
+    stops.push(async () => {
+      await beginStop(readiness, overrides.drainMs ?? shutdownDrainMs);
+      exchanges.stopWaiting();
+      await listener.drain();
+    });
     const admin = await startAdminListener({
       listen: config.adminListen,
-      ready: () => problemsOf(host, domains, shards, readiness.draining, clock()),
+      ready: () => [
+        ...(readiness.draining ? ['stopping'] : []),
+        ...identityProblems(host.current(), domains, clock()),
+        ...tickets.problems(),
+        ...shards.problems(),
+      ],
       metrics: metrics.registry,
     });
     stops.unshift(() => admin.stop());
@@ -119,20 +137,9 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
 }
 
 /** Fails readiness first, so that a load balancer sends nothing more to a listener that is about to close. */
-async function drain(listener: Listener, readiness: { draining: boolean }, drainMs: number): Promise<void> {
+async function beginStop(readiness: { draining: boolean }, drainMs: number): Promise<void> {
   readiness.draining = true;
   await new Promise((resolve) => setTimeout(resolve, drainMs));
-  await listener.drain();
-}
-
-function problemsOf(
-  host: HostWatch,
-  domains: ReadonlySet<string>,
-  shards: ShardRouter,
-  draining: boolean,
-  nowMs: number,
-): string[] {
-  return [...(draining ? ['stopping'] : []), ...identityProblems(host.current(), domains, nowMs), ...shards.problems()];
 }
 
 function identityProblems(identity: HostIdentity, domains: ReadonlySet<string>, nowMs: number): string[] {

@@ -13,6 +13,8 @@ export const routerConfigSchema = z.object({
   tlsKeyFile: path,
   /** Some shards, to learn the slot map from; the map names all of them. */
   shards: hostPortList,
+  /** Folder of the keys that seal tickets and page keys, the same for all routers; read again when it changes. */
+  ticketKeyDir: path,
   /** Whether strangers may create accounts: the router then counts their attempts, the shards decide. */
   registration,
 });

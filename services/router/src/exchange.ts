@@ -9,23 +9,35 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { domainOfHost, readFraming, readMediaType, refuseSecondHost } from '@meshd/binding/http-server';
-import { type Authentication, authenticateRequest, reqAuthOf } from '@meshd/binding/request-authenticate';
-import { type AnyRequest, decodeRequest, type ReceivedRequest, receiveRequest } from '@meshd/binding/request-open';
-import { requestsInFlightMax, transactionMsMax } from '@meshd/limits/limits';
+import {
+  type Authentication,
+  authenticateRequest,
+  keyOfAuthentication,
+  reqAuthOf,
+} from '@meshd/binding/request-authenticate';
+import {
+  type AnyRequest,
+  answerFormOf,
+  decodeRequest,
+  type ReceivedRequest,
+  receiveRequest,
+} from '@meshd/binding/request-open';
+import { requestsInFlightMax, statusWaitMsMax, transactionMsMax } from '@meshd/limits/limits';
 import type { Clock } from '@meshd/process/clock';
 import type { Response } from '@meshd/schema/common';
 import type { Transaction } from '@meshd/schema/protocol';
-import { MeshError } from '@meshd/schema/status';
+import { MeshError, type StatusCode, statusRegistry } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import { PeerGoneError, readBody } from './body-reader.js';
 import type { RouterMetrics } from './metrics.js';
 import type { OctetBudget } from './octet-budget.js';
-import { type Reply, refusal } from './reply.js';
+import { type IssueTicket, type Reply, refusal } from './reply.js';
 import { type Proof, sendAndLinger, sendStreamed, sendWhole } from './respond.js';
 import type { SeenRequests } from './seen-requests.js';
 import type { ShardRouter } from './shard-router.js';
 import { sourceOf } from './source.js';
 import type { SourceLimits } from './source-limits.js';
+import { featuresOf, type TicketDesk } from './ticket-desk.js';
 import type { TransactionContext, TransactionHandlers } from './transaction.js';
 
 /** What exchanges share. */
@@ -34,6 +46,7 @@ export interface ExchangeParts {
   readonly host: () => HostIdentity;
   readonly handlers: TransactionHandlers;
   readonly shards: ShardRouter;
+  readonly tickets: TicketDesk;
   readonly budget: OctetBudget;
   readonly limits: SourceLimits;
   readonly seen: SeenRequests;
@@ -45,9 +58,26 @@ export interface ExchangeParts {
 /** Transactions that change nothing: a repetition is served again, so their `ID`s are remembered here. */
 const reading: ReadonlySet<Transaction> = new Set(['Hello', 'Status', 'Download', 'Complete']);
 
+/** What is known of a request while it is served. */
+interface Serving {
+  readonly http: ServerResponse;
+  readonly source: string;
+  readonly begunMs: number;
+  received?: ReceivedRequest;
+  /** Who sent it, once that is known: decides how the answer is proved. */
+  authentication?: Authentication;
+}
+
+/** A reply, and the ticket that goes with it if one was asked for. */
+interface Performed {
+  readonly reply: Reply<Transaction>;
+  readonly issue: IssueTicket;
+}
+
 /** Serves requests to the Mesh service. */
 export class Exchanges {
   readonly #parts: ExchangeParts;
+  readonly #stopping = new AbortController();
   #count = 0;
 
   constructor(parts: ExchangeParts) {
@@ -57,6 +87,11 @@ export class Exchanges {
   /** Requests in work now. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Ends what waits for something to happen: it would keep the process for as long as a Status may wait. */
+  stopWaiting(): void {
+    this.#stopping.abort(new MeshError('shutting-down', '', { retryAfterMs: 1000 }));
   }
 
   /** Serves one POST. Never rejects. */
@@ -105,43 +140,72 @@ export class Exchanges {
     source: string,
   ): Promise<void> {
     const { clock, metrics } = this.#parts;
-    const begunMs = clock();
-    let received: ReceivedRequest | undefined;
+    const serving: Serving = { http, source, begunMs: clock() };
     try {
-      received = receiveRequest(body.octets, body.form);
-      const reply = await this.#perform(received, domainOfHost(request.headers.host), source, begunMs);
-      await this.#send(http, received, reply);
-      this.#tally(received.base.transaction, reply.code);
+      serving.received = receiveRequest(body.octets, body.form);
+      const { reply, issue } = await this.#perform(serving, serving.received, domainOfHost(request.headers.host));
+      await this.#send(serving, serving.received, reply, issue);
+      this.#tally(serving.received.base.transaction, reply.code);
     } catch (error) {
-      if (http.headersSent) throw error;
-      await this.#refuse(http, received, this.#faultOf(error), source);
+      if (http.headersSent || error instanceof PeerGoneError) throw error;
+      await this.#refuse(serving, this.#faultOf(error));
     }
-    metrics.seconds.observe({ transaction: received?.base.transaction ?? 'none' }, (clock() - begunMs) / 1000);
+    const transaction = serving.received?.base.transaction ?? 'none';
+    metrics.seconds.observe({ transaction }, (clock() - serving.begunMs) / 1000);
   }
 
-  async #perform(
-    received: ReceivedRequest,
-    host: string,
-    source: string,
-    begunMs: number,
-  ): Promise<Reply<Transaction>> {
-    const { clock, domains, limits, handlers, shards } = this.#parts;
+  async #perform(serving: Serving, received: ReceivedRequest, host: string): Promise<Performed> {
+    const { clock, domains, limits, handlers, shards, tickets } = this.#parts;
+    const { begunMs } = serving;
     const opened = decodeRequest(received);
     const { request } = opened;
-    limits.check(request.transaction, source, begunMs);
-    const authentication = await authenticateRequest(opened, { nowMs: begunMs, domains, host });
+    limits.check(request.transaction, serving.source, begunMs);
+    const options = { nowMs: begunMs, domains, host, tickets: tickets.opener };
+    const authentication = await authenticateRequest(opened, options);
+    serving.authentication = authentication;
     const principal = principalOf(request, authentication);
     this.#checkSeen(received, principal, begunMs);
-    const deadlineMs = begunMs + transactionMsMax;
+    const wish = tickets.wishOf(opened, authentication);
     // Signatures are verified in the order of arrival: when that took the whole time, the router has too much to do.
-    if (clock() >= deadlineMs) throw overloaded('verification');
-    const context = { authentication, received, domain: host, host: this.#parts.host(), shards, deadlineMs };
-    const reply = await perform(handlers, request, context);
+    if (clock() >= begunMs + transactionMsMax) throw overloaded('verification');
+    const features = featuresOf(opened, authentication);
+    const context: TransactionContext = {
+      authentication,
+      received,
+      domain: host,
+      host: this.#parts.host(),
+      shards,
+      pages: tickets,
+      deadlineMs: begunMs + transactionMsMax + waitMsOf(request),
+      describePrincipal: wish?.needsPrincipal ?? false,
+      understands: (word) => features.includes(word),
+      gone: () => this.#goneOf(serving.http),
+    };
+    const reply = await this.#whileCounted(request, () => perform(handlers, request, context));
     if (principal !== undefined && received.base.id !== undefined && reading.has(request.transaction)) {
       // After the shard took the principal for genuine: anybody can make up keys and connections.
       this.#parts.seen.remember(principal, received.base.id, received.payloadDigest, begunMs);
     }
-    return reply;
+    return { reply, issue: (described) => wish?.issue(described) };
+  }
+
+  /** A request that waits for a change is no work: it does not count among those that are bounded. */
+  async #whileCounted<R>(request: AnyRequest, work: () => Promise<R>): Promise<R> {
+    if (waitMsOf(request) === 0) return work();
+    this.#count -= 1;
+    try {
+      return await work();
+    } finally {
+      this.#count += 1;
+    }
+  }
+
+  #goneOf(http: ServerResponse): AbortSignal {
+    const gone = new AbortController();
+    const leave = () => gone.abort(new PeerGoneError('the requester has gone'));
+    if (http.closed) leave();
+    else http.once('close', leave);
+    return AbortSignal.any([gone.signal, this.#stopping.signal]);
   }
 
   #checkSeen(received: ReceivedRequest, principal: string | undefined, nowMs: number): void {
@@ -152,26 +216,30 @@ export class Exchanges {
     }
   }
 
-  async #send(http: ServerResponse, received: ReceivedRequest, reply: Reply<Transaction>): Promise<void> {
+  async #send(
+    serving: Serving,
+    received: ReceivedRequest,
+    reply: Reply<Transaction>,
+    issue: IssueTicket,
+  ): Promise<void> {
     const { base } = received;
+    const proof = this.#proofOf(serving, received);
     if (reply.kind === 'whole') {
-      const { retryAfterMs, message } = reply;
-      await sendWhole(http, this.#proofOf(received), base.transaction, withId(message, base.echo), { retryAfterMs });
+      const { retryAfterMs, code, described } = reply;
+      const Exchange = isRefusal(code) ? undefined : issue(described);
+      const message = { ...withId(reply.message, base.echo), ...(Exchange === undefined ? {} : { Exchange }) };
+      await sendWhole(serving.http, proof, base.transaction, message, { retryAfterMs });
       return;
     }
-    const answered = answeredRequest(received);
-    await sendStreamed(http, this.#parts.host(), answered, reply, base.echo ?? new Uint8Array(0));
+    if (proof.kind === 'unsigned') throw new Error('a streamed answer to a message without envelope');
+    await sendStreamed(serving.http, proof, reply, base.echo ?? new Uint8Array(0), issue);
   }
 
-  async #refuse(
-    http: ServerResponse,
-    received: ReceivedRequest | undefined,
-    error: MeshError,
-    source: string,
-  ): Promise<void> {
+  async #refuse(serving: Serving, error: MeshError): Promise<void> {
+    const { http, source, received } = serving;
     const transaction = received?.base.transaction;
-    const mayBeSigned = received !== undefined && this.#parts.limits.maySignRefusal(source, this.#parts.clock());
-    const proof: Proof = mayBeSigned ? this.#proofOf(received) : { kind: 'unsigned' };
+    const mayBeSigned = received !== undefined && this.#mayProveRefusal(serving, source);
+    const proof: Proof = mayBeSigned ? this.#proofOf(serving, received) : { kind: 'unsigned' };
     this.#tally(transaction, error.code);
     if (proof.kind === 'unsigned') this.#parts.metrics.refusalsUnsigned.inc({ code: error.code });
     const message = withId(refusal(error), received?.base.echo);
@@ -181,9 +249,19 @@ export class Exchanges {
     await sendWhole(http, proof, transaction, reasoned, { retryAfterMs: error.retryAfterMs });
   }
 
-  #proofOf(received: ReceivedRequest): Proof {
+  /** The budget is for signatures (S22): a MAC costs nothing, and only a requester that proved itself gets one. */
+  #mayProveRefusal({ authentication }: Serving, source: string): boolean {
+    return authentication?.form === 'ticket' || this.#parts.limits.maySignRefusal(source, this.#parts.clock());
+  }
+
+  /** MACed under the ticket of the request once it was found to hold, else signed. */
+  #proofOf({ authentication }: Serving, received: ReceivedRequest): Proof {
     if (received.naked) return { kind: 'unsigned' };
-    return { kind: 'signed', signer: this.#parts.host(), request: answeredRequest(received) };
+    const prover =
+      authentication?.form === 'ticket'
+        ? { id: authentication.ticket.id, serverToClient: authentication.ticket.secrets.serverToClient }
+        : this.#parts.host();
+    return { kind: 'proved', prover, request: answeredRequest(received), form: answerFormOf(received) };
   }
 
   /** Anything but a refusal is a fault of ours: the peer gets a number, the log gets the rest. */
@@ -218,9 +296,20 @@ function perform(
 
 /** In whose name `ID`s are counted (encoding 6.6); undefined where nobody is named. */
 function principalOf({ message }: AnyRequest, authentication: Authentication): string | undefined {
-  if (authentication.form === 'null') return undefined;
+  const key = keyOfAuthentication(authentication);
+  if (key === undefined) return undefined;
   const account = 'Account' in message ? (message.Account ?? '') : '';
-  return `${account.toLowerCase()} ${Buffer.from(authentication.key.raw).toString('latin1')}`;
+  return `${account.toLowerCase()} ${Buffer.from(key).toString('latin1')}`;
+}
+
+/** How long the answer may wait for a change, milliseconds (S83); more than the longest is cut without a word. */
+function waitMsOf({ transaction, message }: AnyRequest): number {
+  const waitMs = transaction === 'Status' ? (message.Wait ?? 0) : 0;
+  return Math.max(0, Math.min(waitMs, statusWaitMsMax));
+}
+
+function isRefusal(code: StatusCode): boolean {
+  return statusRegistry[code].status >= 400;
 }
 
 function answeredRequest(received: ReceivedRequest) {

@@ -1,8 +1,9 @@
 /** What a transaction answers with, before it is signed and sent. */
 import type { ResponseStream } from '@meshd/binding/response-sign';
-import type { Response } from '@meshd/schema/common';
+import type { ExchangeResponse, Response } from '@meshd/schema/common';
 import type { ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { type MeshError, type StatusCode, statusRegistry } from '@meshd/schema/status';
+import type { Described } from './ticket-desk.js';
 
 /** An answer that is small enough to be made at once. */
 export interface WholeReply<T extends Transaction> {
@@ -12,7 +13,12 @@ export interface WholeReply<T extends Transaction> {
   /** All members but `ID`. */
   readonly message: ResponseOf<T>;
   readonly retryAfterMs?: number | undefined;
+  /** Who asked, where the shard was to say so: a ticket goes with the answer. */
+  readonly described?: Described | undefined;
 }
+
+/** Gives the ticket that a request asked for, once it is known who asked; nothing where none was asked for. */
+export type IssueTicket = (described: Described | undefined) => ExchangeResponse | undefined;
 
 /** An answer that is written while it is sent. */
 export interface StreamedReply {
@@ -20,10 +26,10 @@ export interface StreamedReply {
   readonly code: StatusCode;
   readonly status: number;
   /**
-   * Writes the payload: the tagged response in JSON, `ID` included. A failure breaks the connection off, since the
-   * status has left already.
+   * Writes the payload: the tagged response in the stream's encoding, `ID` included. A failure breaks the connection off,
+   * since the status has left already.
    */
-  write(stream: ResponseStream, id: Uint8Array): Promise<void>;
+  write(stream: ResponseStream, id: Uint8Array, issue: IssueTicket): Promise<void>;
 }
 
 /** Either. */
@@ -43,10 +49,14 @@ export function baseOf(code: StatusCode, description?: string): Response {
 export function whole<T extends Transaction>(
   code: StatusCode,
   members: Omit<ResponseOf<T>, keyof Response>,
-  options: { readonly description?: string; readonly retryAfterMs?: number } = {},
+  options: {
+    readonly description?: string;
+    readonly retryAfterMs?: number;
+    readonly described?: Described | undefined;
+  } = {},
 ): WholeReply<T> {
   const message = { ...baseOf(code, options.description), ...members } as ResponseOf<T>;
-  return { kind: 'whole', code, message, retryAfterMs: options.retryAfterMs };
+  return { kind: 'whole', code, message, retryAfterMs: options.retryAfterMs, described: options.described };
 }
 
 /** A refusal as a response of any class. */

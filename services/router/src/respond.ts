@@ -1,19 +1,24 @@
-/** Writing responses to HTTP: signed, naked or unsigned (S22, S23, encoding 6.4). */
+/** Writing responses to HTTP: signed, MACed, naked or unsigned (S22, S23, S32, encoding 6.4). */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { mediaTypeOf } from '@meshd/binding/media-type';
-import type { AnsweredRequest, ResponseSigner } from '@meshd/binding/response-sign';
+import { type BodyForm, mediaTypeOf } from '@meshd/binding/media-type';
+import type { AnsweredRequest, ResponseProver } from '@meshd/binding/response-sign';
 import { ResponseStream, signResponse } from '@meshd/binding/response-sign';
 import { encodeTagged } from '@meshd/encoding/codec';
 import { refusedBodyLingerMs, responseStallMsMax } from '@meshd/limits/limits';
 import { MeshResponse, type Response } from '@meshd/schema/common';
 import { responseTableOf, type Transaction } from '@meshd/schema/protocol';
 import { httpOfStatus } from '@meshd/schema/status';
-import type { StreamedReply } from './reply.js';
+import type { IssueTicket, StreamedReply } from './reply.js';
 
-/** How the answer to a request is proved. */
+/** How the answer to a request is proved, and in which encoding it is. */
 export type Proof =
-  | { readonly kind: 'signed'; readonly signer: ResponseSigner; readonly request: AnsweredRequest }
-  /** The request came without envelope, or could not be read, or its source used up its signed refusals. */
+  | {
+      readonly kind: 'proved';
+      readonly prover: ResponseProver;
+      readonly request: AnsweredRequest;
+      readonly form: BodyForm;
+    }
+  /** The request came without envelope, or could not be read, or its source used up its signed refusals. In JSON. */
   | { readonly kind: 'unsigned' };
 
 /** What goes into the header of an answer besides its proof. */
@@ -25,15 +30,19 @@ export interface AnswerOptions {
   readonly allow?: string;
 }
 
-/** A response in JSON: of the declared class where the transaction is known, else `MeshResponse` (schema 2.1). */
-export function encodeResponse(transaction: Transaction | undefined, message: Response): Uint8Array {
-  if (transaction === undefined) return encodeTagged(MeshResponse, message, 'json');
-  return encodeTagged<Response>(responseTableOf(transaction), message, 'json');
+/** A response as octets: of the declared class where the transaction is known, else `MeshResponse` (schema 2.1). */
+export function encodeResponse(
+  transaction: Transaction | undefined,
+  message: Response,
+  form: BodyForm = 'json',
+): Uint8Array {
+  if (transaction === undefined) return encodeTagged(MeshResponse, message, form);
+  return encodeTagged<Response>(responseTableOf(transaction), message, form);
 }
 
-function headersOf(status: number, options: AnswerOptions): OutgoingHttpHeaders {
+function headersOf(status: number, options: AnswerOptions, form: BodyForm = 'json'): OutgoingHttpHeaders {
   return {
-    'Content-Type': mediaTypeOf.json,
+    'Content-Type': mediaTypeOf[form],
     'Cache-Control': 'no-store',
     ...(status === 401 ? { 'WWW-Authenticate': 'Mesh' } : {}),
     ...(options.allow === undefined ? {} : { Allow: options.allow }),
@@ -50,10 +59,11 @@ export async function sendWhole(
   message: Response,
   options: AnswerOptions = {},
 ): Promise<void> {
-  const payload = encodeResponse(transaction, message);
-  const body = proof.kind === 'signed' ? await signResponse(proof.signer, proof.request, payload) : payload;
+  const form = proof.kind === 'proved' ? proof.form : 'json';
+  const payload = encodeResponse(transaction, message, form);
+  const body = proof.kind === 'proved' ? await signResponse(proof.prover, proof.request, payload, form) : payload;
   const status = message.Status ?? 500;
-  http.writeHead(httpOfStatus(status), { ...headersOf(status, options), 'Content-Length': body.length });
+  http.writeHead(httpOfStatus(status), { ...headersOf(status, options, form), 'Content-Length': body.length });
   http.end(body);
 }
 
@@ -86,15 +96,15 @@ export function sendAndLinger(http: ServerResponse, message: Response, options: 
  */
 export async function sendStreamed(
   http: ServerResponse,
-  signer: ResponseSigner,
-  request: AnsweredRequest,
+  { prover, request, form }: Extract<Proof, { kind: 'proved' }>,
   reply: StreamedReply,
   id: Uint8Array,
+  issue: IssueTicket,
 ): Promise<void> {
-  http.writeHead(httpOfStatus(reply.status), headersOf(reply.status, {}));
-  const stream = new ResponseStream(signer, request, (octets) => writeAtPace(http, octets));
+  http.writeHead(httpOfStatus(reply.status), headersOf(reply.status, {}, form));
+  const stream = new ResponseStream(prover, request, (octets) => writeAtPace(http, octets), form);
   try {
-    await reply.write(stream, id);
+    await reply.write(stream, id, issue);
     await stream.finish();
     http.end();
   } catch (error) {

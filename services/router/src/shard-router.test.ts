@@ -73,7 +73,14 @@ const call = (leftMs = 5000): ShardCall => ({
 });
 const status: NonNullable<TransactRequest['transaction']> = {
   $case: 'status',
-  value: { principal: undefined, deviceUdf: '', profileMasterDigest: Buffer.alloc(0), containers: [] },
+  value: {
+    principal: undefined,
+    deviceUdf: '',
+    profileMasterDigest: Buffer.alloc(0),
+    containers: [],
+    known: [],
+    heads: false,
+  },
 };
 
 describe('slot map', () => {

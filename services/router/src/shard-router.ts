@@ -13,6 +13,7 @@ import type {
   DownloadPart,
   DownloadRequest,
   Outcome,
+  PrincipalDescription,
   RequestIdentity,
   TransactRequest,
   TransactResponse,
@@ -37,11 +38,17 @@ export interface ShardCall {
   readonly account: string;
   readonly identity: RequestIdentity;
   readonly deadlineMs: number;
+  /** The requester asks for a ticket: the shard is to say who it is. */
+  readonly describePrincipal?: boolean | undefined;
+  /** Fires when nobody waits for the answer any more, with the reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An answer of a shard. */
 export interface ShardAnswer {
   readonly outcome: Outcome;
+  /** Where it was asked for, on success. */
+  readonly principal: PrincipalDescription | undefined;
   readonly result: TransactResponse['result'];
 }
 
@@ -102,9 +109,11 @@ export class ShardRouter {
    */
   async transact(call: ShardCall, transaction: NonNullable<TransactRequest['transaction']>): Promise<ShardAnswer> {
     return this.#repeatOnce(call, async (link, mapVersion) => {
-      const { identity } = call;
-      const response = await link.transact({ mapVersion, identity, transaction }, this.#leftMs(call));
-      return { outcome: outcomeOf(response.outcome), result: response.result };
+      const { identity, describePrincipal = false, signal } = call;
+      const ask = { mapVersion, identity, describePrincipal, transaction };
+      const response = await link.transact(ask, this.#leftMs(call), signal);
+      const { outcome, principal, result } = response;
+      return { outcome: outcomeOf(outcome), principal, result };
     });
   }
 
@@ -116,11 +125,12 @@ export class ShardRouter {
    */
   async download(
     call: ShardCall,
-    request: Omit<DownloadRequest, 'mapVersion' | 'deadlineMs' | 'identity'>,
+    request: Omit<DownloadRequest, 'mapVersion' | 'deadlineMs' | 'identity' | 'describePrincipal'>,
   ): Promise<AsyncIterable<DownloadPart>> {
     const { outcome, parts } = await this.#repeatOnce(call, async (link, mapVersion) => {
       // The deadline of the transaction is for the first part; the rest goes at the pace of the client.
-      const whole = { ...request, identity: call.identity, mapVersion, deadlineMs: downloadMsMax };
+      const { identity, describePrincipal = false } = call;
+      const whole = { ...request, identity, describePrincipal, mapVersion, deadlineMs: downloadMsMax };
       const iterator = link.download(whole)[Symbol.asyncIterator]();
       try {
         const first = await beforeDeadline(iterator.next(), this.#leftMs(call));
@@ -246,7 +256,8 @@ export class ShardRouter {
   async #probeOne(address: string): Promise<void> {
     const transaction = { $case: 'describeService', value: {} } as const;
     try {
-      await this.#linkTo(address).transact({ mapVersion: this.mapVersion, identity: undefined, transaction }, probeMs);
+      const ask = { mapVersion: this.mapVersion, identity: undefined, describePrincipal: false, transaction };
+      await this.#linkTo(address).transact(ask, probeMs);
       this.#answering.add(address);
     } catch {
       this.#answering.delete(address);

@@ -2,9 +2,11 @@
 import type { HostIdentity } from '@meshd/binding/host-files';
 import type { Authentication } from '@meshd/binding/request-authenticate';
 import type { ReceivedRequest } from '@meshd/binding/request-open';
+import type { Feature } from '@meshd/schema/features';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import type { Reply } from './reply.js';
 import type { ShardRouter } from './shard-router.js';
+import type { TicketDesk } from './ticket-desk.js';
 
 /** What a transaction may use. No HTTP, no SQL. */
 export interface TransactionContext {
@@ -15,8 +17,16 @@ export interface TransactionContext {
   readonly domain: string;
   readonly host: HostIdentity;
   readonly shards: ShardRouter;
+  /** Seals and opens page keys. */
+  readonly pages: Pick<TicketDesk, 'sealPage' | 'openPage'>;
   /** By then the answer must have begun, milliseconds since 1970. */
   readonly deadlineMs: number;
+  /** The requester asks for a ticket: the shard is to say who it is. */
+  readonly describePrincipal: boolean;
+  /** Whether the requester named a word: nothing else is told it (schema 13). */
+  understands(word: Feature): boolean;
+  /** Fires when the requester has gone or the router stops. Costs something: for what takes long. */
+  readonly gone: () => AbortSignal;
 }
 
 /** One transaction: refusals are thrown as MeshError. */

@@ -22,6 +22,8 @@ export interface Principal {
   readonly connectionDigest: Uint8Array;
   /** The presented ConnectionAccount; undefined where the router sent none. */
   readonly connection: EnvelopeOctets | undefined;
+  /** Unix time in milliseconds at which the ticket was issued; undefined where the request was signed. */
+  readonly ticketIssuedMs?: number | undefined;
 }
 
 /** A request that may act for an account. */
@@ -57,7 +59,8 @@ export interface AuthoriseOptions {
  *
  * @param state undefined for an address without an account.
  * @throws MeshError `not-authenticated` (401), or `device-revoked` (401/4) to the holder of a revoked device's key;
- *   `account-pending` (403/6) to a device of an account on hold.
+ *   `account-pending` (403/6) to a device of an account on hold; `ticket` (401/8) to the bearer of a ticket which no
+ *   longer holds, or which is not enough: the client signs instead, and is told what is wrong then.
  */
 export async function authorise(
   principal: Principal,
@@ -79,6 +82,7 @@ async function identify(
   if (device !== undefined && isCurrent(state, device, principal)) {
     return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
   }
+  if (principal.ticketIssuedMs !== undefined) throw ticketRefusal(device);
   if (state.deviceCatalogBegun && options.allowRecovery !== true) return refuse(principal, device);
   const connection = await verifiedConnection(principal, state);
   if (connection === undefined) return refuse(principal, device);
@@ -101,7 +105,10 @@ function listedDevice(state: AccountState, key: Uint8Array): DeviceRow | undefin
 
 /** S24 (2)–(4): the very connection of the current entry, signed by a key that is still current, of a device in use. */
 function isCurrent(state: AccountState, device: DeviceRow, principal: Principal): boolean {
-  return isConnected(state, device) && constantTimeEqual(device.connectionDigest, principal.connectionDigest);
+  if (!isConnected(state, device) || !constantTimeEqual(device.connectionDigest, principal.connectionDigest))
+    return false;
+  const { ticketIssuedMs = Number.POSITIVE_INFINITY } = principal;
+  return ticketIssuedMs >= state.ticketsFromMs && ticketIssuedMs >= device.ticketsFromMs;
 }
 
 /** The presented connection, judged by its own signature: bootstrap and recovery have no entry to compare it with. */
@@ -121,6 +128,11 @@ async function verifiedConnection(principal: Principal, state: AccountState): Pr
 async function refuse(principal: Principal, device?: DeviceRow): Promise<never> {
   await verifyForNobody(principal);
   throw refusalOf(device);
+}
+
+/** A ticket was sealed by us, so its bearer was known once: what it is told need not be as for strangers (S33). */
+function ticketRefusal(device: DeviceRow | undefined): MeshError {
+  return new MeshError(device !== undefined && device.revokedAtMs !== null ? 'device-revoked' : 'ticket');
 }
 
 function refusalOf(device: DeviceRow | undefined): MeshError {

@@ -14,8 +14,10 @@ import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import type { ShardConfig } from './config.js';
 import { defineShardFigures, defineStoreFigures } from './figures.js';
 import { Handlers } from './handlers.js';
+import { AccountHeads } from './heads.js';
 import { notReady } from './not-ready.js';
 import { recordIncident, serviceAccount } from './service-records.js';
+import { StatusWaits } from './status-waits.js';
 import { type Directory, openDirectory } from './storage/directory.js';
 import { openStore } from './storage/open-store.js';
 import { shardOfAccount } from './storage/slot-table.js';
@@ -77,6 +79,7 @@ class ShardProcess implements Shard {
   #closed: 'starting' | 'stopping' | undefined = 'starting';
   #leaseLost: string | undefined;
   #handlers: ShardHandlers = notReady;
+  readonly #waits = new StatusWaits();
   #host!: HostWatch;
   #server!: ShardServer;
   #directory!: Directory;
@@ -228,6 +231,8 @@ class ShardProcess implements Shard {
       clock: this.#clock,
       random: this.#random,
       registration,
+      heads: new AccountHeads(() => this.#host.current()),
+      waits: this.#waits,
       domains: new Set(domains),
     };
     const figures = defineShardFigures(this.#metrics, () => this.#server.inFlightCount);
@@ -245,6 +250,8 @@ class ShardProcess implements Shard {
 
   async #drain(): Promise<void> {
     this.#closed = 'stopping';
+    // Nobody would end them: they are answered now, and come back elsewhere.
+    this.#waits.stop();
     await new Promise((resolve) => setTimeout(resolve, this.#overrides.drainMs ?? shutdownDrainMs));
     await this.#closeListener();
   }

@@ -2,6 +2,8 @@ import type { HostIdentity } from '@meshd/binding/host-files';
 import type { Random } from '@meshd/crypto/random';
 import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
+import type { AccountHeads } from './heads.js';
+import type { StatusWaits } from './status-waits.js';
 import type { Store } from './storage/store.js';
 
 /** What the transactions work with. */
@@ -12,6 +14,10 @@ export interface ShardContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly registration: Registration;
+  /** Signs the heads of accounts. */
+  readonly heads: AccountHeads;
+  /** Requests that wait for a change. */
+  readonly waits: StatusWaits;
   /** Domains served, canonical. */
   readonly domains: ReadonlySet<string>;
 }

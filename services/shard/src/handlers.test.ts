@@ -11,7 +11,11 @@ import type { Store } from './storage/store.js';
 import { Person, type TestDevice } from './testing/person.js';
 import { TestShard } from './testing/test-shard.js';
 
-const call: CallContext = { role: 'router', deadlineAt: Number.POSITIVE_INFINITY };
+const call: CallContext = {
+  role: 'router',
+  deadlineAt: Number.POSITIVE_INFINITY,
+  signal: new AbortController().signal,
+};
 let metrics: Metrics;
 
 let shard: TestShard;
@@ -45,8 +49,9 @@ function principal(): Principal {
 }
 
 function statusRequest(): TransactRequest {
-  const value = { principal: principal(), deviceUdf: '', profileMasterDigest: new Uint8Array(0), containers: [] };
-  return { number: 1, mapVersion: 7, deadlineMs: 0, identity: undefined, transaction: { $case: 'status', value } };
+  const asked = { deviceUdf: '', profileMasterDigest: new Uint8Array(0), containers: [], known: [], heads: false };
+  const transaction = { $case: 'status', value: { principal: principal(), ...asked } } as const;
+  return { number: 1, mapVersion: 7, deadlineMs: 0, identity: undefined, describePrincipal: false, transaction };
 }
 
 /** A store whose account cannot be reached, for as many calls as there are codes. */
@@ -165,18 +170,20 @@ describe('download', () => {
     deadlineMs: 5000,
     identity: undefined,
     principal: principal(),
-    selections: [{ container }],
+    selections: [{ container, filters: [], prove: false }],
     entriesMax: 10,
     payloadBytesMax: 1000,
     header: true,
     payload: true,
     trailer: true,
+    heads: false,
+    describePrincipal: false,
   });
 
   test('begins with its outcome and ends with its end', async () => {
     const parts: DownloadPart['part'][] = [];
     await handlers().download(request('mmm_Device'), sinkOf(parts));
-    expect(parts.map((part) => part?.$case)).toEqual(['outcome', 'container', 'frames', 'end']);
+    expect(parts.map((part) => part?.$case)).toEqual(['outcome', 'container', 'frames', 'containerEnd', 'end']);
   });
 
   test('a refusal is one part', async () => {

@@ -1,6 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { strangerRefusalMsMin } from '@meshd/limits/limits';
-import type { DownloadPart, DownloadRequest, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type {
+  DownloadPart,
+  DownloadRequest,
+  Principal,
+  TransactRequest,
+} from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { CallContext, PartSink, ShardHandlers, TransactAnswer } from '@meshd/rpc/shard-server';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
@@ -11,14 +16,18 @@ import {
   acceptedEntries,
   downloadRequestOf,
   envelopeOctets,
+  optionalEnvelope,
   principalOf,
+  probedEntries,
   refusedEntries,
   required,
   rpcDownloadPart,
   rpcStatusResult,
+  statusRequestOf,
   uploadRequestOf,
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
+import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
 import { download } from './transactions/download.js';
@@ -50,6 +59,7 @@ type TransactionName = Transaction['$case'] | 'download' | 'unknown';
 interface Answer {
   readonly ended: Ended;
   readonly result: TransactAnswer['result'];
+  readonly principal?: PrincipalDescription;
 }
 
 /**
@@ -102,8 +112,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   }
 
   async #work(transaction: Transaction, request: TransactRequest, call: CallContext, begunAt: number): Promise<Answer> {
-    const context = withDeadline(this.#options.context, call.deadlineAt);
-    const work = () => this.#answer(context, transaction, request);
+    const { context: unhurried } = this.#options;
+    // What waits for a change is not late (S83).
+    const context = isWaiting(transaction) ? unhurried : withDeadline(unhurried, call.deadlineAt);
+    const work = () => this.#described(context, transaction, request, call);
     try {
       const account = accountOf(transaction);
       if (account !== undefined) requireRouter(call);
@@ -117,7 +129,27 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     }
   }
 
-  async #answer(context: ShardContext, transaction: Transaction, request: TransactRequest): Promise<Answer> {
+  /** The answer, and who asked where a ticket is to be made. That is judged when the work is done: it may list the device. */
+  async #described(
+    context: ShardContext,
+    transaction: Transaction,
+    request: TransactRequest,
+    call: CallContext,
+  ): Promise<Answer> {
+    const answer = await this.#answer(context, transaction, request, call);
+    const principal = request.describePrincipal ? userOf(transaction) : undefined;
+    if (principal === undefined || answer.ended.outcome.error !== '') return answer;
+    // The work is done: who cannot be described gets its answer, and no ticket.
+    const described = await authenticate(context, principalOf(principal)).catch(() => undefined);
+    return described === undefined ? answer : { ...answer, principal: described };
+  }
+
+  async #answer(
+    context: ShardContext,
+    transaction: Transaction,
+    request: TransactRequest,
+    call: CallContext,
+  ): Promise<Answer> {
     const { ownership } = this.#options;
     const done = succeeded('success', ownership.version);
     switch (transaction.$case) {
@@ -133,12 +165,15 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: { $case: 'deleteAccount', value: {} } };
       }
       case 'status': {
-        const { principal, deviceUdf, profileMasterDigest, containers } = transaction.value;
-        const asked = { principal: principalOf(principal), deviceUdf, profileMasterDigest, containers };
-        return { ended: done, result: { $case: 'status', value: rpcStatusResult(await status(context, asked)) } };
+        const asked = statusRequestOf(transaction.value);
+        const told = await status(context, asked, call.signal);
+        return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
       case 'upload':
         return this.#upload(context, transaction.value, request);
+      case 'authenticate':
+        await authenticate(context, principalOf(transaction.value.principal));
+        return { ended: done, result: undefined };
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
     }
@@ -151,14 +186,19 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   ): Promise<Answer> {
     const { figures, ownership } = this.#options;
     const result = await upload(context, uploadRequestOf(asked, request.identity));
-    if ('accepted' in result) {
-      const entries = acceptedEntries(result.accepted);
-      figures.framesStored.inc(entries.length);
-      return { ended: succeeded('success', ownership.version), result: { $case: 'upload', value: { entries } } };
+    if ('faults' in result) {
+      for (const fault of result.faults) figures.entryFaults.inc({ code: fault.code });
+      const ended = refused(codeOfFaults(result.faults), result.faults[0]?.detail ?? '', ownership.version);
+      return { ended, result: { $case: 'upload', value: { entries: refusedEntries(result.faults) } } };
     }
-    for (const fault of result.faults) figures.entryFaults.inc({ code: fault.code });
-    const ended = refused(codeOfFaults(result.faults), result.faults[0]?.detail ?? '', ownership.version);
-    return { ended, result: { $case: 'upload', value: { entries: refusedEntries(result.faults) } } };
+    const heads = optionalEnvelope(result.heads);
+    if ('entries' in result) {
+      const value = { entries: probedEntries(result.entries), constraints: result.constraints, heads };
+      return { ended: succeeded('bodies-awaited', ownership.version), result: { $case: 'upload', value } };
+    }
+    const entries = acceptedEntries(result.accepted);
+    figures.framesStored.inc(entries.length);
+    return { ended: succeeded('success', ownership.version), result: { $case: 'upload', value: { entries, heads } } };
   }
 
   async #failed(error: unknown, begunAt: number): Promise<Answer> {
@@ -176,10 +216,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   async #counted(transaction: TransactionName, work: () => Promise<Answer>): Promise<TransactAnswer> {
     const { figures } = this.#options;
     const stop = figures.seconds.startTimer({ transaction });
-    const { ended, result } = await work();
+    const { ended, result, principal } = await work();
     stop();
     figures.requests.inc({ transaction, code: ended.code });
-    return { outcome: ended.outcome, result };
+    return { outcome: ended.outcome, result, principal };
   }
 }
 
@@ -193,6 +233,16 @@ function unknownTransaction(): MeshError {
   return new MeshError(code, 'the shard is older than the router');
 }
 
+/** A Status that waits for a change. */
+function isWaiting(transaction: Transaction): boolean {
+  return transaction.$case === 'status' && (transaction.value.waitMs ?? 0) > 0;
+}
+
+/** Who asks, of the transactions that a ticket can be asked with. */
+function userOf(transaction: Transaction): Principal | undefined {
+  return 'principal' in transaction.value ? transaction.value.principal : undefined;
+}
+
 /** The account that decides which shard is asked; undefined where every shard will do. */
 function accountOf(transaction: Transaction): string | undefined {
   switch (transaction.$case) {
@@ -201,6 +251,7 @@ function accountOf(transaction: Transaction): string | undefined {
       return transaction.value.account;
     case 'status':
     case 'upload':
+    case 'authenticate':
       return required(transaction.value.principal, 'principal').account;
     case 'describeService':
       return undefined;

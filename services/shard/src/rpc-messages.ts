@@ -6,16 +6,18 @@ import type {
   DownloadRequest as RpcDownloadRequest,
   Principal as RpcPrincipal,
   RequestIdentity as RpcRequestIdentity,
+  Selection as RpcSelection,
+  Status as RpcStatus,
   StatusResult as RpcStatusResult,
   Upload as RpcUpload,
 } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { MeshError } from '@meshd/schema/status';
 import type { Principal } from './authorise.js';
 import type { RequestIdentity } from './context.js';
-import type { DownloadPart, DownloadRequest } from './transactions/download.js';
-import type { StatusResult } from './transactions/status.js';
-import type { AcceptedRun, UploadRequest } from './transactions/upload.js';
-import { type EntryFault, extendedOf } from './upload/fault.js';
+import type { DownloadPart, DownloadRequest, Selection } from './transactions/download.js';
+import type { StatusRequest, StatusResult } from './transactions/status.js';
+import type { AcceptedRun, UploadProbed, UploadRequest } from './transactions/upload.js';
+import { type EntryFault, extendedOf, isFault } from './upload/fault.js';
 
 /*
  * Between the messages of the rpc and the values of the transactions. Absent parts are `undefined` there and `null` here;
@@ -39,9 +41,9 @@ export function required<T>(value: T | undefined, name: string): T {
 
 /** Who asks. */
 export function principalOf(principal: RpcPrincipal | undefined): Principal {
-  const { account, key, connectionDigest, connection } = required(principal, 'principal');
+  const { account, key, connectionDigest, connection, ticketIssuedMs } = required(principal, 'principal');
   const octets = connection === undefined ? undefined : envelopeOctets(connection);
-  return { account, key, connectionDigest, connection: octets };
+  return { account, key, connectionDigest, connection: octets, ticketIssuedMs };
 }
 
 function identityOf(identity: RpcRequestIdentity | undefined): RequestIdentity {
@@ -60,6 +62,8 @@ export function uploadRequestOf(upload: RpcUpload, identity: RpcRequestIdentity 
       digest,
       envelopes: envelopes.map(envelopeOctets),
     })),
+    self: upload.self.map(envelopeOctets),
+    heads: upload.heads,
   };
 }
 
@@ -80,43 +84,75 @@ export function refusedEntries(faults: readonly EntryFault[]): EntryResult[] {
   return faults.map(({ indexRequest, result, code }) => ({ indexRequest, result, statusExtended: extendedOf(code) }));
 }
 
+/** One answer an entry of a probe. */
+export function probedEntries(entries: UploadProbed['entries']): EntryResult[] {
+  return entries.map((entry) => {
+    if (isFault(entry)) return refusedEntries([entry])[0] as EntryResult;
+    const { indexRequest, constraints } = entry;
+    return { indexRequest, result: 'Accept', statusExtended: 0, constraints };
+  });
+}
+
+/** An envelope that may be absent. */
+export function optionalEnvelope(octets: EnvelopeOctets | undefined): Envelope | undefined {
+  return octets === undefined ? undefined : rpcEnvelope(octets);
+}
+
+/** A Status. */
+export function statusRequestOf(asked: RpcStatus): StatusRequest {
+  const { principal, deviceUdf, profileMasterDigest, containers, known, waitMs, heads } = asked;
+  return {
+    principal: principalOf(principal),
+    ...{ deviceUdf, profileMasterDigest, containers, known, waitMs, heads },
+  };
+}
+
 /** An answer to Status. */
-export function rpcStatusResult({ containers, profileMesh, deviceEntry }: StatusResult): RpcStatusResult {
+export function rpcStatusResult({ containers, profileMesh, deviceEntry, heads }: StatusResult): RpcStatusResult {
   return {
     containers: [...containers],
-    profileMesh: profileMesh === undefined ? undefined : rpcEnvelope(profileMesh),
-    deviceEntry: deviceEntry === undefined ? undefined : rpcEnvelope(deviceEntry),
+    profileMesh: optionalEnvelope(profileMesh),
+    deviceEntry: optionalEnvelope(deviceEntry),
+    heads: optionalEnvelope(heads),
   };
 }
 
 /** A Download. */
 export function downloadRequestOf(request: RpcDownloadRequest): DownloadRequest {
-  const { selections, entriesMax, payloadBytesMax, header, payload, trailer } = request;
+  const { entriesMax, payloadBytesMax, payloadOffset, heads, describePrincipal, header, payload, trailer } = request;
   return {
     principal: principalOf(request.principal),
-    selections: selections.map(({ container, indexMin, indexMax, notBeforeMs, beforeMs }) => ({
-      container,
-      indexMin,
-      indexMax,
-      notBeforeMs,
-      beforeMs,
-    })),
-    entriesMax,
-    payloadBytesMax,
+    selections: request.selections.map(selectionOf),
+    ...{ entriesMax, payloadBytesMax, payloadOffset, heads, describePrincipal },
     parts: { header, payload, trailer },
   };
+}
+
+function selectionOf(selection: RpcSelection): Selection {
+  const { container, indexMin, indexMax, notBeforeMs, beforeMs, filters, frameCount, proveFrom, prove } = selection;
+  return { container, indexMin, indexMax, notBeforeMs, beforeMs, filters, frameCount, proveFrom, prove };
 }
 
 /** A piece of an answer to Download. */
 export function rpcDownloadPart(part: DownloadPart): RpcDownloadPart {
   switch (part.kind) {
     case 'container': {
-      const { selectionIndex: selection, status } = part;
-      return { part: { $case: 'container', value: { selection, status: { ...status } } } };
+      const { selectionIndex: selection, status, consistency } = part;
+      return {
+        part: { $case: 'container', value: { selection, status: { ...status }, consistency: [...consistency] } },
+      };
     }
-    case 'frames':
-      return { part: { $case: 'frames', value: { envelopes: part.envelopes.map(rpcEnvelope) } } };
-    case 'end':
-      return { part: { $case: 'end', value: { frameCount: part.frameCount, cut: part.cut } } };
+    case 'frames': {
+      const envelopes = part.envelopes.map(rpcEnvelope);
+      const proofs = part.proofs.map(({ inclusion, leafDigest }) => ({ inclusion: [...inclusion], leafDigest }));
+      return { part: { $case: 'frames', value: { envelopes, proofs } } };
+    }
+    case 'container-end':
+      return { part: { $case: 'containerEnd', value: { indexNext: part.indexNext } } };
+    case 'end': {
+      const { frameCount, cut, principal } = part;
+      const heads = optionalEnvelope(part.heads);
+      return { part: { $case: 'end', value: { frameCount, cut, heads, principal } } };
+    }
   }
 }

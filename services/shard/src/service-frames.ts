@@ -1,10 +1,11 @@
 import type { HostIdentity } from '@meshd/binding/host-files';
-import { sha512 } from '@meshd/crypto/digest';
+import { concat, sha512 } from '@meshd/crypto/digest';
 import type { Random } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type ContainerTrees, type FrameDraft, frameZero, type PlacedFrame, placeFrame } from '@meshd/dare/batch';
 import { logId } from '@meshd/dare/core';
 import type { ContentMeta, SignatureEntry } from '@meshd/dare/header';
+import { appendLeafKeeping } from '@meshd/dare/log-proof';
 import { decodeEdge, emptyLog, encodeEdge } from '@meshd/dare/log-tree';
 import { apex, decodeTree, emptyDareTree, encodeTree } from '@meshd/dare/merkle';
 import { signatureEntry } from '@meshd/dare/sign';
@@ -45,12 +46,13 @@ export function signObject<T>(host: HostSigner, table: ObjectTable<T>, value: T)
   return { payload, entry: signatureEntry(host.signingKey, payload, credentials), type: table.name };
 }
 
-function frameWrite(placed: PlacedFrame, payload: Uint8Array, entry?: ContentMeta): FrameWrite {
+function frameWrite(placed: PlacedFrame, before: ContainerTrees, payload: Uint8Array, entry?: ContentMeta): FrameWrite {
   return {
     ...placed.envelope,
     payloadDigest: sha512(payload),
     treeDigest: apex(placed.tree) as Uint8Array,
     leaf: placed.leaf,
+    nodes: concat(...appendLeafKeeping(before.log, placed.leaf).completed),
     ...(entry?.UniqueID === undefined ? {} : { uniqueId: entry.UniqueID }),
     ...(entry?.Event === undefined ? {} : { event: entry.Event as FrameEvent }),
   };
@@ -82,7 +84,7 @@ export function appendObject(
   const draft: FrameDraft = { contentMeta, payload: signed.payload };
   const placed = placeFrame(draft, trees, () => [signed.entry]);
   const keys = [{ ...key, latestIndex: container.frameCount }];
-  return appendOf(placed, frameWrite(placed, signed.payload, contentMeta), keys);
+  return appendOf(placed, frameWrite(placed, trees, signed.payload, contentMeta), keys);
 }
 
 /**
@@ -101,7 +103,7 @@ export function openOwn(
   const draft = frameZero({ contentType: contentTypes[kind], uniqueId: nonceUdf(random), createdMs: nowMs });
   const placed = placeFrame(draft, noTrees);
   return {
-    ...appendOf(placed, frameWrite(placed, draft.payload), []),
+    ...appendOf(placed, frameWrite(placed, noTrees, draft.payload), []),
     name,
     expectedFrameCount: 0,
     open: { kind, legacy: false, logId: logId(ownerUdf, name, placed.leaf) },

@@ -150,6 +150,7 @@ export function serviceAccount(
     accountOnlineKeys: [],
     meshUpdatedMs: 0,
     accountUpdatedMs: 0,
+    ticketsFromMs: 0,
     // The service's own records must not stop because of a quota.
     quota: { bytesMax: Number.MAX_SAFE_INTEGER, framesMax: Number.MAX_SAFE_INTEGER },
   };

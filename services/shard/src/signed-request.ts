@@ -31,7 +31,8 @@ export async function verifySignedRequest<T extends EnvelopedTransaction>(
   transaction: T,
   envelope: EnvelopeOctets,
 ): Promise<SignedRequest<T>> {
-  const received = receiveRequest(writeEnvelope(envelope), 'json');
+  // The message may have come in JSON-B, whose reader takes JSON as well; in which, the router judged.
+  const received = receiveRequest(writeEnvelope(envelope), 'json-b');
   const opened = decodeRequest(received);
   if (opened.request.transaction !== transaction) throw new MeshError('malformed', `not a ${transaction}`);
   // `Host` was compared with `Service` where there was an HTTP request.

@@ -20,6 +20,7 @@ export function withDeadline(context: ShardContext, deadlineAt: number): ShardCo
     epoch: store.epoch,
     readAccount: (address, read) => store.readAccount(address, inTime(read)),
     transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),
+    watchAccount: (address, listener) => store.watchAccount(address, listener),
     ensureService: (make) => store.ensureService(make),
     problems: () => store.problems(),
     sweep: () => store.sweep(),

@@ -5,13 +5,16 @@ import { withDevice } from '@meshd/client/device';
 import { accountStatus } from '@meshd/client/operations/account-status';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { deleteAccount } from '@meshd/client/operations/delete-account';
-import { type SyncedContainer, syncAccount } from '@meshd/client/operations/sync';
+import type { FetchFilter } from '@meshd/client/operations/fetch';
+import { type SyncedContainer, synchronise } from '@meshd/client/operations/sync';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
-import type { CommandIo } from '../command-io.js';
+import { type CommandIo, UsageError } from '../command-io.js';
+import { conflictText } from '../conflict-text.js';
 import {
   addressArgument,
   caArgument,
+  decisionArgument,
   domainArgument,
   type ServiceOptions,
   urlArgument,
@@ -87,23 +90,66 @@ async function status(io: CommandIo): Promise<void> {
 }
 
 /** How a synchronised container is reported. */
-function syncedJson({ container, frameCount, digest, root, fetchedCount, uncoveredCount }: SyncedContainer) {
+export function syncedJson({ container, frameCount, digest, root, fetchedCount, uncoveredCount }: SyncedContainer) {
   return { container, index: frameCount, digest, root, fetched: fetchedCount, uncovered: uncoveredCount };
 }
 
-async function sync(io: CommandIo, flags: { readonly legacy?: boolean }): Promise<void> {
+interface SyncFlags {
+  readonly legacy?: boolean;
+  readonly filter?: string;
+  readonly conflicts?: string;
+}
+
+const filterWords: Readonly<Record<string, string>> = {
+  superseded: 'Superseded',
+  deleted: 'Deleted',
+  read: 'Read',
+  older: 'Older',
+};
+
+/** `superseded,deleted,read,older=DATE`: bodies that are not fetched. */
+function filterArgument(text: string | undefined): FetchFilter | undefined {
+  if (text === undefined) return undefined;
+  const words: string[] = [];
+  let olderThan: Date | undefined;
+  for (const part of text.split(',')) {
+    const [name = '', value] = part.trim().split('=', 2);
+    const word = filterWords[name];
+    const date = value === undefined ? undefined : new Date(value);
+    const isRight = word !== undefined && (name === 'older') === (date !== undefined);
+    if (!isRight || Number.isNaN(date?.getTime())) {
+      throw new UsageError(`--filter takes superseded, deleted, read and older=DATE, not ${part.trim() || 'nothing'}`);
+    }
+    words.push(word);
+    olderThan = date ?? olderThan;
+  }
+  return { words, olderThan };
+}
+
+async function sync(io: CommandIo, flags: SyncFlags): Promise<void> {
+  const filter = filterArgument(flags.filter);
+  const decide = decisionArgument(io, flags.conflicts);
   const synced = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, async (device) => {
       if (flags.legacy) device.allowLegacy();
-      return syncAccount(device);
+      return synchronise(device, { filter, decide });
     }),
   );
-  const containers = synced.map(syncedJson);
-  io.print({ containers }, () => {
+  const containers = synced.containers.map(syncedJson);
+  const { placed, conflicts, waitingCount, failures } = synced.flushed;
+  const uploaded = placed.map(({ container, name, frameIndex }) => ({ container, name, index: frameIndex }));
+  const refused = failures.map(({ container, error }) => ({ container, reason: error.message }));
+  // What the user has to look at is no success, though everything else went well.
+  if (refused.length > 0 || conflicts.some(({ choice }) => choice === 'later')) io.setExitCode(1);
+  io.print({ containers, uploaded, conflicts, waiting: waitingCount, refused }, () => {
     const rows = containers.map(({ container, index, fetched, digest, root }) => {
       return [container, index, fetched, shortHex(digest), shortHex(root)];
     });
-    return textTable(['container', 'frames', 'fetched', 'digest', 'root'], rows);
+    const table = textTable(['container', 'frames', 'fetched', 'digest', 'root'], rows);
+    const sent = uploaded.length === 0 ? [] : [`${uploaded.length} waiting entries uploaded`];
+    const left = waitingCount === 0 ? [] : [`${waitingCount} entries still wait to be uploaded`];
+    const reasons = refused.map(({ container, reason }) => `${container}: ${reason}`);
+    return [table, ...sent, ...conflicts.map(conflictText), ...left, ...reasons].join('\n');
   });
 }
 
@@ -133,9 +179,11 @@ export function registerAccountCommands(program: Command, io: CommandIo): void {
     .action(() => status(io));
   account
     .command('sync')
-    .description('bring the replicas of all containers up to date')
+    .description('bring the replicas of all containers up to date, and upload what waits here')
     .option('--legacy', 'take containers without manifests too, whose order nothing proves')
-    .action((flags: { readonly legacy?: boolean }) => sync(io, flags));
+    .option('--filter <list>', 'leave out bodies: superseded, deleted, read, older=DATE; fetched when they are needed')
+    .option('--conflicts <choice>', 'where a deletion stands against a change: mine, theirs or later (default: ask)')
+    .action((flags: SyncFlags) => sync(io, flags));
   account
     .command('delete')
     .description('delete the account at the service and everything of it in this home')

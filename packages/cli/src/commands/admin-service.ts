@@ -1,5 +1,6 @@
-/** `mesh-admin service`: the keys of the provider's service and of its hosts (S26). */
+/** `mesh-admin service`: the keys of the provider's service and of its hosts (S26), and those of tickets (S31). */
 import { type HostRole, hostRoles, initService, issueHost } from '@meshd/binding/host-files';
+import { rotateTicketKeys } from '@meshd/binding/ticket-keys';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
@@ -42,6 +43,14 @@ async function issue(io: CommandIo, folder: string, flags: IssueFlags): Promise<
   );
 }
 
+async function ticketKeys(io: CommandIo, folder: string): Promise<void> {
+  const { made, removed, current } = await rotateTicketKeys(folder, currentMs());
+  io.print(
+    { current, made, removed },
+    `ticket key ${current} in force; ${made.length} made, ${removed.length} removed in ${folder}`,
+  );
+}
+
 /** Adds the group to the program. */
 export function registerAdminServiceCommands(program: Command, io: CommandIo): void {
   const service = commandGroup(program, 'service', 'keys of the service and connections of its hosts');
@@ -58,4 +67,9 @@ export function registerAdminServiceCommands(program: Command, io: CommandIo): v
     .option('--role <role...>', `only these of ${hostRoles.join(', ')}`)
     .option('--days <n>', 'life of the connections in days, 7 at most (default: 7)')
     .action((folder: string, flags: IssueFlags) => issue(io, folder, flags));
+  service
+    .command('ticket-keys')
+    .description('make the keys that seal tickets for this day and the next, and remove old ones; run it daily')
+    .argument('<folder>', 'the folder that all routers read')
+    .action((folder: string) => ticketKeys(io, folder));
 }

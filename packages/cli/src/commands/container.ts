@@ -3,11 +3,12 @@ import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { type DownloadedEntry, downloadContainer } from '@meshd/client/operations/download';
-import { type UploadFile, uploadFiles } from '@meshd/client/operations/upload';
+import { queueFiles, type UploadFile, uploadFiles } from '@meshd/client/operations/upload';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
-import { integerArgument, withEnvironment } from '../device-environment.js';
+import { conflictText } from '../conflict-text.js';
+import { decisionArgument, integerArgument, withEnvironment } from '../device-environment.js';
 import { textTable } from '../table.js';
 
 /** Under what name standard input is filed. */
@@ -18,22 +19,40 @@ const fileMode = 0o600;
 
 const plural = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
-async function upload(io: CommandIo, container: string, paths: readonly string[]): Promise<void> {
+interface UploadFlags {
+  readonly offline?: boolean;
+  readonly conflicts?: string;
+}
+
+async function upload(io: CommandIo, container: string, paths: readonly string[], flags: UploadFlags): Promise<void> {
+  const decide = decisionArgument(io, flags.conflicts);
   const files: UploadFile[] = [];
   for (const path of paths) {
     files.push({ name: path === '-' ? standardInputName : basename(path), content: await io.readFile(path) });
   }
   const twice = files.find(({ name }, at) => files.findIndex((other) => other.name === name) < at);
   if (twice !== undefined) throw new UsageError(`two files are called ${twice.name}; upload them one after the other`);
+  if (flags.offline) return queue(io, container, files);
   const result = await withEnvironment(io, (environment) =>
-    withDevice(io.home, environment, (device) => uploadFiles(device, container, files)),
+    withDevice(io.home, environment, (device) => uploadFiles(device, container, files, decide)),
   );
-  const { frameCount, digest, root } = result;
+  const { frameCount, digest, root, conflicts } = result;
   const entries = result.entries.map(({ name, uniqueId, frameIndex }) => ({ name, uniqueId, index: frameIndex }));
-  io.print({ container, index: frameCount, digest, root, entries }, () => {
+  io.print({ container, index: frameCount, digest, root, entries, conflicts }, () => {
     const [only] = entries;
     const what = entries.length === 1 && only !== undefined ? only.name : plural(entries.length, 'file');
-    return `${what} encrypted and stored in ${container}, which has ${frameCount} frames now`;
+    const stored = `${what} encrypted and stored in ${container}, which has ${frameCount} frames now`;
+    return [stored, ...conflicts.map(conflictText)].join('\n');
+  });
+}
+
+async function queue(io: CommandIo, container: string, files: readonly UploadFile[]): Promise<void> {
+  const waiting = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, (device) => queueFiles(device, container, files)),
+  );
+  const queued = files.map(({ name }) => name);
+  io.print({ container, queued, waiting }, () => {
+    return `${plural(files.length, 'file')} encrypted; ${waiting} waiting for: mesh account sync`;
   });
 }
 
@@ -109,7 +128,9 @@ export function registerContainerCommands(program: Command, io: CommandIo): void
     .description("encrypt files and append them to one of the account's containers")
     .argument('<name>', 'name of the container, for example my_Notes; made if it does not exist')
     .argument('<file...>', 'files; - is standard input')
-    .action((name: string, paths: string[]) => upload(io, name, paths));
+    .option('--offline', 'only put them into the queue; the next mesh account sync uploads them')
+    .option('--conflicts <choice>', 'where a deletion stands against a change: mine, theirs or later (default: ask)')
+    .action((name: string, paths: string[], flags: UploadFlags) => upload(io, name, paths, flags));
   container
     .command('download')
     .description("verify one of the account's containers and decrypt its entries")

@@ -1,12 +1,14 @@
-import { constantTimeEqual } from '@meshd/crypto/digest';
+import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
 import { containersPerAccountMax } from '@meshd/limits/limits';
 import type { ContainerStatus } from '@meshd/schema/common';
 import { isContainerName } from '@meshd/schema/container-name';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
-import { forkMessage } from '../reader.js';
-import type { Replica } from '../replica.js';
-import { requireSuccess, type Session } from '../session.js';
+import { forkMessage, type TrustedHead } from '../reader.js';
+import { Replica, type StoredReplica } from '../replica.js';
+import { requireSuccess } from '../session.js';
+import { compareHeads, type SignedHeads } from '../signed-heads.js';
+import { recordingEvidence } from './record-evidence.js';
 
 /** A container as the service reports it: number of frames, and the DARE digest over them. */
 export interface ServiceHead {
@@ -15,10 +17,41 @@ export interface ServiceHead {
   readonly digest: Uint8Array | undefined;
 }
 
+/** All containers of the account, as the service says. */
+export interface AccountView {
+  readonly heads: readonly ServiceHead[];
+  /** The same under the service's signature, where it signs heads. */
+  readonly signed: SignedHeads | undefined;
+}
+
 /** A container at the service beside this device's replica of it. */
 export interface ContainerState extends ServiceHead {
   /** Authentic frames in the replica. */
   readonly localFrameCount: number;
+}
+
+/** How to ask. */
+export interface AskOptions {
+  /** Containers that need not be reported as long as they are like this. */
+  readonly known?: readonly StoredReplica[] | undefined;
+  /** Wait so long for one of them to change. */
+  readonly waitMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Have the heads signed anew, also where those that were kept are fresh and nothing has changed. */
+  readonly needsHeads?: boolean | undefined;
+}
+
+/** So old may kept heads be where nothing is said to have changed; they stay fresh over the longest wait (S45). */
+const keptHeadsMsMax = 4 * 60_000;
+
+/** Whether the service's kept word is fresh and says just what is known here: then it need not travel again. */
+async function hasFreshWord(device: Device, known: readonly StoredReplica[]): Promise<boolean> {
+  const kept = await device.heads.latest();
+  if (kept === undefined || Math.abs(device.session.environment.nowMs() - kept.timeMs) > keptHeadsMsMax) return false;
+  return known.every((each) => {
+    const head = kept.heads.get(each.container);
+    return head !== undefined && compareHeads(each, head) === 'same';
+  });
 }
 
 function headOf(status: ContainerStatus): ServiceHead {
@@ -29,9 +62,33 @@ function headOf(status: ContainerStatus): ServiceHead {
   return { container, frameCount, digest };
 }
 
-/** Asks the service for the state of all containers. */
-export async function askStatus(session: Session): Promise<ServiceHead[]> {
-  const response = await session.call('Status', { DeviceUDF: session.identity.deviceUdf });
+const statusOf = ({ container, size, digest }: StoredReplica): ContainerStatus => ({
+  Container: container,
+  Index: size,
+  ...(digest === undefined ? {} : { Digest: digest }),
+});
+
+const knownHead = ({ container, size, digest }: StoredReplica): ServiceHead => ({
+  container,
+  frameCount: size,
+  digest,
+});
+
+/** Asks the service for the state of all containers; those that are as known need not travel. */
+export async function askStatus(device: Device, options: AskOptions = {}): Promise<AccountView> {
+  const { session } = device;
+  const known = (await session.offers('wait')) ? (options.known ?? []) : [];
+  const isBrief = options.needsHeads !== true && known.length > 0 && (await hasFreshWord(device, known));
+  const request = {
+    DeviceUDF: session.identity.deviceUdf,
+    // The service then leaves out the profile, which is the largest part of an answer that says "nothing new".
+    ProfileMasterDigest: sha512(session.identity.profileMesh.payload ?? new Uint8Array(0)),
+    ...(known.length > 0 ? { Known: known.map(statusOf) } : {}),
+    ...(options.waitMs === undefined ? {} : { Wait: options.waitMs }),
+    // The only word that this request is about; without it the list of the ticket would hold (schema 13).
+    ...(isBrief ? { Features: ['wait'] } : {}),
+  };
+  const response = await session.call('Status', request, [], { signal: options.signal });
   requireSuccess('Status', response);
   const statuses = response.message.ContainerStatus ?? [];
   // Each becomes a file here.
@@ -41,26 +98,57 @@ export async function askStatus(session: Session): Promise<ServiceHead[]> {
       `the service reports ${statuses.length} containers, which no account can have`,
     );
   }
-  return statuses.map(headOf);
+  const changed = statuses.map(headOf);
+  const unchanged = known.filter(({ container }) => !changed.some((head) => head.container === container));
+  const { EnvelopedHeads: given } = response.message;
+  const signed = isBrief && given === undefined ? undefined : await device.heads.judge(given);
+  return { heads: [...changed, ...unchanged.map(knownHead)], signed };
+}
+
+/** What has been verified of a container here. */
+interface Verified extends TrustedHead {
+  readonly container: string;
+  readonly digest: Uint8Array | undefined;
 }
 
 /**
  * Compares what the service says with what this device has verified.
- * @throws ClientError `rollback` if the service has less, `fork` if it has the same number of other frames (S47)
+ * @returns the containers of which the service has less, no frame of those that are gone: lost, or hidden
+ * @throws ClientError `fork` for other frames than were verified (S47)
  */
-export function refuseRollback(replica: Replica, head: ServiceHead): void {
-  const { container } = replica.reader;
-  const trustedSize = Math.max(replica.trusted?.size ?? 0, replica.reader.size);
-  if (head.frameCount < trustedSize) {
-    throw new ClientError(
-      'rollback',
-      `the service has ${head.frameCount} frames of ${container} and this device has verified ${trustedSize}: it has lost or hides entries; keep this home as evidence`,
-    );
+export function judgeView(view: AccountView, verified: readonly Verified[]): ServiceHead[] {
+  const shorter: ServiceHead[] = [];
+  for (const known of verified) {
+    const { container, size, digest } = known;
+    const head = view.heads.find((each) => each.container === container);
+    const signed = view.signed?.heads.get(container);
+    if (head === undefined || (view.signed !== undefined && signed === undefined)) {
+      shorter.push({ container, frameCount: 0, digest: undefined });
+      continue;
+    }
+    const change = signed === undefined ? undefined : compareHeads(known, signed);
+    if (change === 'fork' || change === 'other-log') throw fork(known, signed ?? { size: head.frameCount });
+    const isOther = head.digest !== undefined && digest !== undefined && !constantTimeEqual(head.digest, digest);
+    if (head.frameCount === size && isOther) throw fork(known, { size });
+    if (head.frameCount < size || change === 'shorter') shorter.push(head);
   }
-  const { size, apex } = replica.reader;
-  if (head.frameCount !== size || size === 0) return;
-  const same = head.digest !== undefined && apex !== undefined && constantTimeEqual(head.digest, apex);
-  if (!same) throw new ClientError('fork', forkMessage(container));
+  return shorter;
+}
+
+function fork(verified: Verified, shown: { readonly size: number }): ClientError {
+  const { container } = verified;
+  return new ClientError('fork', forkMessage(container), { contradiction: { container, verified, shown } });
+}
+
+/** The error for a container of which the service has less than was verified. */
+export function rollbackError(container: string, verified: TrustedHead, shown: { readonly size: number }): ClientError {
+  const what =
+    shown.size === 0
+      ? `the service no longer shows ${container}, which this device has verified: it has lost or hides it`
+      : `the service has ${shown.size} frames of ${container} and this device has verified ${verified.size}: it has lost or hides entries`;
+  return new ClientError('rollback', `${what}; keep this home as evidence`, {
+    contradiction: { container, verified, shown },
+  });
 }
 
 /**
@@ -68,12 +156,18 @@ export function refuseRollback(replica: Replica, head: ServiceHead): void {
  * @throws ClientError `rollback` or `fork` where the service contradicts what was verified
  */
 export async function accountStatus(device: Device): Promise<ContainerState[]> {
-  const heads = await askStatus(device.session);
-  const states: ContainerState[] = [];
-  for (const head of heads) {
-    const replica = await device.replica(head.container);
-    refuseRollback(replica, head);
-    states.push({ ...head, localFrameCount: replica.reader.size });
-  }
-  return states;
+  return recordingEvidence(device, async () => {
+    const stored = await Replica.storedIn(device.session.home);
+    const view = await askStatus(device);
+    for (const { container, frameCount } of judgeView(view, stored)) {
+      const verified = stored.find((each) => each.container === container);
+      if (verified !== undefined) throw rollbackError(container, verified, { size: frameCount });
+    }
+    const states: ContainerState[] = [];
+    for (const head of view.heads) {
+      const replica = await device.replica(head.container);
+      states.push({ ...head, localFrameCount: replica.reader.size });
+    }
+    return states;
+  });
 }

@@ -145,6 +145,6 @@ async function openDeviceCatalog(device: Device): Promise<void> {
   };
   const drafts = [...openingDrafts(replica.reader, environment), { contentMeta, payload: deviceEntry(keys, identity) }];
   const batch = seal(session, replica.reader, drafts, keys.key('meshOnline'));
-  if (await sendBatch(device, replica, batch)) return;
+  if (await sendBatch(device, replica, batch.envelopes)) return;
   throw new ClientError('conflict', 'the device catalog was made by somebody else at the same moment; try again');
 }

@@ -1,38 +1,57 @@
-import type { SealedBatch } from '@meshd/dare/batch';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { apex } from '@meshd/dare/merkle';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
+import { appendFrame } from '../frame.js';
 import type { Replica } from '../replica.js';
 import { requireSuccess } from '../session.js';
+import { rollbackError } from './account-status.js';
 
 /** Status of an upload that meets another writer's frames (semantics 6.6). */
 const conflictStatus = 409;
 
+/** `ID` of another request with another content; a fresh one will do (encoding 6.6). */
+const reusedId = { status: 401, extended: 20 } as const;
+
 /**
  * Uploads one sealed batch and makes it part of the replica.
+ *
+ * @param id of an earlier attempt, whose answer was lost
  * @returns false on a conflict: the replica is stale, nothing was written
  * @throws ClientError `refused`
  */
-export async function sendBatch(device: Device, replica: Replica, batch: SealedBatch): Promise<boolean> {
+export async function sendBatch(
+  device: Device,
+  replica: Replica,
+  envelopes: readonly EnvelopeOctets[],
+  id?: Uint8Array,
+): Promise<boolean> {
   const { reader } = replica;
-  const { container } = reader;
-  const digest = apex(batch.tree);
-  const response = await device.session.call('Upload', {
-    Updates: [
-      {
-        Container: container,
-        Index: reader.size,
-        ...(digest === undefined ? {} : { Digest: digest }),
-        Envelopes: [...batch.envelopes],
-      },
-    ],
-  });
+  const { container, size: before } = reader;
+  const after = envelopes.reduce((trees, octets) => appendFrame(trees, octets).trees, reader.trees);
+  const digest = apex(after.tree);
+  const update = {
+    Container: container,
+    Index: before,
+    ...(digest === undefined ? {} : { Digest: digest }),
+    Envelopes: [...envelopes],
+  };
+  const upload = (requestId?: Uint8Array) =>
+    device.session.call('Upload', { Updates: [update] }, [], { id: requestId });
+  let response = await upload(id);
+  const isReused = response.status === reusedId.status && response.statusExtended === reusedId.extended;
+  if (isReused && id !== undefined) response = await upload();
   if (response.status === conflictStatus) return false;
   requireSuccess(`the entries for ${container}`, response);
-  requirePlaces(container, reader.size, batch.envelopes.length, response.message.Entries ?? []);
+  requirePlaces(container, before, envelopes.length, response.message.Entries ?? []);
+  const signed = await device.heads.judge(response.message.EnvelopedHeads);
+  const head = signed?.heads.get(container);
   // Through the reader's own checks: what this device writes must be what every other will accept.
-  const accepted = await reader.take(batch.envelopes, await device.writers());
+  const accepted = await reader.take(envelopes, await device.writers(), head === undefined ? [] : [head]);
   await replica.store(accepted);
+  if (head !== undefined && reader.head !== undefined && head.size < reader.size) {
+    throw rollbackError(container, reader.head, head);
+  }
   return true;
 }
 

@@ -1,12 +1,12 @@
-import { downloadEntriesMax, downloadPayloadBytesMax } from '@meshd/limits/limits';
-import type { ContainerUpdate } from '@meshd/schema/common';
 import { deviceCatalog } from '@meshd/schema/container-name';
+import type { Decide } from '../conflicts.js';
 import type { Device } from '../device.js';
-import { ClientError } from '../errors.js';
-import type { FindWriter } from '../reader.js';
-import { Replica } from '../replica.js';
-import { requireSuccess } from '../session.js';
-import { askStatus, refuseRollback, type ServiceHead } from './account-status.js';
+import { Replica, type StoredReplica } from '../replica.js';
+import { type AccountView, askStatus, judgeView, type ServiceHead } from './account-status.js';
+import { type FetchFilter, fetchContainers } from './fetch.js';
+import { type Flushed, flushPending } from './flush.js';
+import { heal } from './heal.js';
+import { recordingEvidence } from './record-evidence.js';
 
 /** What synchronising one container came to. */
 export interface SyncedContainer {
@@ -23,53 +23,22 @@ export interface SyncedContainer {
   readonly uncoveredCount: number;
 }
 
-/** Fetches one page and makes it part of the replica. @returns what the service said of the container */
-async function fetchPage(device: Device, replica: Replica, findWriter: FindWriter): Promise<ServiceHead> {
-  const { reader } = replica;
-  const { container } = reader;
-  const response = await device.session.call('Download', {
-    Select: [{ Container: container, IndexMin: reader.nextIndex }],
-    ConstraintsPost: { MaxEntries: downloadEntriesMax, BytesMax: downloadPayloadBytesMax },
-  });
-  requireSuccess(`Download of ${container}`, response);
-  const update: ContainerUpdate | undefined = response.message.Updates?.[0];
-  if (update?.Container !== container || update.Index === undefined) {
-    throw new ClientError(
-      'unavailable',
-      `the service answers with something else than ${container}; tell its operator`,
-    );
-  }
-  const head = { container, frameCount: update.Index, digest: update.Digest };
-  const envelopes = update.Envelopes ?? [];
-  if (reader.nextIndex + envelopes.length > head.frameCount) {
-    throw new ClientError('fork', `the service gives more frames of ${container} than it says there are`);
-  }
-  if (envelopes.length === 0 && reader.nextIndex < head.frameCount) {
-    throw new ClientError('unavailable', `the service gives no further frames of ${container}; try again later`);
-  }
-  const accepted = await reader.take(envelopes, findWriter);
-  await replica.store(accepted);
-  refuseRollback(replica, head);
-  return head;
+/** How to synchronise. */
+export interface SyncOptions {
+  /** Bodies that need not be fetched. */
+  readonly filter?: FetchFilter | undefined;
+  /** What the service has just shown; it is asked anew where this home is ahead of it by now. */
+  readonly view?: AccountView | undefined;
 }
 
-/** Brings one replica up to date. The device catalog must be up to date before any other. */
-export async function syncContainer(device: Device, container: string): Promise<SyncedContainer> {
-  const replica = await device.replica(container);
-  const findWriter = await device.writers();
-  const { reader } = replica;
-  const before = reader.size;
-  let head = await fetchPage(device, replica, findWriter);
-  while (reader.nextIndex < head.frameCount) {
-    device.session.environment.progress(container, reader.nextIndex, head.frameCount);
-    head = await fetchPage(device, replica, findWriter);
-  }
-  return synced(replica, reader.size - before, head.frameCount - reader.size);
-}
-
-function synced(replica: Replica, fetchedCount: number, uncoveredCount: number): SyncedContainer {
+function synced(replica: Replica, fetchedCount: number, serviceCount: number): SyncedContainer {
   const { container, size, apex, root } = replica.reader;
-  return { container, frameCount: size, digest: apex, root, fetchedCount, uncoveredCount };
+  return { container, frameCount: size, digest: apex, root, fetchedCount, uncoveredCount: serviceCount - size };
+}
+
+/** What is as the service has it, told from the stored head alone. */
+function unchanged({ container, size, digest, root }: StoredReplica): SyncedContainer {
+  return { container, frameCount: size, digest, root, fetchedCount: 0, uncoveredCount: 0 };
 }
 
 /** The device catalog first: it says whose manifests count in all others (S43). */
@@ -78,30 +47,123 @@ function inReadingOrder(heads: readonly ServiceHead[]): ServiceHead[] {
   return [...heads].sort((a, b) => rank(a) - rank(b) || (a.container < b.container ? -1 : 1));
 }
 
-/**
- * Brings the replicas of all containers (or of those named) up to date: one Status, then Downloads of those that differ.
- * @throws ClientError, `rollback` also where a container that this device knows is gone
- */
-export async function syncAccount(device: Device, only?: readonly string[]): Promise<SyncedContainer[]> {
-  const heads = inReadingOrder(await askStatus(device.session));
-  await refuseMissing(device, heads);
-  const wanted = (name: string) => only === undefined || name === deviceCatalog || only.includes(name);
-  const results: SyncedContainer[] = [];
-  for (const head of heads.filter(({ container }) => wanted(container))) {
-    const replica = await device.replica(head.container);
-    refuseRollback(replica, head);
-    const isCurrent = replica.reader.size === head.frameCount;
-    results.push(isCurrent ? synced(replica, 0, 0) : await syncContainer(device, head.container));
-  }
-  return results;
+/** Brings one replica up to date. The device catalog must be up to date before any other. */
+export async function syncContainer(device: Device, container: string): Promise<SyncedContainer> {
+  return recordingEvidence(device, async () => {
+    // How many there are, the answer says.
+    const wanted = [{ container, frameCount: Number.POSITIVE_INFINITY }];
+    const fetched = (await fetchContainers(device, wanted)).get(container);
+    return synced(await device.replica(container), fetched?.fetchedCount ?? 0, fetched?.frameCount ?? 0);
+  });
 }
 
-async function refuseMissing(device: Device, heads: readonly ServiceHead[]): Promise<void> {
-  for (const name of await Replica.namesIn(device.session.home)) {
-    if (heads.some(({ container }) => container === name)) continue;
-    throw new ClientError(
-      'rollback',
-      `the service no longer shows ${name}, which this device has verified: it has lost or hides it; keep this home as evidence`,
+/** The replica of a container that was synchronised, fetched anew if its file turns out to be damaged. */
+export async function readableReplica(device: Device, container: string): Promise<Replica> {
+  const replica = await device.replica(container);
+  if (replica.reader.size < (replica.trusted?.size ?? 0)) await syncContainer(device, container);
+  return replica;
+}
+
+/** Asks how things stand, and puts back what the service has lost. */
+async function agreedView(
+  device: Device,
+  stored: readonly StoredReplica[],
+  shown: AccountView | undefined,
+): Promise<AccountView> {
+  const known = stored.filter(({ isWhole }) => isWhole);
+  const isAhead = ({ container, size }: StoredReplica) =>
+    (shown?.heads.find((head) => head.container === container)?.frameCount ?? 0) < size;
+  const view = shown === undefined || stored.some(isAhead) ? await askStatus(device, { known }) : shown;
+  const shorter = judgeView(view, stored);
+  if (shorter.length === 0) return view;
+  // The service is to sign that it has less before anything follows from it.
+  const stated = await askStatus(device, { needsHeads: true });
+  const missing = judgeView(stated, stored);
+  return missing.length === 0 ? stated : heal(device, missing, stated);
+}
+
+const isCurrent = ({ isWhole, size }: StoredReplica, frameCount: number) => isWhole && size === frameCount;
+
+/**
+ * Brings the replicas of all containers (or of those named) up to date: one Status that tells what is known here, then
+ * one Download for the device catalog and one for all the others, as far as they differ. When nothing has changed, that is
+ * one request, and no replica is opened.
+ *
+ * @throws ClientError, `rollback` also where a container that this device knows is gone
+ */
+export async function syncAccount(
+  device: Device,
+  only?: readonly string[],
+  options: SyncOptions = {},
+): Promise<SyncedContainer[]> {
+  return recordingEvidence(device, async () => {
+    const stored = await Replica.storedIn(device.session.home);
+    const view = await agreedView(device, stored, options.view);
+    const isWanted = ({ container }: ServiceHead) =>
+      only === undefined || container === deviceCatalog || only.includes(container);
+    const heads = inReadingOrder(view.heads).filter(isWanted);
+    // Whoever names a container is going to read it, so its file is looked into as well.
+    const isNamed = ({ container }: StoredReplica) => only?.includes(container) === true;
+    const currentOf = ({ container, frameCount }: ServiceHead) =>
+      stored.find((each) => each.container === container && isCurrent(each, frameCount) && !isNamed(each));
+    const differing: ServiceHead[] = [];
+    for (const head of heads) {
+      if (currentOf(head) !== undefined) continue;
+      const { reader, trusted } = await device.replica(head.container);
+      const isWhole = reader.size === (trusted?.size ?? 0);
+      if (!isWhole || reader.size !== head.frameCount) differing.push(head);
+    }
+    const isCatalog = ({ container }: ServiceHead) => container === deviceCatalog;
+    // The bodies of the device catalog say who may write; none of them can be left out.
+    const catalog = await fetchContainers(device, differing.filter(isCatalog));
+    if (differing.length > 0) await readableReplica(device, deviceCatalog);
+    const others = await fetchContainers(
+      device,
+      differing.filter((head) => !isCatalog(head)),
+      options.filter,
     );
-  }
+    const results: SyncedContainer[] = [];
+    for (const head of heads) {
+      const current = currentOf(head);
+      const fetched = catalog.get(head.container) ?? others.get(head.container);
+      const replica = current === undefined ? await device.replica(head.container) : undefined;
+      if (current !== undefined) results.push(unchanged(current));
+      if (replica !== undefined) {
+        results.push(synced(replica, fetched?.fetchedCount ?? 0, fetched?.frameCount ?? head.frameCount));
+      }
+    }
+    return results;
+  });
+}
+
+/** What a whole synchronisation came to. */
+export interface Synchronised {
+  readonly containers: readonly SyncedContainer[];
+  /** Of the changes that waited here. */
+  readonly flushed: Flushed;
+}
+
+/**
+ * Brings all replicas up to date and then uploads what was changed while there was no connection (semantics 5.1).
+ *
+ * @param decide asked where a deletion stands against a change
+ * @throws ClientError
+ */
+export async function synchronise(
+  device: Device,
+  options: SyncOptions & { readonly decide?: Decide | undefined } = {},
+): Promise<Synchronised> {
+  const before = await syncAccount(device, undefined, options);
+  return recordingEvidence(device, async () => {
+    const flushed = await flushPending(device, options.decide);
+    const changed = new Set(flushed.placed.map(({ container }) => container));
+    const rest = before.filter(({ container }) => !changed.has(container));
+    const replicas = await Promise.all([...changed].map((container) => device.replica(container)));
+    const after = replicas.map((replica) => {
+      const fetched = before.find(({ container }) => container === replica.reader.container)?.fetchedCount ?? 0;
+      return synced(replica, fetched, replica.reader.size);
+    });
+    const containers = [...rest, ...after].sort((a, b) => (a.container < b.container ? -1 : 1));
+    return { containers, flushed };
+  });
 }

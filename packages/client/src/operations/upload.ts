@@ -1,18 +1,21 @@
 import { nonceUdf } from '@meshd/crypto/udf';
 import { uploadEntriesMax, uploadPayloadBytesMax } from '@meshd/limits/limits';
-import { deviceCatalog, isAccountContainer } from '@meshd/schema/container-name';
+import { containerKind, deviceCatalog, isAccountContainer } from '@meshd/schema/container-name';
 import { uniqueIdFor } from '../blind.js';
+import type { Conflict, Decide } from '../conflicts.js';
 import { isServiceSpool } from '../container-rules.js';
 import type { Device } from '../device.js';
 import { fileBody } from '../entry-body.js';
 import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
-import type { Replica } from '../replica.js';
+import { requireNoEvidence } from '../evidence.js';
+import { dequeue, enqueue, loadPending, type PendingEntry } from '../pending.js';
 import { uploadConstraints } from '../service-constraints.js';
 import { domainOf } from '../session.js';
-import { buildBatch, encryptBody, type PlannedEntry } from '../writer.js';
-import { sendBatch } from './send-batch.js';
-import { syncAccount, syncContainer } from './sync.js';
+import { encryptBody, type PlannedEntry } from '../writer.js';
+import { flushPending } from './flush.js';
+import { recordingEvidence } from './record-evidence.js';
+import { syncAccount } from './sync.js';
 
 /** A file to be put into a container under its name. */
 export interface UploadFile {
@@ -34,12 +37,9 @@ export interface UploadResult {
   readonly digest: Uint8Array | undefined;
   readonly root: Uint8Array;
   readonly entries: readonly UploadedEntry[];
+  /** Entries that others had changed as well. */
+  readonly conflicts: readonly Conflict[];
 }
-
-/** Other writers may win this often before the user is told; each time everything they wrote is fetched first. */
-const conflictsMax = 20;
-/** Longest wait between two attempts; random, so that two devices do not keep meeting. */
-const conflictPauseMsMax = 400;
 
 interface BatchBounds {
   readonly entriesMax: number;
@@ -47,9 +47,9 @@ interface BatchBounds {
 }
 
 /** Splits entries into batches that the service takes. Frame 0 counts too, so one place stays free. */
-export function splitBatches(entries: readonly PlannedEntry[], bounds: BatchBounds): PlannedEntry[][] {
-  const batches: PlannedEntry[][] = [];
-  let batch: PlannedEntry[] = [];
+export function splitBatches<E extends PlannedEntry>(entries: readonly E[], bounds: BatchBounds): E[][] {
+  const batches: E[][] = [];
+  let batch: E[] = [];
   let bytes = 0;
   for (const entry of entries) {
     const size = entry.body?.payload.length ?? 0;
@@ -89,18 +89,6 @@ async function boundsOf(device: Device): Promise<BatchBounds> {
   };
 }
 
-/** Sends one batch, as often as others get in between: synchronise, build anew, sign again (S42). */
-async function sendUntilAccepted(device: Device, replica: Replica, batch: readonly PlannedEntry[]): Promise<void> {
-  const { session } = device;
-  for (let conflict = 0; conflict < conflictsMax; conflict += 1) {
-    if (await sendBatch(device, replica, buildBatch(session, replica.reader, batch))) return;
-    const [octet = 0] = session.environment.random(1);
-    await session.environment.pause((octet / 255) * conflictPauseMsMax);
-    await syncContainer(device, replica.reader.container);
-  }
-  throw new ClientError('conflict', `others keep writing to ${replica.reader.container}; try again later`);
-}
-
 function requireWritable(container: string): void {
   if (!isAccountContainer(container)) {
     throw new ClientError(
@@ -116,50 +104,83 @@ function requireWritable(container: string): void {
   }
 }
 
-async function encryptFiles(device: Device, container: string, files: readonly UploadFile[]): Promise<PlannedEntry[]> {
+async function encryptFiles(device: Device, container: string, files: readonly UploadFile[]): Promise<PendingEntry[]> {
   const { session } = device;
   const { environment, keys } = session;
+  const { replay, isLegacy } = (await device.replica(container)).reader;
+  if (isLegacy) throw new ClientError('legacy', `${container} has no manifests and can only be read`);
   // In a spool every entry stands for itself, whatever its name.
-  const isSpool = (await device.replica(container)).reader.replay?.kind === 'spool';
-  const entries: PlannedEntry[] = [];
+  const isSpool = containerKind(container, undefined) === 'spool' || replay?.kind === 'spool';
+  const entries: PendingEntry[] = [];
   for (const { name, content } of files) {
-    const body = encryptBody(session, fileBody(name, content, environment.nowMs()));
-    entries.push({
-      name,
-      uniqueId: isSpool ? nonceUdf(environment.random) : uniqueIdFor(keys.keyBlind, container, name),
-      body,
-    });
+    const modifiedMs = environment.nowMs();
+    const body = encryptBody(session, fileBody(name, content, modifiedMs));
+    const uniqueId = isSpool ? nonceUdf(environment.random) : uniqueIdFor(keys.keyBlind, container, name);
+    entries.push({ name, uniqueId, body, base: replay?.items.get(uniqueId)?.current, modifiedMs });
     await showProgress(environment, 'encrypting', entries.length, files.length);
   }
   return entries;
 }
 
+async function enqueueFiles(
+  device: Device,
+  container: string,
+  files: readonly UploadFile[],
+  bounds: BatchBounds,
+): Promise<string[]> {
+  const names: string[] = [];
+  for (const batch of splitBatches(await encryptFiles(device, container, files), bounds)) {
+    names.push(await enqueue(device.session.home, container, batch));
+  }
+  return names;
+}
+
+/**
+ * Encrypts files and puts them into the queue: the next synchronisation uploads them. Nothing is sent.
+ * @returns how many entries wait in the queue now, earlier ones included
+ * @throws ClientError
+ */
+export async function queueFiles(device: Device, container: string, files: readonly UploadFile[]): Promise<number> {
+  requireWritable(container);
+  // What the service takes is not known here; these are the bounds of ours, and a refusal would come later.
+  await enqueueFiles(device, container, files, {
+    entriesMax: uploadEntriesMax,
+    payloadBytesMax: uploadPayloadBytesMax,
+  });
+  const queue = await loadPending(device.session.home);
+  return queue.reduce((sum, { entries }) => sum + entries.length, 0);
+}
+
 /**
  * Encrypts files and appends them to a container of the account, which is made if it does not exist. A file of the same
- * name replaces the earlier one.
+ * name replaces the earlier one. What cannot be sent now waits in the queue for the next synchronisation.
  * @throws ClientError
  */
 export async function uploadFiles(
   device: Device,
   container: string,
   files: readonly UploadFile[],
+  decide?: Decide,
 ): Promise<UploadResult> {
   requireWritable(container);
-  const { session } = device;
+  const { home } = device.session;
+  await requireNoEvidence(home);
   const bounds = await boundsOf(device);
-  await syncAccount(device, [container]);
-  const replica = await device.replica(container);
-  if (replica.reader.isLegacy) {
-    throw new ClientError('legacy', `${container} has no manifests and can only be read`);
-  }
-  const entries = await encryptFiles(device, container, files);
-  const places: UploadedEntry[] = [];
-  for (const batch of splitBatches(entries, bounds)) {
-    await sendUntilAccepted(device, replica, batch);
-    const firstIndex = replica.reader.size - batch.length;
-    places.push(...batch.map(({ name, uniqueId }, at) => ({ name, uniqueId, frameIndex: firstIndex + at })));
-    session.environment.progress('uploading', places.length, files.length);
-  }
-  const { size, apex, root } = replica.reader;
-  return { container, frameCount: size, digest: apex, root, entries: places };
+  const waiting = (await loadPending(home)).map((batch) => batch.container);
+  await syncAccount(device, [container, ...waiting]);
+  const own = await enqueueFiles(device, container, files, bounds);
+  return recordingEvidence(device, async () => {
+    const flushed = await flushPending(device, decide);
+    const failure = flushed.failures.find((each) => each.container === container);
+    if (failure !== undefined) {
+      // The user is told now, and would be surprised to see it succeed later.
+      for (const name of own) await dequeue(home, name);
+      throw failure.error;
+    }
+    const { size, apex, root } = (await device.replica(container)).reader;
+    const entries = flushed.placed
+      .filter(({ batch }) => own.includes(batch))
+      .map(({ name, uniqueId, frameIndex }) => ({ name, uniqueId, frameIndex }));
+    return { container, frameCount: size, digest: apex, root, entries, conflicts: flushed.conflicts };
+  });
 }

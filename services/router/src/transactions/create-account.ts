@@ -1,4 +1,5 @@
 /** CreateAccount: binds a Mesh account to an address of this service (draft 6, semantics 6.2). */
+import type { Authentication } from '@meshd/binding/request-authenticate';
 import { AddressError, canonicalAddress } from '@meshd/schema/address';
 import { MeshError } from '@meshd/schema/status';
 import { whole } from '../reply.js';
@@ -10,7 +11,8 @@ import { callOf, refuseMembers, requestEnvelope, successCode } from './shared.js
  * The shard verifies all signatures again and decides (S24); here it is only found out which shard that is.
  */
 export const createAccount: TransactionHandler<'CreateAccount'> = async (message, context) => {
-  refuseMembers({ Exchange: message.Exchange, Invite: message.Invite });
+  refuseMembers({ Invite: message.Invite });
+  requireMesh(context.authentication);
   if (message.ServiceID === undefined) throw new MeshError('malformed', 'ServiceID is missing');
   if (message.SignedAssertionAccount === undefined)
     throw new MeshError('malformed', 'SignedAssertionAccount is missing');
@@ -26,6 +28,14 @@ export const createAccount: TransactionHandler<'CreateAccount'> = async (message
     ...(url === '' ? {} : { URL: url }),
   });
 };
+
+/** Only a key of the Mesh itself makes an account (semantics 4.1): no ticket stands for one. */
+function requireMesh({ form, ...rest }: Authentication): void {
+  if (form === 'mesh') return;
+  const level = 'ticket' in rest ? rest.ticket.content.level : undefined;
+  if (level === 'service') throw new MeshError('policy', 'not for hosts');
+  throw new MeshError(level === 'profile' ? 'not-authorised' : 'not-authenticated', 'a key of the Mesh is needed');
+}
 
 /** A name that cannot be is refused as a name, not as a malformed request (semantics 4). */
 function accountOf(text: string): string {

@@ -1,4 +1,5 @@
 /** DeleteAccount: ends the registration (draft 6, semantics 6.3). */
+import { MeshError } from '@meshd/schema/status';
 import { whole } from '../reply.js';
 import { requireSuccess } from '../shard-router.js';
 import type { TransactionHandler } from '../transaction.js';
@@ -7,7 +8,9 @@ import { refuseMembers, requestEnvelope, successCode, userCall } from './shared.
 /** The shard verifies the request's signatures itself, the administrator's among them (S24, S25). */
 export const deleteAccount: TransactionHandler<'DeleteAccount'> = async (message, context) => {
   const { call } = await userCall(message, context);
-  refuseMembers({ Exchange: message.Exchange, MovedTo: message.MovedTo });
+  refuseMembers({ MovedTo: message.MovedTo });
+  // Administration needs signatures made for this act; under a ticket there are none (S25).
+  if (context.authentication.form === 'ticket') throw new MeshError('administrator-required', 'under a ticket');
   const { outcome } = await context.shards.transact(call, {
     $case: 'deleteAccount',
     value: { account: call.account, request: requestEnvelope(context) },

@@ -1,11 +1,8 @@
 /**
- * Download: frames of the account's containers (draft 7.2, semantics 6.5).
- *
- * The answer is written while the shard sends it. Of a frame only its payload is encoded; header and trailer are JSON
- * text already and go out as they were stored.
+ * Download: frames of the account's containers (draft 7.2, semantics 6.5): what is asked for, and where to go on. How the
+ * answer is written is in `download-response.ts`.
  */
-import type { ResponseStream } from '@meshd/binding/response-sign';
-import { type EnvelopeOctets, writeEnvelope } from '@meshd/dare/envelope';
+import type { PageQuery } from '@meshd/binding/page-key';
 import {
   downloadEntriesDefault,
   downloadEntriesMax,
@@ -13,157 +10,144 @@ import {
   downloadPayloadBytesMax,
   downloadSelectionsMax,
 } from '@meshd/limits/limits';
-import type {
-  DownloadContainer,
-  DownloadPart,
-  DownloadRequest,
-  Envelope,
-  Selection,
-} from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { DownloadRequest, Selection } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { ConstraintsData, ConstraintsSelect } from '@meshd/schema/common';
 import { MeshError, statusRegistry } from '@meshd/schema/status';
-import type { TransactionHandler } from '../transaction.js';
-import { envelopeOfRpc, refuseMembers, userCall } from './shared.js';
+import type { TransactionContext, TransactionHandler } from '../transaction.js';
+import { type PageParts, writeResponse } from './download-response.js';
+import { type UserCall, userCall } from './shared.js';
+
+/** Words of `Filter` (schema 13). */
+const filterWords: ReadonlySet<string> = new Set(['Superseded', 'Deleted', 'Read', 'Older']);
 
 export const download: TransactionHandler<'Download'> = async (message, context) => {
-  const { principal, call } = await userCall(message, context);
-  refuseMembers({ Exchange: message.Exchange });
-  const selections = (message.Select ?? []).map(selectionOf);
-  if (selections.length > downloadSelectionsMax) {
+  const user = await userCall(message, context);
+  const selects = message.Select ?? [];
+  if (selects.length > downloadSelectionsMax) {
     throw new MeshError('malformed', `a download has at most ${downloadSelectionsMax} selections`);
   }
-  const bounds = boundsOf(message.ConstraintsPost ?? {});
-  const parts = await context.shards.download(call, { principal, selections, ...bounds });
+  const asked = selects.map((select) => askedOf(select, user, context));
+  const selections = asked.map(({ selection }) => selection);
+  const bounds = boundsOf(message.ConstraintsPost ?? {}, selects.length);
+  const parts = partsOf(message.ConstraintsPost ?? {}, asked);
+  const heads = context.understands('heads-1');
+  const { principal, call } = user;
+  const answer = await context.shards.download(call, { principal, selections, ...bounds, ...parts, heads });
+  const sealNext = context.understands('page')
+    ? (position: number, indexNext: number, frameCount: number) =>
+        sealNextPage(user, context, asked[position], parts, indexNext, frameCount)
+    : () => undefined;
   const { status } = statusRegistry.success;
-  return { kind: 'streamed', code: 'success', status, write: (stream, id) => writeResponse(stream, id, parts) };
+  return {
+    kind: 'streamed',
+    code: 'success',
+    status,
+    write: (stream, id, issue) => writeResponse(stream, { id, account: call.account, parts: answer, sealNext, issue }),
+  };
 };
 
-function selectionOf(select: ConstraintsSelect): Selection {
-  const { PageKey, Filter, ProveFrom, Prove } = select;
-  refuseMembers({ PageKey, Filter, ProveFrom, Prove });
-  if (select.Container === undefined) throw new MeshError('malformed', 'Container is missing');
-  const { IndexMax: indexMax } = select;
+/** A selection for the shard, and the query that it continues if it does. */
+interface Asked {
+  readonly selection: Selection;
+  readonly page: PageQuery | undefined;
+}
+
+function askedOf(select: ConstraintsSelect, user: UserCall, context: TransactionContext): Asked {
+  // A page key is the whole query: what stands beside it is not looked at.
+  if (select.PageKey !== undefined) {
+    const page = context.pages.openPage(select.PageKey, user.principal.account, deviceOf(user));
+    return { selection: selectionOfPage(page), page };
+  }
+  const proves = context.understands('heads-1');
+  return { selection: selectionOf(select, proves), page: undefined };
+}
+
+function selectionOf(select: ConstraintsSelect, proves: boolean): Selection {
+  const { Container: container, IndexMax: indexMax, Filter: filters = [], ProveFrom: proveFrom, Prove: prove } = select;
+  if (container === undefined) throw new MeshError('malformed', 'Container is missing');
+  if (!filters.every((word) => filterWords.has(word))) throw new MeshError('malformed', 'unknown word in Filter');
+  if (proveFrom !== undefined && proveFrom < 0) throw new MeshError('malformed', 'ProveFrom is negative');
   return {
-    container: select.Container,
+    container,
     // Negative is the same as absent (semantics 6.5).
     indexMin: select.IndexMin === undefined ? undefined : Math.max(0, select.IndexMin),
     // Below every index: a range that is empty, since the rpc has no negative one.
     ...(indexMax !== undefined && indexMax < 0 ? { indexMin: 1, indexMax: 0 } : { indexMax }),
     notBeforeMs: select.NotBefore?.getTime(),
     beforeMs: select.Before?.getTime(),
+    filters: [...new Set(filters)],
+    // Proofs are members that only those are sent who named the word for them.
+    prove: proves && prove === true,
+    ...(proves ? { proveFrom } : {}),
   };
 }
 
-type Bounds = Pick<DownloadRequest, 'entriesMax' | 'payloadBytesMax' | 'header' | 'payload' | 'trailer'>;
+function selectionOfPage(page: PageQuery): Selection {
+  const { container, indexNext, indexMax, notBeforeMs, beforeMs, filters = [], frameCount, prove = false } = page;
+  return {
+    ...{ container, indexMin: indexNext, indexMax, notBeforeMs, beforeMs, frameCount, prove },
+    filters: [...filters],
+  };
+}
 
-/** How much is sent: little to whoever names no bound (draft 10.8.2), and all parts to whoever names none. */
-function boundsOf(constraints: ConstraintsData): Bounds {
-  const { MaxEntries: entries, BytesMax: bytes, BytesOffset, Header, Payload, Trailer } = constraints;
-  refuseMembers({ BytesOffset });
-  if ((entries ?? 1) < 1 || (bytes ?? 0) < 0) throw new MeshError('malformed', 'ConstraintsPost out of range');
+type Bounds = Pick<DownloadRequest, 'entriesMax' | 'payloadBytesMax' | 'payloadOffset'>;
+
+/** How much is sent: little to whoever names no bound (draft 10.8.2). */
+function boundsOf(constraints: ConstraintsData, selectCount: number): Bounds {
+  const { MaxEntries: entries, BytesMax: bytes, BytesOffset: offset } = constraints;
+  if ((entries ?? 1) < 1 || (bytes ?? 0) < 0 || (offset ?? 0) < 0) {
+    throw new MeshError('malformed', 'ConstraintsPost out of range');
+  }
+  if (offset !== undefined && selectCount !== 1) {
+    throw new MeshError('malformed', 'BytesOffset is for exactly one frame');
+  }
   const isUnbounded = entries === undefined && bytes === undefined;
-  const all = Header === undefined && Payload === undefined && Trailer === undefined;
   return {
     entriesMax: isUnbounded ? downloadEntriesDefault : Math.min(entries ?? downloadEntriesMax, downloadEntriesMax),
     payloadBytesMax: isUnbounded
       ? downloadPayloadBytesDefault
       : Math.min(bytes ?? downloadPayloadBytesMax, downloadPayloadBytesMax),
-    header: all || Header === true,
-    payload: all || Payload === true,
-    trailer: all || Trailer === true,
+    payloadOffset: offset,
   };
 }
 
-const base64Url = (octets: Uint8Array) => Buffer.from(octets).toString('base64url');
-
-/** Writes the payload of the answer from the parts that the shard sends. */
-async function writeResponse(
-  stream: ResponseStream,
-  id: Uint8Array,
-  parts: AsyncIterable<DownloadPart>,
-): Promise<void> {
-  const { status, description } = statusRegistry.success;
-  const text = (piece: string) => stream.write(Buffer.from(piece, 'utf8'));
-  await text(
-    `{"DownloadResponse":{"Status":${status},"StatusDescription":${JSON.stringify(description)},"ID":"${base64Url(id)}"`,
-  );
-  const writer = new UpdatesWriter(stream);
-  let isEnded = false;
-  for await (const { part } of parts) {
-    if (part?.$case === 'container') await writer.container(part.value);
-    else if (part?.$case === 'frames') for (const envelope of part.value.envelopes) await writer.frame(envelope);
-    else if (part?.$case === 'end') isEnded = true;
-    else if (part?.$case === 'outcome') throw new Error('the shard broke off the download');
-  }
-  // Without its end the answer would be whole JSON about half of what was asked for.
-  if (!isEnded) throw new Error('the download ended before its end');
-  await writer.finish();
-  await text('}}');
+/** Which parts of frames are sent: all to whoever names none, and those of the earlier query to whoever continues one. */
+function partsOf({ Header, Payload, Trailer }: ConstraintsData, asked: readonly Asked[]): PageParts {
+  const all = Header === undefined && Payload === undefined && Trailer === undefined;
+  const named = { header: all || Header === true, payload: all || Payload === true, trailer: all || Trailer === true };
+  const each = asked.map(({ page }) => page?.parts ?? named);
+  const [first = named] = each;
+  const isSame = (other: PageParts) =>
+    other.header === first.header && other.payload === first.payload && other.trailer === first.trailer;
+  if (!each.every(isSame)) throw new MeshError('malformed', 'page keys of queries for different parts');
+  return { header: first.header, payload: first.payload, trailer: first.trailer };
 }
 
-/** Writes `Updates`, one container after the other, empty arrays left out. */
-class UpdatesWriter {
-  readonly #stream: ResponseStream;
-  #containers = 0;
-  #frames = 0;
-
-  constructor(stream: ResponseStream) {
-    this.#stream = stream;
-  }
-
-  async container({ status }: DownloadContainer): Promise<void> {
-    if (status === undefined) throw new Error('a container without its status');
-    await this.#close();
-    const digest = status.digest.length === 0 ? '' : `,"Digest":"${base64Url(status.digest)}"`;
-    await this.#text(
-      `${this.#containers === 0 ? ',"Updates":[' : ','}{"Container":${JSON.stringify(status.container)},"Index":${status.index}${digest}`,
-    );
-    this.#containers += 1;
-    this.#frames = 0;
-  }
-
-  async frame(envelope: Envelope): Promise<void> {
-    await this.#text(this.#frames === 0 ? ',"Envelopes":[' : ',');
-    this.#frames += 1;
-    await writeFrame(this.#stream, envelopeOfRpc(envelope));
-  }
-
-  async finish(): Promise<void> {
-    await this.#close();
-    if (this.#containers > 0) await this.#text(']');
-  }
-
-  async #close(): Promise<void> {
-    if (this.#containers === 0) return;
-    await this.#text(this.#frames === 0 ? '}' : ']}');
-  }
-
-  #text(piece: string): Promise<void> {
-    return this.#stream.write(Buffer.from(piece, 'utf8'));
-  }
+/** The device in whose name a page key is given, as it stands in the key. */
+function deviceOf({ principal }: UserCall): string {
+  return Buffer.from(principal.key).toString('base64url');
 }
 
-const opening = Buffer.from('[');
-const beforePayload = Buffer.from(',"');
-const afterPayload = Buffer.from('"');
-const comma = Buffer.from(',');
-const closing = Buffer.from(']');
-
-async function writeFrame(stream: ResponseStream, envelope: EnvelopeOctets): Promise<void> {
-  const { header, payload, trailer } = envelope;
-  if (payload === null) {
-    // Redacted: the trailer's members move into the header (encoding 2.1).
-    await stream.write(writeEnvelope(envelope, 'json'));
-    return;
-  }
-  await stream.write(opening);
-  await stream.write(header);
-  await stream.write(beforePayload);
-  await stream.writeBase64(payload);
-  await stream.write(afterPayload);
-  if (trailer !== null) {
-    await stream.write(comma);
-    await stream.write(trailer);
-  }
-  await stream.write(closing);
+function sealNextPage(
+  user: UserCall,
+  context: TransactionContext,
+  asked: Asked | undefined,
+  parts: PageParts,
+  indexNext: number,
+  frameCount: number,
+): string | undefined {
+  if (asked === undefined) throw new Error('the shard cut a selection that nobody made');
+  const { container, indexMax, notBeforeMs, beforeMs, filters, prove } = asked.selection;
+  return context.pages.sealPage({
+    account: user.principal.account,
+    device: deviceOf(user),
+    ...{ container, indexNext, parts },
+    // Frames that were appended since the first answer are not in the query.
+    frameCount: asked.page?.frameCount ?? frameCount,
+    ...(indexMax === undefined ? {} : { indexMax }),
+    ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
+    ...(beforeMs === undefined ? {} : { beforeMs }),
+    ...(filters.length === 0 ? {} : { filters }),
+    ...(prove ? { prove } : {}),
+  });
 }

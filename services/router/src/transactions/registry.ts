@@ -16,7 +16,7 @@ export const transactionHandlers: TransactionHandlers = {
   Status: status,
   Download: download,
   Upload: upload,
-  Post: notBuilt,
-  Connect: notBuilt,
-  Complete: notBuilt,
+  Post: notBuilt('connected', 'host'),
+  Connect: notBuilt('device'),
+  Complete: notBuilt('device', 'connected'),
 };

@@ -6,7 +6,8 @@ import { canonicalAddress } from '@meshd/schema/address';
 import type { MeshRequestUser } from '@meshd/schema/common';
 import { verifyProfile } from '@meshd/schema/profile-check';
 import { MeshError, type StatusCode, statusCodes, statusRegistry } from '@meshd/schema/status';
-import type { ShardCall } from '../shard-router.js';
+import type { ShardAnswer, ShardCall } from '../shard-router.js';
+import type { Described } from '../ticket-desk.js';
 import type { TransactionContext } from '../transaction.js';
 
 /** Octets as the rpc wants them, without a copy. */
@@ -42,35 +43,86 @@ export interface UserCall {
  * @throws MeshError `not-authenticated`, `policy`, `malformed`, `object-signature`
  */
 export async function userCall(message: MeshRequestUser, context: TransactionContext): Promise<UserCall> {
-  const connected = requireProfileForm(context.authentication);
+  const connected = requireConnected(context.authentication);
   if (message.Account === undefined) throw new MeshError('malformed', 'Account is missing');
   const account = canonicalAddress(message.Account);
+  if (connected.account !== undefined && connected.account !== account) {
+    throw new MeshError('not-authenticated', 'the ticket is for another account');
+  }
   if (message.DeviceProfile !== undefined) await verifyProfile(message.DeviceProfile, 'ProfileDevice');
-  return {
-    call: callOf(account, context),
-    principal: {
-      account,
-      key: bufferOf(connected.key.raw),
-      connectionDigest: bufferOf(connected.connectionDigest),
-      connection: rpcEnvelope(connected.connection),
-    },
-  };
+  return { call: callOf(account, context), principal: { account, ...connected.principal } };
 }
 
 /** Whom the call is for, by which request, until when. */
-export function callOf(account: string, { received, deadlineMs }: TransactionContext): ShardCall {
+export function callOf(
+  account: string,
+  {
+    received,
+    deadlineMs,
+    describePrincipal,
+  }: Pick<TransactionContext, 'received' | 'deadlineMs' | 'describePrincipal'>,
+): ShardCall {
   const { base, payloadDigest } = received;
   if (base.id === undefined) throw new MeshError('malformed', 'ID is missing');
   const identity = { id: bufferOf(base.id), payloadDigest: bufferOf(payloadDigest) };
-  return { account, identity, deadlineMs };
+  return { account, identity, deadlineMs, describePrincipal };
 }
 
-function requireProfileForm(authentication: Authentication): Extract<Authentication, { form: 'profile' }> {
-  if (authentication.form === 'profile') return authentication;
-  // A host is somebody, and has no business here; the other forms say nothing about an account.
-  if (authentication.form === 'host') throw new MeshError('policy', 'not for hosts');
+/** Who asked, for the ticket that goes with the answer; undefined where none was asked for. */
+export function describedOf(
+  { account }: ShardCall,
+  { principal }: Pick<ShardAnswer, 'principal'>,
+): Described | undefined {
+  return principal === undefined ? undefined : { account, principal };
+}
+
+/** A connected device, by its connection or by a ticket that such a one got (S33). */
+export interface Connected {
+  readonly principal: Omit<Principal, 'account'>;
+  /** The account that a ticket is for; a connection says of itself where it belongs, and the shard judges that. */
+  readonly account: string | undefined;
+}
+
+/**
+ * The connected device that sent a request.
+ *
+ * @throws MeshError `policy` for a host, `not-authenticated` for who proves nothing about an account
+ */
+export function requireConnected(authentication: Authentication): Connected {
+  switch (authentication.form) {
+    case 'profile': {
+      const { key, connectionDigest, connection } = authentication;
+      return {
+        account: undefined,
+        principal: {
+          key: bufferOf(key.raw),
+          connectionDigest: bufferOf(connectionDigest),
+          connection: rpcEnvelope(connection),
+        },
+      };
+    }
+    case 'ticket': {
+      const { level, account, key, connectionDigest, issuedMs } = authentication.ticket.content;
+      if (level === 'service') throw notForHosts();
+      if (level === 'device') break;
+      return {
+        account,
+        principal: {
+          key: bufferOf(key),
+          connectionDigest: bufferOf(connectionDigest),
+          connection: undefined,
+          ticketIssuedMs: issuedMs,
+        },
+      };
+    }
+    case 'host':
+      throw notForHosts();
+  }
   throw new MeshError('not-authenticated', 'the connection of a device is needed');
 }
+
+/** A host is somebody, and has no business here; other forms say nothing about an account. */
+const notForHosts = () => new MeshError('policy', 'not for hosts');
 
 /** The whole envelope of a request whose signatures the shard verifies itself (S24). */
 export function requestEnvelope({ received }: TransactionContext): Envelope {

@@ -1,51 +1,75 @@
 /** Upload: appends to the account's own containers, all or nothing (draft 7.3, semantics 6.6). */
+
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { uploadEntriesMax, uploadPayloadBytesMax } from '@meshd/limits/limits';
-import type { EntryResult, ContainerUpdate as RpcContainerUpdate } from '@meshd/rpc/generated/meshd/shard/v1/shard';
-import type { ContainerUpdate, EntryResponse } from '@meshd/schema/common';
-import { understands } from '@meshd/schema/features';
+import type {
+  DataConstraints,
+  EntryResult,
+  ContainerUpdate as RpcContainerUpdate,
+  UploadResult,
+} from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { ConstraintsData, ContainerUpdate, EntryResponse, Response } from '@meshd/schema/common';
+import type { UploadResponse } from '@meshd/schema/protocol';
 import { MeshError } from '@meshd/schema/status';
 import { refusal, whole } from '../reply.js';
 import { refusalOf } from '../shard-router.js';
 import type { TransactionHandler } from '../transaction.js';
-import { bufferOf, refuseMembers, rpcEnvelope, successCode, userCall } from './shared.js';
+import { bufferOf, describedOf, envelopeOfRpc, rpcEnvelope, successCode, userCall } from './shared.js';
 
 export const upload: TransactionHandler<'Upload'> = async (message, context) => {
   const { principal, call } = await userCall(message, context);
-  refuseMembers({ Exchange: message.Exchange, Self: message.Self });
-  const updates = message.Updates ?? [];
-  checkSize(updates);
-  const { outcome, result } = await context.shards.transact(call, {
+  const { Updates: updates = [], Self: self = [] } = message;
+  checkSize(updates, self);
+  const heads = context.understands('heads-1');
+  const answer = await context.shards.transact(call, {
     $case: 'upload',
-    value: { principal, updates: updates.map(rpcUpdate) },
+    value: { principal, updates: updates.map(rpcUpdate), self: self.map(rpcEnvelope), heads },
   });
-  const results = result?.$case === 'upload' ? result.value.entries : [];
-  // A response member that the draft does not know goes to whoever names its feature (schema 13).
-  const entries = results.map((each) => entryResponse(each, understands(message.Features, 'entry')));
+  const { outcome, result } = answer;
+  const members = result?.$case === 'upload' ? membersOf(result.value, context.understands('entry')) : {};
   const refused = refusalOf(outcome);
-  if (refused === undefined) return whole<'Upload'>(successCode(outcome), { Entries: entries });
-  if (entries.length === 0) throw refused;
+  if (refused === undefined) {
+    return whole<'Upload'>(successCode(outcome), members, { described: describedOf(call, answer) });
+  }
+  if (members.Entries === undefined || members.Entries.length === 0) throw refused;
   // A refusal of entries is an answer like any other: it names those at fault.
-  const answer = { ...refusal(refused), Entries: entries };
-  return { kind: 'whole', code: refused.code, message: answer, retryAfterMs: refused.retryAfterMs };
+  const answered = { ...refusal(refused), ...members };
+  return { kind: 'whole', code: refused.code, message: answered, retryAfterMs: refused.retryAfterMs };
 };
 
-/** Bounds of one request (semantics 10) and what is not built yet: redacted entries, which ask before they send. */
-function checkSize(updates: readonly ContainerUpdate[]): void {
-  let entryCount = 0;
-  let payloadBytes = 0;
-  for (const { Container: container, Envelopes: envelopes = [] } of updates) {
+/** Bounds of one request (semantics 10). Redacted entries only ask; they count as entries. */
+function checkSize(updates: readonly ContainerUpdate[], self: readonly EnvelopeOctets[]): void {
+  for (const { Container: container } of updates) {
     if (container === undefined) throw new MeshError('malformed', 'Container is missing');
-    entryCount += envelopes.length;
-    for (const { payload } of envelopes) {
-      if (payload === null) throw new MeshError('not-implemented', 'redacted entries');
-      payloadBytes += payload.length;
-    }
   }
-  if (entryCount > uploadEntriesMax)
+  const envelopes = [...updates.flatMap(({ Envelopes = [] }) => Envelopes), ...self];
+  const payloadBytes = envelopes.reduce((bytes, { payload }) => bytes + (payload?.length ?? 0), 0);
+  if (envelopes.length > uploadEntriesMax) {
     throw new MeshError('too-large', `an upload has at most ${uploadEntriesMax} entries`);
+  }
   if (payloadBytes > uploadPayloadBytesMax) {
     throw new MeshError('too-large', `an upload holds at most ${uploadPayloadBytesMax} octets of payload`);
   }
+}
+
+/** @param isExtended whether the requester named `entry`: else members that the draft does not know stay away (schema 13) */
+function membersOf(
+  { entries, constraints, heads }: UploadResult,
+  isExtended: boolean,
+): Omit<UploadResponse, keyof Response> {
+  return {
+    Entries: entries.map((entry) => entryResponse(entry, isExtended)),
+    ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
+    ...(heads === undefined ? {} : { EnvelopedHeads: envelopeOfRpc(heads) }),
+  };
+}
+
+/** How much a probe may be followed by (semantics 6.6). */
+function constraintsData({ entriesMax, bytesMax }: DataConstraints): ConstraintsData {
+  return {
+    ...(entriesMax === undefined ? {} : { MaxEntries: entriesMax }),
+    ...(bytesMax === undefined ? {} : { BytesMax: bytesMax }),
+  };
 }
 
 function rpcUpdate({ Container, Index, Digest, Envelopes = [] }: ContainerUpdate): RpcContainerUpdate {
@@ -58,14 +82,13 @@ function rpcUpdate({ Container, Index, Digest, Envelopes = [] }: ContainerUpdate
   };
 }
 
-function entryResponse(
-  { indexRequest, indexContainer, result, statusExtended }: EntryResult,
-  isExtended: boolean,
-): EntryResponse {
+function entryResponse(entry: EntryResult, isExtended: boolean): EntryResponse {
+  const { indexRequest, indexContainer, result, statusExtended, constraints } = entry;
   return {
     IndexRequest: indexRequest,
     ...(indexContainer === undefined ? {} : { IndexContainer: indexContainer }),
     Result: result,
+    ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
     ...(isExtended && statusExtended !== 0 ? { StatusExtended: statusExtended } : {}),
   };
 }

@@ -431,7 +431,7 @@ describe('durability', () => {
 
   it('migrations run once, whoever starts them', async () => {
     const { migrateShard } = await import('./migrate.js');
-    expect(await Promise.all([migrateShard(database.url), migrateShard(database.url)])).toEqual([1, 1]);
+    expect(await Promise.all([migrateShard(database.url), migrateShard(database.url)])).toEqual([2, 2]);
     const accounts = await database.query('SELECT 1 FROM account');
     expect(accounts.length).toBeGreaterThan(0);
   });

@@ -1,10 +1,13 @@
 /** Reads frames in chunks of bounded octets, each payload compared with its digest, the next chunk fetched meanwhile. */
 import { hash } from 'node:crypto';
+import { completingLeaf, type NodeLookup, type NodeName } from '@meshd/dare/log-proof';
+import { frameChunkCountMax, lookupKeysMax } from '@meshd/limits/limits';
 import type pg from 'pg';
 import { copyRows } from './binary-copy.js';
+import { type Queryable, rowsOf } from './database.js';
 import { StorageError } from './errors.js';
-import { frameOfRow, selectFrames } from './sql/frame.js';
-import type { ContainerState, FrameRow, FrameSelection } from './store.js';
+import { frameOfRow, type NodeSelectRow, selectFrames, selectNodes, selectSlice } from './sql/frame.js';
+import type { ContainerState, FrameRow, FrameSelection, PayloadSlice } from './store.js';
 
 /** What {@link readFrames} needs. */
 export interface FrameSource {
@@ -32,13 +35,18 @@ class Budget {
   take(frames: readonly FrameRow[]): FrameRow[] {
     const taken: FrameRow[] = [];
     for (const frame of frames) {
-      this.#bytes -= frame.payloadBytes;
+      this.#bytes -= frame.filtered ? 0 : frame.payloadBytes;
       if (this.#frames === 0 || (this.#bytes < 0 && !this.#isFirst)) break;
       this.#frames -= 1;
       this.#isFirst = false;
       taken.push(frame);
     }
     return taken;
+  }
+
+  /** Frames that may still be taken. */
+  get framesLeft(): number {
+    return this.#frames;
   }
 
   get isSpent(): boolean {
@@ -58,11 +66,13 @@ export async function* readFrames(
 ): AsyncGenerator<readonly FrameRow[]> {
   // never beyond what the caller knows of: a frame that is just being committed is not yet part of the state
   const bounded = { ...selection, to: Math.min(selection.to, container.frameCount - 1) };
-  const fetch = (from: number): Promise<FrameRow[]> | undefined =>
-    from > bounded.to
-      ? undefined
-      : copyRows(source.on, selectFrames(container.id, from, bounded)).then((rows) => rows.map(frameOfRow));
   const budget = new Budget(selection);
+  const fetch = (from: number): Promise<FrameRow[]> | undefined => {
+    if (from > bounded.to) return undefined;
+    const framesMax = Math.min(budget.framesLeft, frameChunkCountMax);
+    const query = selectFrames(container.id, from, bounded, framesMax);
+    return copyRows(source.on, query).then((rows) => rows.map(frameOfRow));
+  };
   let next = fetch(Math.max(0, selection.from));
   while (next !== undefined) {
     const found = await next;
@@ -78,4 +88,39 @@ export async function* readFrames(
     }
     if (frames.length > 0) yield frames;
   }
+}
+
+/** One frame with a slice of its payload; undefined where there is none. */
+export async function readSlice(
+  on: pg.Pool,
+  container: ContainerState,
+  frameIndex: number,
+  slice: PayloadSlice,
+): Promise<FrameRow | undefined> {
+  if (frameIndex >= container.frameCount) return undefined;
+  const [row] = await copyRows(on, selectSlice(container.id, frameIndex, slice));
+  return row === undefined ? undefined : frameOfRow(row);
+}
+
+/** Of a node of the second tree. */
+const nodeBytes = 32;
+
+const nodeText = (frameIndex: number, level: number): string => `${level}/${frameIndex}`;
+
+/** Nodes of a container's second tree. */
+export async function readNodes(
+  on: Queryable,
+  container: ContainerState,
+  names: readonly NodeName[],
+): Promise<NodeLookup> {
+  const wanted = new Map(names.map((name) => [nodeText(completingLeaf(name), name.level), name]));
+  const keys = [...wanted.values()].map((name) => [container.id, completingLeaf(name), name.level]);
+  const found = new Map<string, Uint8Array>();
+  for (let start = 0; start < keys.length; start += lookupKeysMax) {
+    const statement = selectNodes(keys.slice(start, start + lookupKeysMax));
+    for (const [frameIndex, level, hash] of await rowsOf<NodeSelectRow>(on, statement)) {
+      if (hash.length === nodeBytes) found.set(nodeText(frameIndex, level), hash);
+    }
+  }
+  return (name) => found.get(nodeText(completingLeaf(name), name.level));
 }

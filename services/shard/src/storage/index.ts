@@ -6,8 +6,8 @@
  * `store-options.ts`):
  *
  * - reading: `reader.ts` looks at one account, `account-cache.ts` keeps what addresses stand for (`load-account.ts` reads
- *   it), `lookups.ts` gathers look-ups of single keys, `frames.ts` reads frames in bounded chunks and compares their
- *   digests (`binary-copy.ts`: as octets, not as text).
+ *   it), `account-watches.ts` tells of commits those who wait for them, `lookups.ts` gathers look-ups of single keys,
+ *   `frames.ts` reads frames in bounded chunks and compares their digests (`binary-copy.ts`: as octets, not as text).
  * - writing: `mutex.ts` lets one writer of an account in at a time, `apply-write.ts` turns its write into rows and the
  *   state after it, `coalescer.ts` puts rows of many writers into one transaction, `writer.ts` runs it.
  * - `lease.ts` holds the right to write, `sweeper.ts` deletes what has expired, `migrate.ts` makes the tables,

@@ -2,6 +2,7 @@
  * Puts the storage together: lease, writers, readers, memory of accounts, sweeper.
  */
 import { clockSkewMsMax, leaseMs, shardWriteConnectionsMax, shutdownMsMax, sweepMs } from '@meshd/limits/limits';
+import { AccountWatches } from './account-watches.js';
 import { type AddressState, prepareWrite } from './apply-write.js';
 import { type Coalescer, makeCoalescer } from './coalescer.js';
 import { makeClient, rowsOf, storageError } from './database.js';
@@ -100,6 +101,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const service: ServiceStores = { containers: new Map() };
   const coalescer = makeWrites(parts, service);
   const mutexes = makeMutexes();
+  const watches = new AccountWatches();
   const { cache, numbers, pool } = parts;
 
   let activeCount = 0;
@@ -137,6 +139,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       throw error;
     }
     cache.set(address, prepared.after);
+    watches.tell(address);
     return prepared.after;
   };
 
@@ -193,6 +196,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     epoch: lease.epoch,
     ...{ readAccount, transactAccount, ensureService, sweep },
+    watchAccount: (address, listener) => watches.add(address, listener),
     problems: () => [
       ...(lostBecause === undefined && lease.isHeld() ? [] : [`lease of the shard: ${lostBecause ?? 'not held'}`]),
       ...[...parts.damaged.values()].map(

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { type AccountCache, makeAccountCache } from './account-cache.js';
 import type { AddressState } from './apply-write.js';
 import { rowsOf, storageError } from './database.js';
-import { readFrames } from './frames.js';
+import { readFrames, readNodes, readSlice } from './frames.js';
 import type { Lease } from './lease.js';
 import { loadAccount } from './load-account.js';
 import { type Lookup, makeLookups } from './lookups.js';
@@ -47,7 +47,8 @@ export function makeReader(parts: Parts, address: string, current: () => Address
       for (const [place, uniqueId] of uniqueIds.entries()) {
         const row = found[place];
         if (row === undefined) continue;
-        keys.set(uniqueId, { uniqueId, latestIndex: row[2], firstIndex: row[3], deleted: row[4] });
+        const mark = row[5] ?? undefined;
+        keys.set(uniqueId, { uniqueId, latestIndex: row[2], firstIndex: row[3], deleted: row[4], mark });
       }
       return keys;
     },
@@ -57,6 +58,8 @@ export function makeReader(parts: Parts, address: string, current: () => Address
         container,
         selection,
       ),
+    frameSlice: (container, index, slice) => readSlice(parts.pool, container, index, slice),
+    logNodes: (container, names) => readNodes(parts.pool, container, names),
     findSeen: async (principal, id) => {
       const row = await parts.seen([id, principal]);
       return row === undefined ? undefined : { digest: row[2], result: row[3] };

@@ -54,6 +54,7 @@ describe('accounts', () => {
     const device = {
       ...{ deviceUdf: 'MDEV', keyAuthentication: randomBytes(57), keySignature: randomBytes(57) },
       ...{ connectionDigest: randomBytes(64), connectionSigner: randomBytes(57), entryIndex: 1, revokedAtMs: null },
+      ...{ ticketsFromMs: 5, cuts: [{ container: 'mmm_Credential', size: 2, root: 'cm9vdA' }] },
       permissions: [{ name: 'mmm_Credential', role: 'read' }, { name: 'Messaging' }],
     };
     const revoked = randomBytes(57);
@@ -213,6 +214,53 @@ describe('containers', () => {
     expect(await indexes({ beforeMs: Date.now() - 60_000 })).toEqual([]);
     const [bare] = await framesOf('select@example.com', 'mmm_Credential', { from: 1, payload: false, trailer: false });
     expect(bare).toMatchObject({ payload: null, trailer: null, payloadBytes: 100 });
+  });
+
+  it('leaves out payloads that a filter matches, gives slices of one, and nodes of the second tree', async () => {
+    await makeAccount(store, 'filter@example.com');
+    const node = randomBytes(32);
+    const named = (uniqueId: string, more = {}) => testFrame(100, { uniqueId, ...more });
+    const frames = [named('a'), named('a'), named('b', { nodes: node }), named('c'), testFrame(0, { uniqueId: 'a' })];
+    const key = (uniqueId: string, firstIndex: number, latestIndex: number, more = {}) => ({
+      ...{ uniqueId, firstIndex, latestIndex, deleted: false },
+      ...more,
+    });
+    const keys = [key('a', 2, 5), key('b', 3, 3, { deleted: true }), key('c', 4, 4, { mark: 'read' as const })];
+    await store.transactAccount('filter@example.com', (transactor) => {
+      const before = transactor.state?.containers.get('mmm_Credential');
+      return transactor.commit({ containers: [testBatch('mmm_Credential', before, frames, keys)] });
+    });
+    const nothing = { superseded: false, deleted: false, read: false, olderThanMs: undefined };
+    const matched = async (filter: object, more = {}) => {
+      const selection = { from: 1, filter: { ...nothing, ...filter }, ...more };
+      const found = await framesOf('filter@example.com', 'mmm_Credential', selection);
+      expect(found.every(({ filtered, payload }) => filtered === (payload === null))).toBe(true);
+      return found.filter(({ filtered }) => filtered).map(({ index, payloadBytes }) => [index, payloadBytes]);
+    };
+    expect(await matched({})).toEqual([]);
+    expect(await matched({ superseded: true })).toEqual([
+      [1, 100],
+      [2, 100],
+    ]);
+    expect(await matched({ deleted: true })).toEqual([
+      [1, 100],
+      [3, 100],
+    ]);
+    expect(await matched({ read: true })).toEqual([[4, 100]]);
+    expect(await matched({ olderThanMs: Date.now() + 60_000 })).toHaveLength(4);
+    expect(await matched({ superseded: true, read: true }, { payloadBytesMax: 100 })).toHaveLength(3);
+    await store.readAccount('filter@example.com', async (reader) => {
+      const container = reader.state?.containers.get('mmm_Credential');
+      if (container === undefined) throw new Error('no container');
+      const slice = await reader.frameSlice(container, 1, { offset: 90, bytes: 50 });
+      expect(slice).toMatchObject({ index: 1, uniqueId: 'a', payloadBytes: 100, filtered: false });
+      expect(slice?.payload).toEqual(frames[0]?.payload?.subarray(90));
+      expect((await reader.frameSlice(container, 1, { offset: 2 ** 40, bytes: 50 }))?.payload).toHaveLength(0);
+      expect(await reader.frameSlice(container, 6, { offset: 0, bytes: 50 })).toBeUndefined();
+      const names = [0, 1].map((level) => ({ level, position: 3 - 2 * level }));
+      const lookUp = await reader.logNodes(container, [...names, { level: 1, position: 0 }]);
+      expect([...names, { level: 1, position: 0 }].map(lookUp)).toEqual([frames[2]?.leaf, node, undefined]);
+    });
   });
 
   it('makes a container read-only whose frame is not what was written', async () => {

@@ -2,11 +2,13 @@
  * What the shard's transactions may ask of its storage: types only, the bodies stand in `open-store.ts`.
  *
  * The storage knows accounts, containers and rows; it knows neither Mesh JSON nor signatures nor tree arithmetic. Tree
- * states travel through it as octets (`encodeTree` and `encodeEdge` of the DARE package).
+ * states and nodes travel through it as octets (`encodeTree`, `encodeEdge` and `appendLeafKeeping` of the DARE package).
  *
  * Two capabilities exist. A reader sees one account as last committed and has no method that writes. A transactor is
  * the only writer of its account for as long as its function runs, so what it read stays true until its commit.
  */
+
+import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
 
 /** One stored envelope, its parts as received; `payload` null is a redacted one. Same shape as `EnvelopeOctets`. */
 export interface StoredEnvelope {
@@ -32,6 +34,8 @@ export interface AccountFields {
   /** `Updated` of the stored profiles, Unix time in milliseconds; 0 where the profile has none (S25: only newer ones replace). */
   readonly meshUpdatedMs: number;
   readonly accountUpdatedMs: number;
+  /** Tickets issued before this Unix time in milliseconds are void (S33). */
+  readonly ticketsFromMs: number;
   readonly quota: Quota;
 }
 
@@ -72,6 +76,15 @@ export interface DevicePermission {
   readonly role?: string;
 }
 
+/** Where a revoked device's authority over one container ends (S48). */
+export interface RevocationCut {
+  readonly container: string;
+  /** Frames from this index on are not the device's to write. */
+  readonly size: number;
+  /** Root of the log at that size, as base64url text. */
+  readonly root: string;
+}
+
 /** Derived from the frames of `mmm_Device`, written in the same database transaction (S24, S90). */
 export interface DeviceRow {
   readonly deviceUdf: string;
@@ -87,6 +100,10 @@ export interface DeviceRow {
   readonly entryIndex: number;
   /** Unix time in milliseconds of the revocation; null while the device is connected. */
   readonly revokedAtMs: number | null;
+  /** As {@link AccountFields.ticketsFromMs}, for this device. */
+  readonly ticketsFromMs: number;
+  /** Given with the revocation. */
+  readonly cuts: readonly RevocationCut[];
 }
 
 /** One account as last committed. A snapshot: it is replaced after a commit, never changed. */
@@ -122,6 +139,8 @@ export interface FrameWrite extends StoredEnvelope {
   readonly treeDigest: Uint8Array;
   /** Leaf of S44, 32 octets. */
   readonly leaf: Uint8Array;
+  /** Roots of the subtrees that the leaf completes, from level 1 upwards, one after the other (S46). */
+  readonly nodes: Uint8Array;
   readonly uniqueId?: string;
   readonly event?: FrameEvent;
 }
@@ -134,7 +153,12 @@ export interface CatalogKey {
   /** Frame of the first instance since the key was last free. */
   readonly firstIndex: number;
   readonly deleted: boolean;
+  /** What the latest mark says of a message of a spool. */
+  readonly mark?: MessageMark | undefined;
 }
+
+/** A message that was read, or is hidden. */
+export type MessageMark = 'read' | 'deleted';
 
 /** What a batch of frames makes of its container. */
 export interface ContainerAppend {
@@ -210,6 +234,18 @@ export interface AccountWrite {
   readonly service?: readonly ServiceAppend[];
 }
 
+/** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */
+export interface FrameFilter {
+  /** Entries of a catalog that a later frame of their key followed, be it an Update or a Delete. */
+  readonly superseded: boolean;
+  /** Entries of a catalog whose instance was deleted; messages of a spool that were marked so. */
+  readonly deleted: boolean;
+  /** Messages of a spool that were marked so. */
+  readonly read: boolean;
+  /** Frames stored before this Unix time in milliseconds. */
+  readonly olderThanMs: number | undefined;
+}
+
 /** Which frames, and how much of them. */
 export interface FrameSelection {
   /** First index, inclusive. */
@@ -223,6 +259,8 @@ export interface FrameSelection {
   readonly header?: boolean;
   readonly payload?: boolean;
   readonly trailer?: boolean;
+  /** Payloads of matching frames are not read. */
+  readonly filter?: FrameFilter;
   /** Stop after so many frames. */
   readonly framesMax?: number;
   /** Stop before the frame with which the payload octets would exceed this, unless it is the first. */
@@ -240,6 +278,14 @@ export interface FrameRow extends StoredEnvelope {
   readonly leaf: Uint8Array;
   readonly uniqueId: string | null;
   readonly event: FrameEvent | null;
+  /** The filter of the selection matched. */
+  readonly filtered: boolean;
+}
+
+/** Some octets of a payload; what lies beyond its end is left out. */
+export interface PayloadSlice {
+  readonly offset: number;
+  readonly bytes: number;
 }
 
 /** Sees one account; cannot write. Valid while the function it was given to runs, frames also afterwards. */
@@ -256,6 +302,13 @@ export interface AccountReader {
    * @throws StorageError `damaged` at the first frame whose payload does not match its digest
    */
   frames(container: ContainerState, selection: FrameSelection): AsyncIterable<readonly FrameRow[]>;
+  /**
+   * One frame with some octets of its payload, and no more of it read. Its digest is that of the whole payload and
+   * cannot be compared.
+   */
+  frameSlice(container: ContainerState, index: number, slice: PayloadSlice): Promise<FrameRow | undefined>;
+  /** Nodes of the second tree over the stored frames, in one statement. Those that are not complete are not found. */
+  logNodes(container: ContainerState, names: readonly NodeName[]): Promise<NodeLookup>;
   /** What a writing request with this identity left behind, if anything. */
   findSeen(principal: string, id: Uint8Array): Promise<Seen | undefined>;
 }
@@ -278,6 +331,12 @@ export interface Store {
   readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
   /** Runs `transact` as the only writer of the account; others of the same account wait in order. */
   transactAccount<T>(address: string, transact: (transactor: AccountTransactor) => Promise<T> | T): Promise<T>;
+  /**
+   * Calls `listener` after each commit that concerns the account, until the function returned is called.
+   *
+   * The listener is told nothing: it reads again.
+   */
+  watchAccount(address: string, listener: () => void): () => void;
   /**
    * Makes `@service` and its two containers where they do not exist yet; called once after start, before the first
    * write that has `service` entries.

@@ -81,6 +81,7 @@ export function testFrame(payloadBytes = 64, more: Partial<FrameWrite> = {}): Fr
   return {
     ...{ header: Buffer.from('{"dig":"S512"}'), payload, trailer: Buffer.from('{}') },
     ...{ payloadDigest: hash('sha512', payload, 'buffer'), treeDigest: randomBytes(64), leaf: randomBytes(32) },
+    nodes: Buffer.alloc(0),
     ...more,
   };
 }
@@ -104,7 +105,14 @@ export function testBatch(
 export function testFields(more: Partial<AccountFields> = {}): AccountFields {
   const envelope = () => ({ header: randomBytes(40), payload: randomBytes(300), trailer: randomBytes(200) });
   return {
-    ...{ status: 'connected', meshUdf: 'MMMM', accountUdf: 'MAAA', meshUpdatedMs: 0, accountUpdatedMs: 0 },
+    ...{
+      status: 'connected',
+      meshUdf: 'MMMM',
+      accountUdf: 'MAAA',
+      meshUpdatedMs: 0,
+      accountUpdatedMs: 0,
+      ticketsFromMs: 0,
+    },
     ...{ profileMesh: envelope(), profileAccount: { ...envelope(), trailer: null } },
     ...{ meshOfflineKey: randomBytes(57), meshOnlineKeys: [randomBytes(57), randomBytes(57)] },
     ...{

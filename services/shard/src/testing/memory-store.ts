@@ -1,3 +1,5 @@
+import { completingLeaf } from '@meshd/dare/log-proof';
+import { AccountWatches } from '../storage/account-watches.js';
 import {
   type AccountFields,
   type AccountReader,
@@ -18,9 +20,12 @@ import {
   serviceAddress,
 } from '../storage/store.js';
 
+/** A stored frame with the nodes that it completes. */
+type MemoryFrame = FrameRow & { readonly nodes: Uint8Array };
+
 interface MemoryContainer {
   state: ContainerState;
-  readonly frames: FrameRow[];
+  readonly frames: MemoryFrame[];
   readonly keys: Map<string, CatalogKey>;
 }
 
@@ -38,6 +43,7 @@ export class MemoryStore implements Store {
   readonly #accounts = new Map<string, MemoryAccount>();
   readonly #quarantine = new Map<string, number>();
   readonly #now: () => number;
+  readonly #watches = new AccountWatches();
   #numbers = 0;
 
   constructor(now: () => number) {
@@ -55,9 +61,16 @@ export class MemoryStore implements Store {
       get state() {
         return store.#accounts.get(address)?.state;
       },
-      commit: async (write) => this.#commit(address, write),
+      commit: async (write) => {
+        this.#commit(address, write);
+        this.#watches.tell(address);
+      },
     };
     return transact(transactor);
+  }
+
+  watchAccount(address: string, listener: () => void): () => void {
+    return this.#watches.add(address, listener);
   }
 
   async ensureService(
@@ -98,7 +111,21 @@ export class MemoryStore implements Store {
         const keys = account()?.containers.get(container.name)?.keys ?? new Map<string, CatalogKey>();
         return new Map([...keys].filter(([id]) => uniqueIds.includes(id)));
       },
-      frames: (container, selection) => chunks(selectRows(framesOf(container), selection)),
+      frames: (container, selection) => {
+        const keys = account()?.containers.get(container.name)?.keys ?? new Map<string, CatalogKey>();
+        return chunks(selectRows(framesOf(container), selection, keys));
+      },
+      async frameSlice(container, index, { offset, bytes }) {
+        const row = framesOf(container)[index];
+        return row && { ...row, payload: row.payload?.subarray(offset, offset + bytes) ?? null };
+      },
+      async logNodes(container) {
+        const frames = framesOf(container);
+        return (name) => {
+          const frame = frames[completingLeaf(name)];
+          return name.level === 0 ? frame?.leaf : frame?.nodes.subarray((name.level - 1) * 32, name.level * 32);
+        };
+      },
       findSeen: async (principal, id) => this.seen.get(seenKey(principal, id)),
     };
   }
@@ -173,6 +200,7 @@ export class MemoryStore implements Store {
         payloadBytes: frame.payload?.length ?? 0,
         uniqueId: frame.uniqueId ?? null,
         event: frame.event ?? null,
+        filtered: false,
       });
     }
     for (const key of append.keys) container.keys.set(key.uniqueId, key);
@@ -204,18 +232,38 @@ function seenKey(principal: string, id: Uint8Array): string {
   return `${principal} ${Buffer.from(id).toString('hex')}`;
 }
 
-function selectRows(rows: readonly FrameRow[], selection: FrameSelection): FrameRow[] {
+function selectRows(
+  rows: readonly FrameRow[],
+  selection: FrameSelection,
+  keys: ReadonlyMap<string, CatalogKey>,
+): FrameRow[] {
   const { from, to, notBeforeMs = 0, beforeMs = Number.POSITIVE_INFINITY, framesMax = rows.length } = selection;
   return rows
     .filter(
       ({ index, storedAtMs }) => index >= from && index <= to && storedAtMs >= notBeforeMs && storedAtMs < beforeMs,
     )
     .slice(0, framesMax)
-    .map((row) => ({
-      ...row,
-      payload: selection.payload === false ? null : row.payload,
-      trailer: selection.trailer === false ? null : row.trailer,
-    }));
+    .map((row) => {
+      const filtered = isFiltered(row, selection, keys);
+      return {
+        ...row,
+        filtered,
+        payload: selection.payload === false || filtered ? null : row.payload,
+        trailer: selection.trailer === false ? null : row.trailer,
+      };
+    });
+}
+
+function isFiltered(row: FrameRow, { filter }: FrameSelection, keys: ReadonlyMap<string, CatalogKey>): boolean {
+  if (filter === undefined || row.payloadBytes === 0) return false;
+  if (row.storedAtMs < (filter.olderThanMs ?? 0)) return true;
+  const key = row.uniqueId === null ? undefined : keys.get(row.uniqueId);
+  if (key === undefined) return false;
+  return (
+    (filter.superseded && row.index < key.latestIndex) ||
+    (filter.deleted && (row.index < key.firstIndex || key.deleted || key.mark === 'deleted')) ||
+    (filter.read && key.mark === 'read')
+  );
 }
 
 /** In chunks of two, so that more than one comes. */

@@ -4,12 +4,16 @@ import { type SigningKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { type Random, systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type ContainerTrees, type FrameDraft, frameZero, type SealedBatch, sealBatch } from '@meshd/dare/batch';
-import { type EnvelopeOctets, readEnvelope } from '@meshd/dare/envelope';
-import type { ContentMeta } from '@meshd/dare/header';
+import { coreOfFrame } from '@meshd/dare/core';
+import { type EnvelopeOctets, makeEnvelope, openEnvelope, readEnvelope, writeContentMeta } from '@meshd/dare/envelope';
+import type { ContentMeta, Header, SignatureEntry } from '@meshd/dare/header';
 import { emptyLog } from '@meshd/dare/log-tree';
+import { type ManifestFields, manifestKinds, signManifest } from '@meshd/dare/manifest';
 import { emptyDareTree } from '@meshd/dare/merkle';
-import { signEnvelope } from '@meshd/dare/sign';
+import { signatureEntry, signEnvelope } from '@meshd/dare/sign';
 import { encodeTagged, type ObjectTable } from '@meshd/encoding/codec';
+import type { JsonObject } from '@meshd/encoding/json-value';
+import { writeJson } from '@meshd/encoding/json-writer';
 import { CatalogedDevice } from '@meshd/schema/catalog';
 import { ConnectionAccount, ConnectionDevice } from '@meshd/schema/connections';
 import type { PublicKey } from '@meshd/schema/keys';
@@ -228,4 +232,38 @@ export function opening(kind: 'catalog' | 'spool' = 'catalog'): FrameDraft {
 /** An entry with a body of random octets, or none for a Delete. */
 export function entry(contentMeta: ContentMeta, payload?: Uint8Array): FrameDraft {
   return { contentMeta, payload: payload ?? (contentMeta.Event === 'Delete' ? new Uint8Array(0) : systemRandom(48)) };
+}
+
+/** What a Self entry is made of. */
+export interface SelfDraft {
+  readonly uniqueId: string;
+  /** Tag of the payload, and `MessageType`. */
+  readonly type: string;
+  readonly body?: JsonObject;
+  readonly contentMeta?: ContentMeta;
+  readonly header?: Header;
+  readonly manifest?: Partial<ManifestFields>;
+  /** Members of the signature entry in place of the right ones. */
+  readonly entry?: Partial<SignatureEntry>;
+}
+
+/** A message for the own inbound spool as a device makes it (S41, kind 3). */
+export function selfEntry(accountUdf: string, signer: SigningKey, draft: SelfDraft): EnvelopeOctets {
+  const { uniqueId, type, body = {}, contentMeta, manifest } = draft;
+  const payload = writeJson({ [type]: { MessageID: uniqueId, ...body } });
+  const meta = { UniqueID: uniqueId, MessageType: type, cty: 'application/mmm', ...contentMeta };
+  const header = { dig: 'S512', ...draft.header, ContentMetaData: writeContentMeta(meta) };
+  const core = coreOfFrame(openEnvelope(makeEnvelope({ header, payload })), sha512(payload));
+  const fields: ManifestFields = {
+    ...{ kind: manifestKinds.self, from: 0, index: 1, root: new Uint8Array(32), createdMs: 1_767_225_600_000 },
+    ...{ subject: accountUdf, object: 'mmm_Inbound', ...manifest },
+  };
+  const entry = signatureEntry(signer, payload, { Manifest: signManifest(signer, fields, core) });
+  return makeEnvelope({ header, payload, trailer: { signatures: [{ ...entry, ...draft.entry }] } });
+}
+
+/** A mark on messages of the spool. */
+export function mark(uniqueId: string, relationship: string, ...names: string[]): SelfDraft {
+  const References = names.map((MessageID) => ({ MessageID, Relationship: relationship }));
+  return { uniqueId, type: 'MessageComplete', body: { References } };
 }

@@ -5,9 +5,11 @@ import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@me
 import { systemRandom } from '@meshd/crypto/random';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
+import { AccountHeads } from '../heads.js';
 import { serviceAccount } from '../service-records.js';
+import { StatusWaits } from '../status-waits.js';
 import { type CreateAccountResult, createAccount } from '../transactions/create-account.js';
-import { type UploadResult, type UploadUpdate, upload } from '../transactions/upload.js';
+import { type UploadRequest, type UploadResult, type UploadUpdate, upload } from '../transactions/upload.js';
 import { MemoryStore } from './memory-store.js';
 import { entry, opening, type Person, type TestDevice, TestWriter } from './person.js';
 
@@ -34,6 +36,8 @@ export class TestShard {
       clock: () => this.nowMs,
       random: systemRandom,
       registration: this.registration,
+      heads: new AccountHeads(() => host),
+      waits: new StatusWaits(),
       domains: new Set(['example.com']),
     };
     return this;
@@ -54,9 +58,10 @@ export class TestShard {
 
   /** An upload under a fresh request identity. */
   upload(
-    device: TestDevice,
+    device: Pick<TestDevice, 'principal'>,
     updates: readonly Partial<UploadUpdate>[],
     identity = this.identity(),
+    more: Partial<UploadRequest> = {},
   ): Promise<UploadResult> {
     const whole = updates.map((update) => ({
       container: 'mmm_Credential',
@@ -65,7 +70,8 @@ export class TestShard {
       envelopes: [],
       ...update,
     }));
-    return upload(this.context, { principal: device.principal, identity, updates: whole });
+    const request = { principal: device.principal, identity, updates: whole, self: [], heads: false, ...more };
+    return upload(this.context, request);
   }
 
   identity() {
@@ -82,7 +88,7 @@ export class TestShard {
     const writer = new TestWriter('mmm_Device', person.accountUdf, person.admin);
     const { envelopes } = writer.write([opening(), entry({ UniqueID: device.udf, Event: 'New' }, device.entry)]);
     const result = await this.upload(device, [{ container: 'mmm_Device', envelopes }]);
-    if (!('accepted' in result)) throw new Error(`device refused: ${result.faults[0]?.detail}`);
+    if ('faults' in result) throw new Error(`device refused: ${result.faults[0]?.detail}`);
     return writer;
   }
 }

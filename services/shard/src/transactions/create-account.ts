@@ -106,7 +106,8 @@ function judgeOwner(
   if (state !== undefined || quarantined) throw new MeshError('name-taken');
 }
 
-function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota']): AccountFields {
+/** Tickets given before are void: the keys that they rest on may be others now (S33). */
+function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota'], nowMs: number): AccountFields {
   const online = (keys: readonly PublicKeyEd448[]) => keys.map((key) => key.raw);
   return {
     status: 'connected',
@@ -120,6 +121,7 @@ function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota']): Ac
     accountOnlineKeys: online(onlineKeysOf(account.profile)),
     meshUpdatedMs: mesh.profile.Updated?.getTime() ?? 0,
     accountUpdatedMs: account.profile.Updated?.getTime() ?? 0,
+    ticketsFromMs: nowMs,
     quota,
   };
 }
@@ -137,7 +139,7 @@ async function makeAccount(
   const maker = recordMaker(context);
   const { address } = binding.address;
   const { framesMax, bytesMax } = defaultQuota;
-  const create = fieldsOf(binding, { framesMax, bytesMax });
+  const create = fieldsOf(binding, { framesMax, bytesMax }, maker.nowMs);
   const { profileMesh, profileAccount, accountUdf } = create;
   const entry = { event: 'New', status: 'Connected', profileMesh, profileAccount } as const;
   const result: CreateAccountResult = { status: 201 };
@@ -168,7 +170,7 @@ async function rebindAccount(
     return result;
   }
   judgeRebinding(state, binding, meshChanged, accountChanged);
-  const replace = fieldsOf(binding, state.quota);
+  const replace = fieldsOf(binding, state.quota, context.clock());
   const { profileMesh, profileAccount } = replace;
   const entry = { event: 'Update', status: 'Connected', profileMesh, profileAccount } as const;
   const result: CreateAccountResult = { status: 202 };

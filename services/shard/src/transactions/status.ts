@@ -12,12 +12,18 @@ import type { AccountReader, ContainerState } from '../storage/store.js';
 /** A Status request. */
 export interface StatusRequest {
   readonly principal: Principal;
-  /** UDF of the device's profile, if the client names it; must be the caller's (R246). Empty: not named. */
-  readonly deviceUdf?: string;
+  /** UDF of the device's profile, as the client names it; must be the caller's (R246). Empty: not named. */
+  readonly deviceUdf: string;
   /** SHA-512 of the payload of the ProfileMesh that the client holds; empty: none. */
   readonly profileMasterDigest: Uint8Array;
   /** Names asked for; empty: all that are accessible. */
   readonly containers: readonly string[];
+  /** What the client has; left out of the answer where nothing is new. An empty digest is not compared. */
+  readonly known: readonly ContainerStatus[];
+  /** Answer when something differs from `known`, at the latest after this; undefined: at once. */
+  readonly waitMs: number | undefined;
+  /** Whether to send the signed heads (S45). */
+  readonly heads: boolean;
 }
 
 /** One line of the answer. */
@@ -36,6 +42,7 @@ export interface StatusResult {
   readonly profileMesh: EnvelopeOctets | undefined;
   /** The device's catalog entry, when the presented connection is not that of the entry. */
   readonly deviceEntry: EnvelopedEntry | undefined;
+  readonly heads: EnvelopeOctets | undefined;
 }
 
 /** A stored frame as an envelope. */
@@ -47,31 +54,57 @@ export function containerStatus(container: ContainerState): ContainerStatus {
   return { container: container.name, index: container.frameCount, digest };
 }
 
+/** An account as one request sees it. */
+interface Look {
+  readonly caller: Caller;
+  readonly reader: AccountReader;
+  readonly seenAtMs: number;
+}
+
 /**
  * Status (semantics 6.4): reads, and changes nothing. Names that do not exist, or that the device may not read, are
  * absent from the answer alike.
+ *
+ * With `waitMs` it waits until something differs from `known` (S83). Who asks is authorised anew at every look, so that a
+ * device which is revoked meanwhile is told just that.
+ *
+ * @param signal fires when nobody waits for the answer any more.
+ * @throws MeshError `not-authorised` for the `DeviceUDF` of another device, `rate-limited` for too many that wait.
  */
-export function status(context: ShardContext, request: StatusRequest): Promise<StatusResult> {
-  return context.store.readAccount(request.principal.account, async (reader) => {
-    const caller = await authorise(request.principal, reader.state);
-    if (!isOwnDevice(request.deviceUdf ?? '', caller))
-      throw new MeshError('not-authorised', 'DeviceUDF is another device');
-    const { state } = caller;
-    const wanted = new Set(request.containers);
-    const containers = [...state.containers.values()]
-      .filter(({ name }) => (wanted.size === 0 || wanted.has(name)) && mayRead(caller.permissions, name))
-      .map(containerStatus);
-    const current = sha512(state.profileMesh.payload ?? new Uint8Array(0));
-    const isHeld = constantTimeEqual(current, request.profileMasterDigest);
-    return {
-      containers,
-      profileMesh: isHeld ? undefined : state.profileMesh,
-      deviceEntry: await changedEntry(reader, caller),
-    };
+export async function status(
+  context: ShardContext,
+  request: StatusRequest,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<StatusResult> {
+  const first = await look(context, request);
+  if (request.waitMs === undefined || request.waitMs <= 0 || isNews(first, request)) {
+    return answer(context, first, request);
+  }
+  const wait = context.waits.begin(context.store, request.principal, request.waitMs, signal);
+  try {
+    for (;;) {
+      const seen = await look(context, request);
+      if (isNews(seen, request) || wait.isOver()) return await answer(context, seen, request);
+      await wait.next();
+    }
+  } finally {
+    wait.end();
+  }
+}
+
+function look(context: ShardContext, { principal, deviceUdf }: StatusRequest): Promise<Look> {
+  return context.store.readAccount(principal.account, async (reader) => {
+    const seenAtMs = context.clock();
+    const caller = await authorise(principal, reader.state);
+    if (!isOwnDevice(deviceUdf, caller)) throw new MeshError('not-authorised', 'DeviceUDF is another device');
+    return { caller, reader, seenAtMs };
   });
 }
 
-/** Whether the named device is the caller's. During bootstrap nothing ties a connection to a profile yet. */
+/**
+ * Whether the named device is the caller's; what the client wrote may be no UDF at all. During bootstrap nothing ties a
+ * connection to a profile yet.
+ */
 function isOwnDevice(named: string, { device }: Caller): boolean {
   if (named === '' || device === undefined || named === device.deviceUdf) return true;
   try {
@@ -79,6 +112,46 @@ function isOwnDevice(named: string, { device }: Caller): boolean {
   } catch {
     return false;
   }
+}
+
+function readable({ caller }: Look): ContainerState[] {
+  return [...caller.state.containers.values()].filter(({ name }) => mayRead(caller.permissions, name));
+}
+
+/** Whether a container that the client names is not as it knows it, or its ProfileMesh is an old one. */
+function isNews(seen: Look, { known, profileMasterDigest }: StatusRequest): boolean {
+  if (known.length === 0) return true;
+  if (profileMasterDigest.length > 0 && !holdsProfile(seen, profileMasterDigest)) return true;
+  const containers = new Map(readable(seen).map((container) => [container.name, container]));
+  return known.some((each) => {
+    const container = containers.get(each.container);
+    return container === undefined ? each.index !== 0 : !isKnown(containerStatus(container), each);
+  });
+}
+
+function isKnown(current: ContainerStatus, known: ContainerStatus | undefined): boolean {
+  if (known === undefined || known.index !== current.index) return false;
+  return known.digest.length === 0 || constantTimeEqual(known.digest, current.digest);
+}
+
+function holdsProfile({ caller }: Look, digest: Uint8Array): boolean {
+  return constantTimeEqual(sha512(caller.state.profileMesh.payload ?? new Uint8Array(0)), digest);
+}
+
+async function answer(context: ShardContext, seen: Look, request: StatusRequest): Promise<StatusResult> {
+  const { caller, reader, seenAtMs } = seen;
+  const wanted = new Set(request.containers);
+  const known = new Map(request.known.map((each) => [each.container, each]));
+  const containers = readable(seen)
+    .filter(({ name }) => wanted.size === 0 || wanted.has(name))
+    .map(containerStatus)
+    .filter((current) => !isKnown(current, known.get(current.container)));
+  return {
+    containers,
+    profileMesh: holdsProfile(seen, request.profileMasterDigest) ? undefined : caller.state.profileMesh,
+    deviceEntry: await changedEntry(reader, caller),
+    heads: request.heads ? await context.heads.envelopeOf(caller.state, seenAtMs) : undefined,
+  };
 }
 
 /**

@@ -11,6 +11,7 @@ import type { KeyChange } from './events.js';
 import { type EntryFault, isFault } from './fault.js';
 import type { UploadedFrame } from './frame.js';
 import type { JudgedBatch } from './judge.js';
+import { judgeCuts } from './revocation-cuts.js';
 
 /** What a batch of the device catalog changes beside its frames; in force with the same commit. */
 export interface DeviceWork {
@@ -46,12 +47,13 @@ export async function judgeDevices(
   for (const change of changes) {
     const frame = entries.get(change.frameIndex) as UploadedFrame;
     const entry = change.event === 'Delete' ? undefined : await verifyDeviceEntry(frame, authority);
-    if (isFault(entry)) {
-      faults.push(entry);
+    const cuts = change.event === 'Delete' ? await judgeCuts(reader, state, frame) : [];
+    if (isFault(entry) || isFault(cuts)) {
+      faults.push(...[entry, cuts].filter(isFault));
       continue;
     }
     const formerKeys = change.event === 'Delete' ? await formerKeysOf(reader, caller, change, events, authority) : [];
-    events.push({ indexRequest: frame.indexRequest, change, entry, formerKeys });
+    events.push({ indexRequest: frame.indexRequest, change, entry, formerKeys, cuts });
   }
   if (faults.length > 0) return faults;
   const changed = deviceChanges({ state, signer, callerKey: caller.principal.key, nowMs }, events);

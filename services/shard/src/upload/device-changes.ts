@@ -1,6 +1,7 @@
+import { constantTimeEqual } from '@meshd/crypto/digest';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { hasKey, sameKey } from '../account-keys.js';
-import { type AccountState, type DeviceRow, keyText } from '../storage/store.js';
+import { type AccountState, type DeviceRow, keyText, type RevocationCut } from '../storage/store.js';
 import type { VerifiedDevice } from './device-entry.js';
 import type { KeyChange } from './events.js';
 import { type EntryFault, reject } from './fault.js';
@@ -12,6 +13,8 @@ export interface DeviceEvent {
   readonly entry: VerifiedDevice | undefined;
   /** Raw keys of the entry that this one follows; they die with a Delete. */
   readonly formerKeys: readonly Uint8Array[];
+  /** Given with a Delete (S48). */
+  readonly cuts: readonly RevocationCut[];
 }
 
 /** What a batch of the device catalog makes of the account's devices. */
@@ -82,7 +85,9 @@ function rowAfter(event: DeviceEvent, row: DeviceRow | undefined, nowMs: number)
   const connection = event.entry?.connection;
   const entryIndex = event.change.frameIndex;
   if (connection === undefined) {
-    return row === undefined ? undefined : { ...row, entryIndex, revokedAtMs: row.revokedAtMs ?? nowMs };
+    if (row === undefined) return undefined;
+    if (row.revokedAtMs !== null) return { ...row, entryIndex };
+    return { ...row, entryIndex, revokedAtMs: nowMs, ticketsFromMs: nowMs, cuts: event.cuts };
   }
   return {
     deviceUdf: event.change.uniqueId,
@@ -93,5 +98,14 @@ function rowAfter(event: DeviceEvent, row: DeviceRow | undefined, nowMs: number)
     connectionSigner: connection.signer.raw,
     entryIndex,
     revokedAtMs: null,
+    ticketsFromMs: ticketsFromAfter(row, connection.digest, nowMs),
+    cuts: [],
   };
+}
+
+/** Tickets of a device outlive its entry being listed or repeated, not a new connection and not a revocation (S33). */
+function ticketsFromAfter(row: DeviceRow | undefined, digest: Uint8Array, nowMs: number): number {
+  if (row === undefined) return 0;
+  const isSame = row.revokedAtMs === null && constantTimeEqual(row.connectionDigest, digest);
+  return isSame ? row.ticketsFromMs : nowMs;
 }

@@ -115,7 +115,8 @@ function judgeLinks(frame: UploadedFrame, state: KeyState, legacy: boolean): Ent
   return undefined;
 }
 
-function isIdentifier(value: string | undefined): value is string {
+/** Whether a text can be the key of something. */
+export function isIdentifier(value: string | undefined): value is string {
   return value !== undefined && value !== '' && value.length <= uniqueIdLengthMax && !value.includes('\0');
 }
 

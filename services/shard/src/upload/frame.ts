@@ -1,6 +1,6 @@
 import { coreOfFrame } from '@meshd/dare/core';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { checkPayloadDigest, openEnvelope } from '@meshd/dare/envelope';
+import { checkPayloadDigest, type DareEnvelope, openEnvelope } from '@meshd/dare/envelope';
 import { DareError } from '@meshd/dare/errors';
 import type { ContainerInfo, ContentMeta, SignatureEntry } from '@meshd/dare/header';
 import { EncodingError } from '@meshd/encoding/errors';
@@ -15,13 +15,17 @@ export interface UploadedFrame {
   /** As received; stored verbatim. */
   readonly octets: EnvelopeOctets;
   readonly payload: Uint8Array;
-  /** Recomputed, SHA-2-512. */
+  /** The body was left out: the entry belongs to a probe. */
+  readonly redacted: boolean;
+  /** Recomputed, SHA-2-512; of a redacted entry as stated. */
   readonly payloadDigest: Uint8Array;
   /** S40. */
   readonly core: Uint8Array;
   readonly contentMetaData: Uint8Array;
   readonly meta: ContentMeta;
   readonly info: ContainerInfo | undefined;
+  /** Content encryption as the header names it. */
+  readonly enc: string | undefined;
   readonly signatures: readonly SignatureEntry[];
   /** Octets of header, payload and trailer, as the quota counts them. */
   readonly sizeBytes: number;
@@ -32,8 +36,7 @@ export interface UploadedFrame {
  *
  * @returns the frame, or a fault: `payload-digest` where the stated digest is not that of the payload,
  *   `malformed` for whatever is not an envelope.
- * @throws MeshError `too-large` for a header or trailer beyond its bound, `not-implemented` for a redacted entry: probes
- *   are not built yet.
+ * @throws MeshError `too-large` for a header or trailer beyond its bound.
  */
 export function openFrame(octets: EnvelopeOctets, indexRequest: number): UploadedFrame | EntryFault {
   const trailerBytes = octets.trailer?.length ?? 0;
@@ -42,23 +45,33 @@ export function openFrame(octets: EnvelopeOctets, indexRequest: number): Uploade
   }
   try {
     const envelope = openEnvelope(octets);
-    if (envelope.payload === null) throw new MeshError('not-implemented', 'redacted entries are not taken yet');
-    const payloadDigest = checkPayloadDigest(envelope);
+    const redacted = envelope.payload === null;
+    const payloadDigest = redacted ? statedDigest(envelope) : checkPayloadDigest(envelope);
     return {
       indexRequest,
       octets,
-      payload: envelope.payload,
+      payload: envelope.payload ?? nothing,
+      redacted,
       payloadDigest,
       core: coreOfFrame(envelope, payloadDigest),
       contentMetaData: envelope.contentMetaDataOctets,
       meta: envelope.contentMetaData ?? {},
       info: envelope.header.ContainerInfo,
+      enc: envelope.header.enc,
       signatures: envelope.signatures,
       sizeBytes: octets.header.length + (octets.payload?.length ?? 0) + trailerBytes,
     };
   } catch (error) {
     return faultOf(error, indexRequest);
   }
+}
+
+const nothing = new Uint8Array(0);
+
+/** A frame without body is what its digest says (S82). */
+function statedDigest({ payloadDigest }: DareEnvelope): Uint8Array {
+  if (payloadDigest?.length === 64) return payloadDigest;
+  throw new DareError('payload-digest', 'a redacted entry states its PayloadDigest');
 }
 
 /** Errors of the lower layers, which say what is wrong with the octets; anything else is a defect of ours. */

@@ -6,9 +6,9 @@ import { judgeEvents, type KeyChange } from './events.js';
 import { type EntryFault, isFault } from './fault.js';
 import type { UploadedFrame } from './frame.js';
 import { judgeFrameZero } from './frame-zero.js';
-import { judgeManifest, judgeNoManifest, type PendingManifest } from './manifest-rules.js';
+import { judgeManifest, judgeNoManifest, manifestEntries, type PendingManifest } from './manifest-rules.js';
 import { judgeDigest, type RepeatedFrame, type UpdateBatch } from './position.js';
-import { appendFrame, type ContainerView, emptyView, type KeyState } from './view.js';
+import { type AppendedFrame, appendFrame, type ContainerView, emptyView, type KeyState } from './view.js';
 
 /** A batch that follows the end of its container, or opens it, with what the rules need to know of it. */
 export interface BatchInput {
@@ -19,6 +19,8 @@ export interface BatchInput {
   readonly view: ContainerView | undefined;
   /** Where the keys of the batch stand; absent ones are free. */
   readonly keys: ReadonlyMap<string, KeyState>;
+  /** Nothing will be written: a manifest that is not there yet is not missed. */
+  readonly probe: boolean;
 }
 
 /** A batch that breaks no rule, but for the signatures of its manifests. */
@@ -49,7 +51,7 @@ export function leavesOf(frames: readonly UploadedFrame[], firstIndex: number): 
  *
  * @returns what to verify and to store, or the faults found, in the order of the entries.
  */
-export function judgeBatch({ batch, accountUdf, view: stored, keys }: BatchInput): JudgedBatch | EntryFault[] {
+export function judgeBatch({ batch, accountUdf, view: stored, keys, probe }: BatchInput): JudgedBatch | EntryFault[] {
   const start = stored ?? openedBy(batch);
   if (isFault(start)) return [start];
   const opens = stored === undefined;
@@ -58,7 +60,7 @@ export function judgeBatch({ batch, accountUdf, view: stored, keys }: BatchInput
   const entries = opens ? batch.frames.slice(1) : batch.frames;
   const changes = judgeEvents(start, entries, firstIndex + (opens ? 1 : 0), (id) => keys.get(id));
   if (isFaultList(changes)) return changes;
-  const appended = appendAll(batch, start, accountUdf);
+  const appended = appendAll(batch, start, accountUdf, probe);
   if (isFault(appended)) return [appended];
   const digestFault = judgeDigest(batch, apex(start.dareTree), apex(appended.view.dareTree));
   if (digestFault !== undefined) return [digestFault];
@@ -109,7 +111,12 @@ function framesWithout(batch: UpdateBatch, start: ContainerView): readonly Uploa
 }
 
 /** Appends frame by frame; roots are taken only where a manifest must name one, so a batch costs one. */
-function appendAll(batch: UpdateBatch, start: ContainerView, accountUdf: string): Appended | EntryFault {
+function appendAll(
+  batch: UpdateBatch,
+  start: ContainerView,
+  accountUdf: string,
+  probe: boolean,
+): Appended | EntryFault {
   const last = batch.frames.length - 1;
   const lastRequestIndex = batch.frames[last]?.indexRequest ?? 0;
   const opens = start.frameCount === 0;
@@ -121,14 +128,15 @@ function appendAll(batch: UpdateBatch, start: ContainerView, accountUdf: string)
   let view = start;
   for (const [at, frame] of batch.frames.entries()) {
     const isFrameZero = opens && at === 0;
-    if (!start.legacy && (isFrameZero || at === last)) {
+    const isUnproven = probe && manifestEntries(frame).length === 0;
+    if (!start.legacy && (isFrameZero || at === last) && !isUnproven) {
       const pending = judgeManifest(frame, expectedAt(view, isFrameZero, accountUdf), lastRequestIndex);
       if (isFault(pending)) return pending;
       manifests.push(pending);
     }
     const leaf = leaves[at] as RepeatedFrame;
     const next = appendFrame(view, leaf);
-    frames.push(frameWrite(frame, leaf.leaf, next.treeDigest));
+    frames.push(frameWrite(frame, leaf.leaf, next));
     // Frame 0 has a manifest of its own, so the batch behind it begins at 1.
     view = isFrameZero ? { ...next.view, manifestFrom: 1 } : next.view;
   }
@@ -145,7 +153,11 @@ function expectedAt(view: ContainerView, isFrameZero: boolean, accountUdf: strin
   };
 }
 
-function frameWrite(frame: UploadedFrame, leaf: Uint8Array, treeDigest: Uint8Array): FrameWrite {
+function frameWrite(
+  frame: UploadedFrame,
+  leaf: Uint8Array,
+  { treeDigest, nodes }: Pick<AppendedFrame, 'treeDigest' | 'nodes'>,
+): FrameWrite {
   const { meta, octets, payloadDigest } = frame;
   // Frame 0 has a UniqueID too: the container's own, which is no key of it.
   const isEntry = frame.info?.Index !== 0;
@@ -154,6 +166,7 @@ function frameWrite(frame: UploadedFrame, leaf: Uint8Array, treeDigest: Uint8Arr
     payloadDigest,
     treeDigest,
     leaf,
+    nodes,
     ...(isEntry && meta.UniqueID !== undefined ? { uniqueId: meta.UniqueID } : {}),
     ...(isEntry && isStoredEvent(meta.Event) ? { event: meta.Event } : {}),
   };

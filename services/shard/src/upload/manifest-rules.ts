@@ -34,6 +34,23 @@ export interface PendingManifest {
   readonly kid: string;
   readonly manifest: Manifest;
   readonly core: Uint8Array;
+  /** Only administrators are entitled; of a container manifest it is its container that says so. */
+  readonly isAdministration?: boolean;
+}
+
+/** Who once could write a container. */
+export interface FormerWriter {
+  readonly key: PublicKeyEd448;
+  /** Whether a manifest at this index lies behind where the writer's hand reached (S48). */
+  readonly isBehindCut: (frameIndex: number) => boolean;
+}
+
+/** Who may have signed a manifest. */
+export interface Writers {
+  /** Keys that may write the container now (S43; for `mmm_Device` S25). */
+  readonly entitled: readonly PublicKeyEd448[];
+  /** Devices that were revoked: what they wrote before is theirs still, if somebody brings it back (S47). */
+  readonly former: readonly FormerWriter[];
 }
 
 /**
@@ -57,7 +74,7 @@ export function judgeManifest(
   if (entries.length > 1 || entry.signature !== undefined || entry.kid === undefined) {
     return reject(indexRequest, 'manifest', 'a frame has one manifest entry: kid and Manifest, no signature');
   }
-  const manifest = decoded(entry.Manifest);
+  const manifest = decodedManifest(entry.Manifest);
   if (manifest === undefined || manifest.kind !== manifestKinds.frame) {
     return reject(indexRequest, 'manifest', 'not a manifest of version 1, kind 1');
   }
@@ -73,7 +90,8 @@ export function judgeManifest(
   return { indexRequest, kid: entry.kid, manifest, core: frame.core };
 }
 
-function decoded(octets: Uint8Array): Manifest | undefined {
+/** A manifest, or undefined for octets that are none. */
+export function decodedManifest(octets: Uint8Array): Manifest | undefined {
   try {
     return decodeManifest(octets);
   } catch (error) {
@@ -91,29 +109,36 @@ export function judgeNoManifest(frames: readonly UploadedFrame[], indexRequest: 
 /**
  * Verifies one manifest under the keys that may write the container, on the thread pool.
  *
- * @param entitled keys that may write it (S43; for `mmm_Device` S25). The `kid` only finds candidates among them (S04).
+ * The `kid` only finds candidates among them (S04).
+ *
  * @returns the key that signed, or a fault: `not-authorised` (in `mmm_Device` `administrator-required`) when no entitled
- *   key has that name, `manifest` when the signature is not by it.
+ *   key has that name, `manifest` when the signature is not by it, `revocation-cut` for what a revoked device wrote too
+ *   late.
  */
 export async function verifyPending(
   pending: PendingManifest,
-  entitled: readonly PublicKeyEd448[],
+  { entitled, former }: Writers,
 ): Promise<PublicKeyEd448 | EntryFault> {
-  const candidates = entitled.filter((key) => sameName(key.udf, pending.kid));
+  const revoked = former.filter(({ key }) => sameName(key.udf, pending.kid));
+  const current = entitled.filter((key) => sameName(key.udf, pending.kid));
+  if (current.length === 0 && revoked.some(({ isBehindCut }) => isBehindCut(pending.manifest.index))) {
+    return conflict(pending.indexRequest, 'revocation-cut', 'the device that wrote this had been revoked');
+  }
+  const candidates = [...current, ...revoked.map(({ key }) => key)];
   for (const key of candidates) {
     if (await verifyManifest(key, pending.manifest, pending.core)) return key;
   }
   if (candidates.length > 0) {
     return reject(pending.indexRequest, 'manifest', 'the signature of the manifest is not valid');
   }
-  const administration = pending.manifest.object === deviceCatalog;
+  const administration = pending.isAdministration ?? pending.manifest.object === deviceCatalog;
   return administration
-    ? reject(pending.indexRequest, 'administrator-required', 'only administrators write the device catalog')
+    ? reject(pending.indexRequest, 'administrator-required', 'an administrator must have signed this')
     : reject(pending.indexRequest, 'not-authorised', 'the signer may not write this container');
 }
 
 /** Names come from the wire: what is no UDF at all equals none. Nearly always both are written alike. */
-function sameName(udf: string, name: string): boolean {
+export function sameName(udf: string, name: string): boolean {
   if (udf === name) return true;
   try {
     return udfEquals(udf, name);

@@ -1,4 +1,6 @@
-import { appendLeaf, decodeEdge, emptyLog, type LogState } from '@meshd/dare/log-tree';
+import { concat } from '@meshd/crypto/digest';
+import { appendLeafKeeping } from '@meshd/dare/log-proof';
+import { decodeEdge, emptyLog, type LogState } from '@meshd/dare/log-tree';
 import { appendDare, decodeTree, emptyDareTree, type TreeState } from '@meshd/dare/merkle';
 import type { ContainerKind, ContainerState } from '../storage/store.js';
 import type { Opening } from './frame-zero.js';
@@ -46,16 +48,19 @@ export function emptyView(name: string, opening: Opening): ContainerView {
   return { name, ...opening, frameCount: 0, manifestFrom: 0, dareTree: emptyDareTree, logTree: emptyLog };
 }
 
-/**
- * The view after one more frame.
- *
- * @returns the view and T(n), the DARE tree digest of the new frame.
- */
-export function appendFrame(
-  view: ContainerView,
-  added: TreeLeaf,
-): { readonly view: ContainerView; readonly treeDigest: Uint8Array } {
+/** What a frame is stored with, and the view after it. */
+export interface AppendedFrame {
+  readonly view: ContainerView;
+  /** T(n), the DARE tree digest. */
+  readonly treeDigest: Uint8Array;
+  /** Nodes of the log that the frame completes, for proofs. */
+  readonly nodes: Uint8Array;
+}
+
+/** Appends one frame. */
+export function appendFrame(view: ContainerView, added: TreeLeaf): AppendedFrame {
   const { state: dareTree, treeDigest } = appendDare(view.dareTree, added.payloadDigest);
-  const logTree = appendLeaf(view.logTree, added.leaf);
-  return { view: { ...view, frameCount: view.frameCount + 1, dareTree, logTree }, treeDigest };
+  const { log: logTree, completed } = appendLeafKeeping(view.logTree, added.leaf);
+  const after = { ...view, frameCount: view.frameCount + 1, dareTree, logTree };
+  return { view: after, treeDigest, nodes: concat(...completed) };
 }

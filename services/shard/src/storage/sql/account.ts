@@ -10,7 +10,7 @@ const fieldColumns = [
   ...['profile_mesh_header', 'profile_mesh_payload', 'profile_mesh_trailer'],
   ...['profile_account_header', 'profile_account_payload', 'profile_account_trailer'],
   ...['mesh_offline_key', 'mesh_online_keys', 'account_offline_key', 'account_online_keys'],
-  ...['mesh_updated_ms', 'account_updated_ms', 'quota_bytes', 'quota_frames'],
+  ...['mesh_updated_ms', 'account_updated_ms', 'tickets_from_ms', 'quota_bytes', 'quota_frames'],
 ];
 
 function fieldValues(fields: AccountFields): unknown[] {
@@ -21,7 +21,7 @@ function fieldValues(fields: AccountFields): unknown[] {
     ...[profileAccount.header, profileAccount.payload, profileAccount.trailer].map(octets),
     ...[octets(fields.meshOfflineKey), fields.meshOnlineKeys.map(octets)],
     ...[octets(fields.accountOfflineKey), fields.accountOnlineKeys.map(octets)],
-    ...[fields.meshUpdatedMs, fields.accountUpdatedMs, quota.bytesMax, quota.framesMax],
+    ...[fields.meshUpdatedMs, fields.accountUpdatedMs, fields.ticketsFromMs, quota.bytesMax, quota.framesMax],
   ];
 }
 
@@ -106,6 +106,7 @@ export type AccountSelectRow = readonly [
   accountOnlineKeys: Buffer[],
   meshUpdatedMs: number,
   accountUpdatedMs: number,
+  ticketsFromMs: number,
   quotaBytes: number,
   quotaFrames: number,
 ];
@@ -126,13 +127,17 @@ export function selectAccount(address: string): Statement {
 const copy = (view: Buffer): Uint8Array => Uint8Array.from(view);
 const copyOrNull = (view: Buffer | null): Uint8Array | null => (view === null ? null : Uint8Array.from(view));
 
+/** The numbers at the end of a row of {@link selectAccount}. */
+type Times = [number, number, number, number, number];
+
 /** The fields that a row of {@link selectAccount} tells. */
 export function fieldsOfRow(row: AccountSelectRow): AccountFields {
   const [, , , , status, meshUdf, accountUdf, meshHeader, meshPayload, meshTrailer, ...rest] = row;
   const [accountHeader, accountPayload, accountTrailer, meshOffline, meshOnline, accountOffline, accountOnline] = rest;
-  const [meshUpdatedMs, accountUpdatedMs, bytesMax, framesMax] = row.slice(-4) as [number, number, number, number];
+  const [meshUpdatedMs, accountUpdatedMs, ticketsFromMs, bytesMax, framesMax] = row.slice(-5) as number[] as Times;
   return {
-    ...{ status, meshUdf, accountUdf, meshUpdatedMs, accountUpdatedMs, quota: { bytesMax, framesMax } },
+    ...{ status, meshUdf, accountUdf, meshUpdatedMs, accountUpdatedMs, ticketsFromMs },
+    quota: { bytesMax, framesMax },
     profileMesh: { header: copy(meshHeader), payload: copy(meshPayload), trailer: copyOrNull(meshTrailer) },
     profileAccount: { header: copy(accountHeader), payload: copy(accountPayload), trailer: copyOrNull(accountTrailer) },
     meshOfflineKey: copy(meshOffline),

@@ -1,6 +1,6 @@
 /** Where keys of catalogs and identities of spools stand. */
 import { hash } from 'node:crypto';
-import type { CatalogKey } from '../store.js';
+import type { CatalogKey, MessageMark } from '../store.js';
 import { multiKey, multiRow, type Row } from './multi-row.js';
 
 /** The database knows a key by the SHA-256 of its text: clients choose it, at any length. */
@@ -11,21 +11,21 @@ export function keyDigest(uniqueId: string): Buffer {
 /** Writes how keys stand; a statement must not name one twice. */
 export const upsertKeys = multiRow({
   name: 'key-upsert',
-  head: 'INSERT INTO catalog_key (container_id, key_digest, latest_index, first_index, deleted)',
-  types: ['bigint', 'bytea', 'bigint', 'bigint', 'boolean'],
+  head: 'INSERT INTO catalog_key (container_id, key_digest, latest_index, first_index, deleted, mark)',
+  types: ['bigint', 'bytea', 'bigint', 'bigint', 'boolean', 'text'],
   tail: `ON CONFLICT (container_id, key_digest) DO UPDATE SET latest_index = excluded.latest_index,
-    first_index = excluded.first_index, deleted = excluded.deleted`,
+    first_index = excluded.first_index, deleted = excluded.deleted, mark = excluded.mark`,
 });
 
 /** The row for {@link upsertKeys}. */
 export function keyRow(containerId: number, key: CatalogKey): Row {
-  return [containerId, keyDigest(key.uniqueId), key.latestIndex, key.firstIndex, key.deleted];
+  return [containerId, keyDigest(key.uniqueId), key.latestIndex, key.firstIndex, key.deleted, key.mark ?? null];
 }
 
 /** Looks keys up by container and digest. */
 export const selectKeys = multiKey({
   name: 'key-select',
-  head: `SELECT k.container_id, k.key_digest, k.latest_index, k.first_index, k.deleted FROM (`,
+  head: `SELECT k.container_id, k.key_digest, k.latest_index, k.first_index, k.deleted, k.mark FROM (`,
   types: ['bigint', 'bytea'],
   tail: `) AS q (container_id, key_digest) JOIN catalog_key AS k
     ON k.container_id = q.container_id AND k.key_digest = q.key_digest`,
@@ -38,4 +38,5 @@ export type KeySelectRow = readonly [
   latestIndex: number,
   firstIndex: number,
   deleted: boolean,
+  mark: MessageMark | null,
 ];

@@ -1,15 +1,17 @@
 /** Frames: appended in batches, read in chunks of bounded octets. */
 import { frameChunkBytesMax, frameChunkCountMax } from '@meshd/limits/limits';
 import { int8Of } from '../binary-copy.js';
-import type { FrameEvent, FrameRow, FrameSelection, FrameWrite } from '../store.js';
-import { multiRow, type Row } from './multi-row.js';
+import type { FrameEvent, FrameFilter, FrameRow, FrameSelection, FrameWrite, PayloadSlice } from '../store.js';
+import { multiKey, multiRow, type Row } from './multi-row.js';
 
 /** Appends frames; refused by the database where they do not continue their containers. */
 export const insertFrames = multiRow({
   name: 'frame-insert',
   head: `INSERT INTO frame (container_id, frame_index, stored_at_ms, unique_id, event, header, payload, trailer,
-    payload_digest, tree_digest, leaf)`,
-  types: ['bigint', 'bigint', 'bigint', 'bytea', 'text', 'bytea', 'bytea', 'bytea', 'bytea', 'bytea', 'bytea'],
+    payload_digest, tree_digest, leaf, nodes)`,
+  types: [
+    ...['bigint', 'bigint', 'bigint', 'bytea', 'text', 'bytea', 'bytea', 'bytea', 'bytea', 'bytea', 'bytea', 'bytea'],
+  ],
   tail: '',
 });
 
@@ -27,23 +29,25 @@ export function frameInsertRow(containerId: number, frameIndex: number, storedAt
     frame.payloadDigest,
     frame.treeDigest,
     frame.leaf,
+    frame.nodes,
   ];
 }
+
+const columns = 'frame_index, stored_at_ms, unique_id, event';
+const digests = 'coalesce(octet_length(payload), 0)::bigint, payload_digest, tree_digest, leaf';
 
 /*
  * The inner query walks the primary key and adds up sizes, which stand beside the pointer to a payload that lies apart;
  * payloads themselves are fetched only for the rows that stay. The first row always stays.
  */
-const selectText = (
-  where: string,
-  parts: readonly string[],
-): string => `SELECT frame_index, stored_at_ms, unique_id, event,
-    ${parts.join(', ')}, coalesce(octet_length(payload), 0)::bigint, payload_digest, tree_digest, leaf
+const selectText = (parts: readonly string[], filtered: string, source: string): string => `SELECT ${columns},
+    ${parts.join(', ')}, ${digests}, filtered
   FROM (
-    SELECT f.*, sum(octet_length(header) + coalesce(octet_length(payload), 0) + coalesce(octet_length(trailer), 0))
+    SELECT rows.*, sum(octet_length(header) + coalesce(octet_length(trailer), 0)
+          + CASE WHEN filtered THEN 0 ELSE coalesce(octet_length(payload), 0) END)
         OVER (ORDER BY frame_index ROWS UNBOUNDED PRECEDING) AS bytes_so_far,
       row_number() OVER (ORDER BY frame_index ROWS UNBOUNDED PRECEDING) AS place
-    FROM frame AS f WHERE ${where} ORDER BY frame_index LIMIT ${frameChunkCountMax}
+    FROM (SELECT f.*, ${filtered} AS filtered FROM ${source}) AS rows
   ) AS chunk
   WHERE place = 1 OR bytes_so_far <= ${frameChunkBytesMax}
   ORDER BY frame_index`;
@@ -54,28 +58,64 @@ function literal(value: number): string {
   return value.toString();
 }
 
+/** Whether the filter matches a frame. In a spool a key has one frame, so only marks match there. */
+function filterText({ superseded, deleted, read, olderThanMs }: FrameFilter): string {
+  const matches = [
+    ...(superseded ? ['f.frame_index < k.latest_index'] : []),
+    ...(deleted ? [`f.frame_index < k.first_index OR k.deleted OR k.mark = 'deleted'`] : []),
+    ...(read ? [`k.mark = 'read'`] : []),
+    ...(olderThanMs === undefined ? [] : [`f.stored_at_ms < ${literal(olderThanMs)}`]),
+  ];
+  if (matches.length === 0) return 'false';
+  return `(coalesce(octet_length(f.payload), 0) > 0 AND coalesce(${matches.join(' OR ')}, false))`;
+}
+
+const withKeys = `frame AS f LEFT JOIN catalog_key AS k
+        ON k.container_id = f.container_id AND k.key_digest = sha256(f.unique_id)`;
+
 /**
  * The next chunk of a selection, starting at `from`: a query for binary output.
  *
- * Fields: index, stored at, unique id, event, header, payload, trailer, payload size, payload digest, tree digest, leaf.
+ * Fields: index, stored at, unique id, event, header, payload, trailer, payload size, payload digest, tree digest, leaf,
+ * whether the filter matched.
  */
-export function selectFrames(containerId: number, from: number, selection: FrameSelection): string {
-  const { to, notBeforeMs, beforeMs } = selection;
+export function selectFrames(containerId: number, from: number, selection: FrameSelection, framesMax: number): string {
+  const { to, notBeforeMs, beforeMs, header = true, payload = true, trailer = true, filter } = selection;
   const conditions = [
-    `container_id = ${literal(containerId)}`,
-    `frame_index BETWEEN ${literal(from)} AND ${literal(to)}`,
-    ...(notBeforeMs === undefined ? [] : [`stored_at_ms >= ${literal(notBeforeMs)}`]),
-    ...(beforeMs === undefined ? [] : [`stored_at_ms < ${literal(beforeMs)}`]),
+    `f.container_id = ${literal(containerId)}`,
+    `f.frame_index BETWEEN ${literal(from)} AND ${literal(to)}`,
+    ...(notBeforeMs === undefined ? [] : [`f.stored_at_ms >= ${literal(notBeforeMs)}`]),
+    ...(beforeMs === undefined ? [] : [`f.stored_at_ms < ${literal(beforeMs)}`]),
   ];
-  const parts = (['header', 'payload', 'trailer'] as const).map((part) =>
-    (selection[part] ?? true) ? part : `NULL::bytea AS ${part}`,
-  );
-  return selectText(conditions.join(' AND '), parts);
+  const wholePayload = filter === undefined ? 'payload' : 'CASE WHEN NOT filtered THEN payload END';
+  const parts = [
+    header ? 'header' : 'NULL::bytea',
+    payload ? wholePayload : 'NULL::bytea',
+    trailer ? 'trailer' : 'NULL::bytea',
+  ];
+  const source = `${filter === undefined ? 'frame AS f' : withKeys} WHERE ${conditions.join(' AND ')}
+      ORDER BY f.frame_index LIMIT ${literal(Math.min(framesMax, frameChunkCountMax))}`;
+  return selectText(parts, filter === undefined ? 'false' : filterText(filter), source);
 }
+
+/**
+ * One frame with some octets of its payload, in the fields of {@link selectFrames}; of a payload that lies apart, only the
+ * pieces with these octets are read.
+ */
+export function selectSlice(containerId: number, frameIndex: number, { offset, bytes }: PayloadSlice): string {
+  // Postgres counts octets from 1, in 32 bits; no payload is that long.
+  const first = Math.min(offset, sliceOffsetMax) + 1;
+  return `SELECT ${columns}, header, substring(payload FROM ${literal(first)} FOR ${literal(bytes)}), trailer,
+    ${digests}, false
+  FROM frame WHERE container_id = ${literal(containerId)} AND frame_index = ${literal(frameIndex)}`;
+}
+
+const sliceOffsetMax = 2 ** 30;
 
 /** The frame that a row of {@link selectFrames} tells. */
 export function frameOfRow(row: readonly (Buffer | null)[]): FrameRow {
-  const [index, storedAt, uniqueId, event, header, payload, trailer, size, payloadDigest, treeDigest, leaf] = row;
+  const [index, storedAt, uniqueId, event, header, payload, trailer, size, payloadDigest, treeDigest, leaf, filtered] =
+    row;
   return {
     index: int8Of(index as Buffer),
     storedAtMs: int8Of(storedAt as Buffer),
@@ -86,7 +126,21 @@ export function frameOfRow(row: readonly (Buffer | null)[]): FrameRow {
     payloadDigest: payloadDigest as Buffer,
     treeDigest: treeDigest as Buffer,
     leaf: leaf as Buffer,
+    filtered: (filtered as Buffer)[0] === 1,
   };
 }
 
 const nothing = new Uint8Array(0);
+
+/** Nodes of the second tree, by the frame that completed them; level 0 is the frame's own leaf. */
+export const selectNodes = multiKey({
+  name: 'node-select',
+  head: `SELECT q.frame_index, q.level,
+    CASE WHEN q.level = 0 THEN f.leaf ELSE substring(f.nodes FROM (q.level - 1) * 32 + 1 FOR 32) END FROM (`,
+  types: ['bigint', 'bigint', 'integer'],
+  tail: `) AS q (container_id, frame_index, level)
+    JOIN frame AS f ON f.container_id = q.container_id AND f.frame_index = q.frame_index`,
+});
+
+/** Columns of {@link selectNodes}. */
+export type NodeSelectRow = readonly [frameIndex: number, level: number, hash: Buffer];

@@ -44,8 +44,18 @@ export interface Principal {
   key: Uint8Array;
   /** SHA-512 of the Connection payload, 64 octets */
   connectionDigest: Uint8Array;
-  /** the ConnectionAccount presented, for bootstrap */
-  connection: Envelope | undefined;
+  /** the ConnectionAccount presented, for bootstrap; absent under a ticket */
+  connection:
+    | Envelope
+    | undefined;
+  /** when the ticket was issued; absent: the request was signed (S33) */
+  ticketIssuedMs?: number | undefined;
+}
+
+/** What a ticket is sealed over (S31) and the router cannot know. */
+export interface PrincipalDescription {
+  accountUdf: string;
+  deviceUdf: string;
 }
 
 export interface RequestIdentity {
@@ -57,6 +67,8 @@ export interface RequestIdentity {
 
 export interface TransactRequests {
   requests: TransactRequest[];
+  /** numbers of requests whose answer nobody waits for any more */
+  cancelled: number[];
 }
 
 export interface TransactRequest {
@@ -66,14 +78,24 @@ export interface TransactRequest {
   mapVersion: number;
   /** time left when it was sent */
   deadlineMs: number;
-  identity: RequestIdentity | undefined;
+  identity:
+    | RequestIdentity
+    | undefined;
+  /** the request asks for a ticket: say who it is */
+  describePrincipal: boolean;
   transaction:
     | { $case: "createAccount"; value: CreateAccount }
     | { $case: "deleteAccount"; value: DeleteAccount }
     | { $case: "status"; value: Status }
     | { $case: "upload"; value: Upload }
     | { $case: "describeService"; value: DescribeService }
+    | { $case: "authenticate"; value: Authenticate }
     | undefined;
+}
+
+/** Authorisation alone: a Hello that brings a ticket (draft 1, semantics 4). */
+export interface Authenticate {
+  principal: Principal | undefined;
 }
 
 /** The shard verifies the signatures of these two itself (S24), so the whole request envelope travels. */
@@ -94,11 +116,25 @@ export interface Status {
   profileMasterDigest: Uint8Array;
   /** Catalogs and Spools together; empty: all that are accessible */
   containers: string[];
+  /** left out of the answer where they are as named here */
+  known: ContainerStatus[];
+  /** answer when something differs from `known`, at the latest after this (S83) */
+  waitMs?:
+    | number
+    | undefined;
+  /** the requester named heads-1 */
+  heads: boolean;
 }
 
 export interface Upload {
-  principal: Principal | undefined;
+  principal:
+    | Principal
+    | undefined;
+  /** an envelope without payload makes the whole request a probe */
   updates: ContainerUpdate[];
+  /** entries for mmm_Inbound */
+  self: Envelope[];
+  heads: boolean;
 }
 
 export interface ContainerUpdate {
@@ -121,7 +157,11 @@ export interface TransactResponses {
 
 export interface TransactResponse {
   number: number;
-  outcome: Outcome | undefined;
+  outcome:
+    | Outcome
+    | undefined;
+  /** where it was asked for, on success */
+  principal?: PrincipalDescription | undefined;
   result:
     | { $case: "createAccount"; value: CreateAccountResult }
     | { $case: "deleteAccount"; value: DeleteAccountResult }
@@ -160,7 +200,11 @@ export interface StatusResult {
     | Envelope
     | undefined;
   /** frame payload's envelope of the device's catalog entry, when it changed */
-  deviceEntry: Envelope | undefined;
+  deviceEntry:
+    | Envelope
+    | undefined;
+  /** EnvelopedHeads (S45) */
+  heads?: Envelope | undefined;
 }
 
 export interface ContainerStatus {
@@ -173,6 +217,14 @@ export interface ContainerStatus {
 
 export interface UploadResult {
   entries: EntryResult[];
+  /** of the group, in answer to a probe */
+  constraints?: DataConstraints | undefined;
+  heads?: Envelope | undefined;
+}
+
+export interface DataConstraints {
+  entriesMax?: number | undefined;
+  bytesMax?: number | undefined;
 }
 
 export interface EntryResult {
@@ -184,6 +236,8 @@ export interface EntryResult {
   result: string;
   /** 0: none */
   statusExtended: number;
+  /** of this entry, in answer to a probe */
+  constraints?: DataConstraints | undefined;
 }
 
 export interface DescribeServiceResult {
@@ -204,6 +258,10 @@ export interface DownloadRequest {
   header: boolean;
   payload: boolean;
   trailer: boolean;
+  /** slice of the one frame selected, with payload_bytes_max */
+  payloadOffset?: number | undefined;
+  heads: boolean;
+  describePrincipal: boolean;
 }
 
 export interface Selection {
@@ -221,7 +279,21 @@ export interface Selection {
     | number
     | undefined;
   /** exclusive */
-  beforeMs?: number | undefined;
+  beforeMs?:
+    | number
+    | undefined;
+  /** Superseded, Deleted, Read, Older: matching frames come redacted */
+  filters: string[];
+  /** continuing an earlier query: frames from here on are not in it */
+  frameCount?:
+    | number
+    | undefined;
+  /** consistency from this size to the head's (S46) */
+  proveFrom?:
+    | number
+    | undefined;
+  /** an inclusion path with every frame */
+  prove: boolean;
 }
 
 /** First an outcome; on success, for each selection in order one ContainerStatus and then its frames. */
@@ -231,6 +303,7 @@ export interface DownloadPart {
     | { $case: "container"; value: DownloadContainer }
     | { $case: "frames"; value: DownloadFrames }
     | { $case: "end"; value: DownloadEnd }
+    | { $case: "containerEnd"; value: DownloadContainerEnd }
     | undefined;
 }
 
@@ -238,16 +311,34 @@ export interface DownloadContainer {
   /** position in the request */
   selection: number;
   status: ContainerStatus | undefined;
+  consistency: Uint8Array[];
 }
 
 export interface DownloadFrames {
   envelopes: Envelope[];
+  /** one an envelope, where they were asked for */
+  proofs: FrameProof[];
+}
+
+export interface FrameProof {
+  /** RFC 6962 order */
+  inclusion: Uint8Array[];
+  /** where the header was reduced below the core */
+  leafDigest: Uint8Array;
+}
+
+/** After the frames of a selection. */
+export interface DownloadContainerEnd {
+  /** a limit cut the selection here: a page key continues it */
+  indexNext?: number | undefined;
 }
 
 export interface DownloadEnd {
   frameCount: number;
   /** a limit ended the answer early */
   cut: boolean;
+  heads?: Envelope | undefined;
+  principal?: PrincipalDescription | undefined;
 }
 
 export interface WatchMapRequest {
@@ -350,7 +441,13 @@ export const Envelope: MessageFns<Envelope> = {
 };
 
 function createBasePrincipal(): Principal {
-  return { account: "", key: new Uint8Array(0), connectionDigest: new Uint8Array(0), connection: undefined };
+  return {
+    account: "",
+    key: new Uint8Array(0),
+    connectionDigest: new Uint8Array(0),
+    connection: undefined,
+    ticketIssuedMs: undefined,
+  };
 }
 
 export const Principal: MessageFns<Principal> = {
@@ -366,6 +463,9 @@ export const Principal: MessageFns<Principal> = {
     }
     if (message.connection !== undefined) {
       Envelope.encode(message.connection, writer.uint32(34).fork()).join();
+    }
+    if (message.ticketIssuedMs !== undefined) {
+      writer.uint32(40).uint64(message.ticketIssuedMs);
     }
     return writer;
   },
@@ -413,6 +513,71 @@ export const Principal: MessageFns<Principal> = {
             }
 
             message.connection = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ticketIssuedMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePrincipalDescription(): PrincipalDescription {
+  return { accountUdf: "", deviceUdf: "" };
+}
+
+export const PrincipalDescription: MessageFns<PrincipalDescription> = {
+  encode(message: PrincipalDescription, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountUdf !== "") {
+      writer.uint32(10).string(message.accountUdf);
+    }
+    if (message.deviceUdf !== "") {
+      writer.uint32(18).string(message.deviceUdf);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PrincipalDescription {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePrincipalDescription();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountUdf = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.deviceUdf = reader.string();
             continue;
           }
         }
@@ -486,13 +651,20 @@ export const RequestIdentity: MessageFns<RequestIdentity> = {
 };
 
 function createBaseTransactRequests(): TransactRequests {
-  return { requests: [] };
+  return { requests: [], cancelled: [] };
 }
 
 export const TransactRequests: MessageFns<TransactRequests> = {
   encode(message: TransactRequests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.requests) {
       TransactRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.cancelled.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.cancelled) {
+        writer.uint64(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -518,6 +690,24 @@ export const TransactRequests: MessageFns<TransactRequests> = {
             message.requests.push(TransactRequest.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag === 16) {
+              message.cancelled.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.cancelled.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -532,7 +722,14 @@ export const TransactRequests: MessageFns<TransactRequests> = {
 };
 
 function createBaseTransactRequest(): TransactRequest {
-  return { number: 0, mapVersion: 0, deadlineMs: 0, identity: undefined, transaction: undefined };
+  return {
+    number: 0,
+    mapVersion: 0,
+    deadlineMs: 0,
+    identity: undefined,
+    describePrincipal: false,
+    transaction: undefined,
+  };
 }
 
 export const TransactRequest: MessageFns<TransactRequest> = {
@@ -549,6 +746,9 @@ export const TransactRequest: MessageFns<TransactRequest> = {
     if (message.identity !== undefined) {
       RequestIdentity.encode(message.identity, writer.uint32(34).fork()).join();
     }
+    if (message.describePrincipal !== false) {
+      writer.uint32(40).bool(message.describePrincipal);
+    }
     switch (message.transaction?.$case) {
       case "createAccount":
         CreateAccount.encode(message.transaction.value, writer.uint32(82).fork()).join();
@@ -564,6 +764,9 @@ export const TransactRequest: MessageFns<TransactRequest> = {
         break;
       case "describeService":
         DescribeService.encode(message.transaction.value, writer.uint32(114).fork()).join();
+        break;
+      case "authenticate":
+        Authenticate.encode(message.transaction.value, writer.uint32(122).fork()).join();
         break;
     }
     return writer;
@@ -614,6 +817,14 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             message.identity = RequestIdentity.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.describePrincipal = reader.bool();
+            continue;
+          }
           case 10: {
             if (tag !== 82) {
               break;
@@ -652,6 +863,60 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             }
 
             message.transaction = { $case: "describeService", value: DescribeService.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.transaction = { $case: "authenticate", value: Authenticate.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAuthenticate(): Authenticate {
+  return { principal: undefined };
+}
+
+export const Authenticate: MessageFns<Authenticate> = {
+  encode(message: Authenticate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Authenticate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAuthenticate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -782,7 +1047,15 @@ export const DeleteAccount: MessageFns<DeleteAccount> = {
 };
 
 function createBaseStatus(): Status {
-  return { principal: undefined, deviceUdf: "", profileMasterDigest: new Uint8Array(0), containers: [] };
+  return {
+    principal: undefined,
+    deviceUdf: "",
+    profileMasterDigest: new Uint8Array(0),
+    containers: [],
+    known: [],
+    waitMs: undefined,
+    heads: false,
+  };
 }
 
 export const Status: MessageFns<Status> = {
@@ -798,6 +1071,15 @@ export const Status: MessageFns<Status> = {
     }
     for (const v of message.containers) {
       writer.uint32(34).string(v!);
+    }
+    for (const v of message.known) {
+      ContainerStatus.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.waitMs !== undefined) {
+      writer.uint32(48).uint32(message.waitMs);
+    }
+    if (message.heads !== false) {
+      writer.uint32(56).bool(message.heads);
     }
     return writer;
   },
@@ -847,6 +1129,30 @@ export const Status: MessageFns<Status> = {
             message.containers.push(reader.string());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.known.push(ContainerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.heads = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -861,7 +1167,7 @@ export const Status: MessageFns<Status> = {
 };
 
 function createBaseUpload(): Upload {
-  return { principal: undefined, updates: [] };
+  return { principal: undefined, updates: [], self: [], heads: false };
 }
 
 export const Upload: MessageFns<Upload> = {
@@ -871,6 +1177,12 @@ export const Upload: MessageFns<Upload> = {
     }
     for (const v of message.updates) {
       ContainerUpdate.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.self) {
+      Envelope.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.heads !== false) {
+      writer.uint32(32).bool(message.heads);
     }
     return writer;
   },
@@ -902,6 +1214,22 @@ export const Upload: MessageFns<Upload> = {
             }
 
             message.updates.push(ContainerUpdate.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.self.push(Envelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.heads = reader.bool();
             continue;
           }
         }
@@ -1078,7 +1406,7 @@ export const TransactResponses: MessageFns<TransactResponses> = {
 };
 
 function createBaseTransactResponse(): TransactResponse {
-  return { number: 0, outcome: undefined, result: undefined };
+  return { number: 0, outcome: undefined, principal: undefined, result: undefined };
 }
 
 export const TransactResponse: MessageFns<TransactResponse> = {
@@ -1088,6 +1416,9 @@ export const TransactResponse: MessageFns<TransactResponse> = {
     }
     if (message.outcome !== undefined) {
       Outcome.encode(message.outcome, writer.uint32(18).fork()).join();
+    }
+    if (message.principal !== undefined) {
+      PrincipalDescription.encode(message.principal, writer.uint32(26).fork()).join();
     }
     switch (message.result?.$case) {
       case "createAccount":
@@ -1136,6 +1467,14 @@ export const TransactResponse: MessageFns<TransactResponse> = {
             }
 
             message.outcome = Outcome.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.principal = PrincipalDescription.decode(reader, reader.uint32());
             continue;
           }
           case 10: {
@@ -1385,7 +1724,7 @@ export const DeleteAccountResult: MessageFns<DeleteAccountResult> = {
 };
 
 function createBaseStatusResult(): StatusResult {
-  return { containers: [], profileMesh: undefined, deviceEntry: undefined };
+  return { containers: [], profileMesh: undefined, deviceEntry: undefined, heads: undefined };
 }
 
 export const StatusResult: MessageFns<StatusResult> = {
@@ -1398,6 +1737,9 @@ export const StatusResult: MessageFns<StatusResult> = {
     }
     if (message.deviceEntry !== undefined) {
       Envelope.encode(message.deviceEntry, writer.uint32(26).fork()).join();
+    }
+    if (message.heads !== undefined) {
+      Envelope.encode(message.heads, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1437,6 +1779,14 @@ export const StatusResult: MessageFns<StatusResult> = {
             }
 
             message.deviceEntry = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.heads = Envelope.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1521,13 +1871,19 @@ export const ContainerStatus: MessageFns<ContainerStatus> = {
 };
 
 function createBaseUploadResult(): UploadResult {
-  return { entries: [] };
+  return { entries: [], constraints: undefined, heads: undefined };
 }
 
 export const UploadResult: MessageFns<UploadResult> = {
   encode(message: UploadResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.entries) {
       EntryResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.constraints !== undefined) {
+      DataConstraints.encode(message.constraints, writer.uint32(18).fork()).join();
+    }
+    if (message.heads !== undefined) {
+      Envelope.encode(message.heads, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1553,6 +1909,79 @@ export const UploadResult: MessageFns<UploadResult> = {
             message.entries.push(EntryResult.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.constraints = DataConstraints.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.heads = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDataConstraints(): DataConstraints {
+  return { entriesMax: undefined, bytesMax: undefined };
+}
+
+export const DataConstraints: MessageFns<DataConstraints> = {
+  encode(message: DataConstraints, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entriesMax !== undefined) {
+      writer.uint32(8).uint64(message.entriesMax);
+    }
+    if (message.bytesMax !== undefined) {
+      writer.uint32(16).uint64(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DataConstraints {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDataConstraints();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.entriesMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesMax = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1567,7 +1996,7 @@ export const UploadResult: MessageFns<UploadResult> = {
 };
 
 function createBaseEntryResult(): EntryResult {
-  return { indexRequest: 0, indexContainer: undefined, result: "", statusExtended: 0 };
+  return { indexRequest: 0, indexContainer: undefined, result: "", statusExtended: 0, constraints: undefined };
 }
 
 export const EntryResult: MessageFns<EntryResult> = {
@@ -1583,6 +2012,9 @@ export const EntryResult: MessageFns<EntryResult> = {
     }
     if (message.statusExtended !== 0) {
       writer.uint32(32).uint32(message.statusExtended);
+    }
+    if (message.constraints !== undefined) {
+      DataConstraints.encode(message.constraints, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1630,6 +2062,14 @@ export const EntryResult: MessageFns<EntryResult> = {
             }
 
             message.statusExtended = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.constraints = DataConstraints.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1703,6 +2143,9 @@ function createBaseDownloadRequest(): DownloadRequest {
     header: false,
     payload: false,
     trailer: false,
+    payloadOffset: undefined,
+    heads: false,
+    describePrincipal: false,
   };
 }
 
@@ -1737,6 +2180,15 @@ export const DownloadRequest: MessageFns<DownloadRequest> = {
     }
     if (message.trailer !== false) {
       writer.uint32(80).bool(message.trailer);
+    }
+    if (message.payloadOffset !== undefined) {
+      writer.uint32(88).uint64(message.payloadOffset);
+    }
+    if (message.heads !== false) {
+      writer.uint32(96).bool(message.heads);
+    }
+    if (message.describePrincipal !== false) {
+      writer.uint32(104).bool(message.describePrincipal);
     }
     return writer;
   },
@@ -1834,6 +2286,30 @@ export const DownloadRequest: MessageFns<DownloadRequest> = {
             message.trailer = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.payloadOffset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.heads = reader.bool();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.describePrincipal = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1848,7 +2324,17 @@ export const DownloadRequest: MessageFns<DownloadRequest> = {
 };
 
 function createBaseSelection(): Selection {
-  return { container: "", indexMin: undefined, indexMax: undefined, notBeforeMs: undefined, beforeMs: undefined };
+  return {
+    container: "",
+    indexMin: undefined,
+    indexMax: undefined,
+    notBeforeMs: undefined,
+    beforeMs: undefined,
+    filters: [],
+    frameCount: undefined,
+    proveFrom: undefined,
+    prove: false,
+  };
 }
 
 export const Selection: MessageFns<Selection> = {
@@ -1867,6 +2353,18 @@ export const Selection: MessageFns<Selection> = {
     }
     if (message.beforeMs !== undefined) {
       writer.uint32(40).int64(message.beforeMs);
+    }
+    for (const v of message.filters) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.frameCount !== undefined) {
+      writer.uint32(56).uint64(message.frameCount);
+    }
+    if (message.proveFrom !== undefined) {
+      writer.uint32(64).uint64(message.proveFrom);
+    }
+    if (message.prove !== false) {
+      writer.uint32(72).bool(message.prove);
     }
     return writer;
   },
@@ -1924,6 +2422,38 @@ export const Selection: MessageFns<Selection> = {
             message.beforeMs = longToNumber(reader.int64());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.filters.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.frameCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.proveFrom = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.prove = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1955,6 +2485,9 @@ export const DownloadPart: MessageFns<DownloadPart> = {
         break;
       case "end":
         DownloadEnd.encode(message.part.value, writer.uint32(34).fork()).join();
+        break;
+      case "containerEnd":
+        DownloadContainerEnd.encode(message.part.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -2005,6 +2538,14 @@ export const DownloadPart: MessageFns<DownloadPart> = {
             message.part = { $case: "end", value: DownloadEnd.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.part = { $case: "containerEnd", value: DownloadContainerEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2019,7 +2560,7 @@ export const DownloadPart: MessageFns<DownloadPart> = {
 };
 
 function createBaseDownloadContainer(): DownloadContainer {
-  return { selection: 0, status: undefined };
+  return { selection: 0, status: undefined, consistency: [] };
 }
 
 export const DownloadContainer: MessageFns<DownloadContainer> = {
@@ -2029,6 +2570,9 @@ export const DownloadContainer: MessageFns<DownloadContainer> = {
     }
     if (message.status !== undefined) {
       ContainerStatus.encode(message.status, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.consistency) {
+      writer.uint32(26).bytes(v!);
     }
     return writer;
   },
@@ -2062,6 +2606,14 @@ export const DownloadContainer: MessageFns<DownloadContainer> = {
             message.status = ContainerStatus.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consistency.push(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2076,13 +2628,16 @@ export const DownloadContainer: MessageFns<DownloadContainer> = {
 };
 
 function createBaseDownloadFrames(): DownloadFrames {
-  return { envelopes: [] };
+  return { envelopes: [], proofs: [] };
 }
 
 export const DownloadFrames: MessageFns<DownloadFrames> = {
   encode(message: DownloadFrames, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.envelopes) {
       Envelope.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.proofs) {
+      FrameProof.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2108,6 +2663,117 @@ export const DownloadFrames: MessageFns<DownloadFrames> = {
             message.envelopes.push(Envelope.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.proofs.push(FrameProof.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFrameProof(): FrameProof {
+  return { inclusion: [], leafDigest: new Uint8Array(0) };
+}
+
+export const FrameProof: MessageFns<FrameProof> = {
+  encode(message: FrameProof, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.inclusion) {
+      writer.uint32(10).bytes(v!);
+    }
+    if (message.leafDigest.length !== 0) {
+      writer.uint32(18).bytes(message.leafDigest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FrameProof {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFrameProof();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.inclusion.push(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.leafDigest = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDownloadContainerEnd(): DownloadContainerEnd {
+  return { indexNext: undefined };
+}
+
+export const DownloadContainerEnd: MessageFns<DownloadContainerEnd> = {
+  encode(message: DownloadContainerEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.indexNext !== undefined) {
+      writer.uint32(8).uint64(message.indexNext);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DownloadContainerEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDownloadContainerEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.indexNext = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2122,7 +2788,7 @@ export const DownloadFrames: MessageFns<DownloadFrames> = {
 };
 
 function createBaseDownloadEnd(): DownloadEnd {
-  return { frameCount: 0, cut: false };
+  return { frameCount: 0, cut: false, heads: undefined, principal: undefined };
 }
 
 export const DownloadEnd: MessageFns<DownloadEnd> = {
@@ -2132,6 +2798,12 @@ export const DownloadEnd: MessageFns<DownloadEnd> = {
     }
     if (message.cut !== false) {
       writer.uint32(16).bool(message.cut);
+    }
+    if (message.heads !== undefined) {
+      Envelope.encode(message.heads, writer.uint32(26).fork()).join();
+    }
+    if (message.principal !== undefined) {
+      PrincipalDescription.encode(message.principal, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2163,6 +2835,22 @@ export const DownloadEnd: MessageFns<DownloadEnd> = {
             }
 
             message.cut = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.heads = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.principal = PrincipalDescription.decode(reader, reader.uint32());
             continue;
           }
         }

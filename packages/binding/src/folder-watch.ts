@@ -1,0 +1,39 @@
+/** Following the files of a folder: they are renewed while the process runs, and are taken without a restart. */
+import { type FSWatcher, watch } from 'node:fs';
+
+const pollMsDefault = 60_000;
+/** Files are changed one after the other; a look at once would see a mixture. */
+const settleMs = 200;
+
+/**
+ * Calls `reload` a moment after something in the folder changed, and now and then in any case: mounted folders do not
+ * always report changes.
+ *
+ * @param reload must not reject
+ * @returns ends it
+ */
+export function followFolder(directory: string, reload: () => Promise<void>, pollMs = pollMsDefault): () => void {
+  let settling: NodeJS.Timeout | undefined;
+  const soon = () => {
+    clearTimeout(settling);
+    settling = setTimeout(() => void reload(), settleMs).unref();
+  };
+  const polling = setInterval(() => void reload(), pollMs).unref();
+  const watcher = tryWatch(directory, soon);
+  return () => {
+    clearInterval(polling);
+    clearTimeout(settling);
+    watcher?.close();
+  };
+}
+
+/** Some file systems cannot be watched; polling is enough then. */
+function tryWatch(directory: string, onEvent: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, { persistent: false }, onEvent);
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}
