@@ -1,5 +1,10 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { downloadEntriesMax, downloadPayloadBytesMax, downloadSelectionsMax } from '@meshd/limits/limits';
+import {
+  downloadEntriesMax,
+  downloadPartBytesMax,
+  downloadPayloadBytesMax,
+  downloadSelectionsMax,
+} from '@meshd/limits/limits';
 import { MeshError } from '@meshd/schema/status';
 import { authorise, type Caller, type Principal } from '../authorise.js';
 import type { ShardContext } from '../context.js';
@@ -116,9 +121,30 @@ async function* selectedFrames(
       take(row, parts, budget);
       envelopes.push(selectParts(row, parts));
     }
-    if (envelopes.length > 0) yield { kind: 'frames', envelopes };
+    for (const part of inParts(envelopes)) yield { kind: 'frames', envelopes: part };
     if (budget.cut) return;
   }
+}
+
+/** Envelopes in groups of bounded size: streams count what waits in them by the part. */
+function* inParts(envelopes: readonly EnvelopeOctets[]): Generator<EnvelopeOctets[]> {
+  let part: EnvelopeOctets[] = [];
+  let bytes = 0;
+  for (const envelope of envelopes) {
+    const size = partsBytes(envelope);
+    if (part.length > 0 && bytes + size > downloadPartBytesMax) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(envelope);
+    bytes += size;
+  }
+  if (part.length > 0) yield part;
+}
+
+function partsBytes({ header, payload, trailer }: EnvelopeOctets): number {
+  return header.length + (payload?.length ?? 0) + (trailer?.length ?? 0);
 }
 
 function storedSelection(
