@@ -194,6 +194,18 @@ describe('authentication', () => {
     expect(answer).toMatchObject({ status: 401, statusExtended: 10 });
   });
 
+  it('[R085] takes a device without connection for nobody: 401 for all that people may ask', async () => {
+    const offline = newKey();
+    const body = { KeyOfflineSignature: keyMember(offline), KeyAuthentication: keyMember(authentication) };
+    const profile = signEnvelope({ payload: encodeTagged(ProfileDevice, body, 'json'), keys: [offline] });
+    const device: RequestSigner = { key: authentication, profile };
+    expect(await verified('Hello', {}, [device])).toMatchObject({ status: 201 });
+    for (const transaction of ['DeleteAccount', 'Status', 'Download', 'Upload'] as const) {
+      const answer = await verified(transaction, { Account: account }, [device]);
+      expect([transaction, answer.status, answer.statusExtended]).toEqual([transaction, 401, undefined]);
+    }
+  });
+
   it('takes Hello of a host, and nothing else of what people may ask: 403/5', async () => {
     const { signingKey: key, profileHost, connectionHost } = await loadHostIdentity(join(running.directory, 'router'));
     const host: RequestSigner = { key, profile: profileHost, connection: connectionHost };
