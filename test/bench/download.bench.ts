@@ -9,9 +9,10 @@ const frameBytes = 65_536;
 /** An account that no other figure uploads to. */
 const account = accountCount;
 const downloadsPerRound = 8;
-const parallelReaders = 20;
-/** Each then takes some three seconds for its answer: much longer than the provider needs. */
-const slowBytesPerSecond = 4_000_000;
+/** So many that their answers together are much more than what the collector leaves lying about for a while. */
+const parallelReaders = 24;
+/** Each then takes some six seconds for its answer: much longer than the provider needs. */
+const slowBytesPerSecond = 2_000_000;
 
 let prepared: Promise<{ containerId: number; databaseUrl: string; answerBytes: number }> | undefined;
 
@@ -52,6 +53,7 @@ export const downloadFrames: Figure = {
   target: 2.5,
   direction: 'at most',
   limitIs: 'bare TLS handler: reads the same rows, digests each once, sends as many octets',
+  rounds: 7,
   async prepare() {
     const provider = await benchProvider();
     const { containerId, databaseUrl, answerBytes } = await large(provider);

@@ -147,3 +147,49 @@ describe('profiles over time', () => {
     expect((await writeDevices(account, account, account.person.meshOffline, entry)).status).toBe(201);
   });
 });
+
+describe('devices that come back', () => {
+  it('[S24] [S25] a revoked device is welcome again once an administrator says so, with a new connection', async () => {
+    const account = await Account.open(peer);
+    const { person } = account;
+    const first = new Account(peer, person);
+    const add = (device: Device) => account.append('mmm_Device', [deviceEntry(person, device)]);
+    expect((await add(first.device)).status).toBe(201);
+    const removal = item(first.device.offline.udf, '', { Event: 'Delete', First: 2, Previous: 2 });
+    expect((await account.append('mmm_Device', [removal])).status).toBe(201);
+    expect(codesOf(await first.status())).toMatchObject({ status: 401, extended: 4 });
+    const keys = newDevice(person);
+    const again = { ...keys, offline: first.device.offline, profile: first.device.profile };
+    expect((await add(again)).status).toBe(201);
+    expect((await new Account(peer, person, again).status()).status).toBe(201);
+    expect(codesOf(await first.status()).status).toBe(401);
+  });
+
+  it('[S24] entries written before the revocation stay, those after it are refused', async () => {
+    const account = await Account.open(peer);
+    const { person } = account;
+    const other = new Account(peer, person);
+    expect((await account.append('mmm_Device', [deviceEntry(person, other.device)])).status).toBe(201);
+    expect((await other.append('mmm_Credential', [item('a', '1')])).status).toBe(201);
+    const removal = item(other.device.offline.udf, '', { Event: 'Delete', First: 2, Previous: 2 });
+    expect((await account.append('mmm_Device', [removal])).status).toBe(201);
+    const container = other.container('mmm_Credential');
+    const frames = container.batch([item('b', '2')], other.device.signature);
+    // a batch of the revoked device in the hands of one that is not: its key may not write any more
+    expect(await account.upload([account.update(container, frames)])).toMatchObject({ status: 403, extended: 2 });
+    const mine = container.batch([item('b', '2')], account.device.signature);
+    expect((await account.upload([account.update(container, mine)])).status).toBe(201);
+    const { message } = await account.download([{ Container: 'mmm_Credential' }]);
+    expect(message.Updates?.[0]?.Envelopes).toHaveLength(3);
+  });
+
+  it('[S43] a device may upload what another one of the account has signed', async () => {
+    const account = await Account.open(peer);
+    const other = new Account(peer, account.person);
+    expect((await account.append('mmm_Device', [deviceEntry(account.person, other.device)])).status).toBe(201);
+    const container = account.container('mmm_Credential');
+    const first = container.opening(other.device.signature);
+    const frames = [first, ...container.batch([item('a', '1')], other.device.signature, {}, [first])];
+    expect((await account.upload([account.update(container, frames)])).status).toBe(201);
+  });
+});

@@ -54,7 +54,7 @@ describe('independence', () => {
     const foreign: string[] = [];
     for (const name of names) {
       const source = await readFile(new URL(name, folder), 'utf8');
-      for (const [, module] of source.matchAll(/(?:from|import\() ?'([^']+)'/g)) {
+      for (const [, module] of source.matchAll(/(?:from |import\()'([^']+)'/g)) {
         const allowed = /^(node:|\.\/|pg$|vitest$|@noble\/curves\/|@meshd\/dev\/test-provider$)/;
         if (!allowed.test(module ?? '')) foreign.push(`${name}: ${module}`);
       }

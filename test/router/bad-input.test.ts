@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
+import { loadHostIdentity } from '@meshd/binding/host-files';
 import { HttpsPoster } from '@meshd/binding/http-client';
 import { makeRequestId } from '@meshd/binding/request-id';
 import { type RequestSigner, signRequest } from '@meshd/binding/request-sign';
@@ -190,6 +192,28 @@ describe('authentication', () => {
   it('[S01] refuses the wrong key of the right device', async () => {
     const answer = await verified('Status', { Account: account }, [{ key: signature, connection }]);
     expect(answer).toMatchObject({ status: 401, statusExtended: 10 });
+  });
+
+  it('[R085] takes a device without connection for nobody: 401 for all that people may ask', async () => {
+    const offline = newKey();
+    const body = { KeyOfflineSignature: keyMember(offline), KeyAuthentication: keyMember(authentication) };
+    const profile = signEnvelope({ payload: encodeTagged(ProfileDevice, body, 'json'), keys: [offline] });
+    const device: RequestSigner = { key: authentication, profile };
+    expect(await verified('Hello', {}, [device])).toMatchObject({ status: 201 });
+    for (const transaction of ['DeleteAccount', 'Status', 'Download', 'Upload'] as const) {
+      const answer = await verified(transaction, { Account: account }, [device]);
+      expect([transaction, answer.status, answer.statusExtended]).toEqual([transaction, 401, undefined]);
+    }
+  });
+
+  it('takes Hello of a host, and nothing else of what people may ask: 403/5', async () => {
+    const { signingKey: key, profileHost, connectionHost } = await loadHostIdentity(join(running.directory, 'router'));
+    const host: RequestSigner = { key, profile: profileHost, connection: connectionHost };
+    expect(await verified('Hello', {}, [host])).toMatchObject({ status: 201 });
+    for (const transaction of ['DeleteAccount', 'Status', 'Download', 'Upload'] as const) {
+      const answer = await verified(transaction, { Account: account }, [host]);
+      expect([transaction, answer.status, answer.statusExtended]).toEqual([transaction, 403, 5]);
+    }
   });
 
   it('[S20] refuses a foreign Service with 401/10 and one that is not Host with 421', async () => {

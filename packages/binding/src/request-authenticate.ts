@@ -241,7 +241,7 @@ async function authenticateMesh(opened: OpenedRequest, budget: VerificationBudge
   const enclosed = request.message.SignedProfileMesh;
   if (enclosed === undefined) throw new MeshError('malformed', 'SignedProfileMesh is missing');
   const [entry, device] = received.entries as readonly [SignatureEntry, SignatureEntry?];
-  budget.take(enclosedSignatures(enclosed));
+  budget.take(enclosedSignatures(enclosed) + assertionSignatures(request.message.SignedAssertionAccount));
   // The profile is the object of the request, so its faults are those of a submitted object and not of credentials.
   const { profile, offlineKey } = await verifyProfile(enclosed, 'ProfileMesh');
   // Found by name first: importing every key of a profile that anybody can send would cost milliseconds each (S10).
@@ -257,6 +257,15 @@ function enclosedSignatures(octets: EnvelopeOctets): number {
     return openEnvelope(octets).signatures.length;
   } catch (error) {
     throw new MeshError('malformed', (error as Error).message, { cause: error });
+  }
+}
+
+/** Signatures that the shard verifies once the Mesh is known; what is no envelope has none, and is refused there. */
+function assertionSignatures(octets: EnvelopeOctets | undefined): number {
+  try {
+    return octets === undefined ? 0 : openEnvelope(octets).signatures.length;
+  } catch {
+    return 0;
   }
 }
 

@@ -204,6 +204,19 @@ describe('[S02] [S21] what is signed', () => {
     expect(await ask(4, 3)).toBe('400/0');
   });
 
+  it('counts the signatures of the account assertion too, which the shard verifies', async () => {
+    const ask = async (meshCount: number, accountCount: number) => {
+      const { header, payload, signatures } = openEnvelope(mesh.profile);
+      const times = (count: number) =>
+        makeEnvelope({ header, payload, trailer: { signatures: Array(count).fill(signatures[0]) } });
+      const profiles = { SignedProfileMesh: times(meshCount), SignedAssertionAccount: times(accountCount) };
+      const { body } = await build('CreateAccount', { ServiceID: account, ...profiles }, [{ key: mesh.online }]);
+      return fault(authenticate(body));
+    };
+    expect(await ask(4, 3)).toBe('accepted');
+    expect(await ask(4, 4)).toBe('400/0');
+  });
+
   it('refuses an entry that names another key than its credentials, though the signature holds', async () => {
     const { body } = await build('Status', { Account: account }, [profileSigner()]);
     const { udf } = newKey().publicKey;

@@ -7,6 +7,7 @@ import { root } from '@meshd/dare/log-tree';
 import { apex } from '@meshd/dare/merkle';
 import { isLegacy, tileManifests } from '@meshd/dare/replay';
 import { uploadEntriesMax } from '@meshd/limits/limits';
+import { deviceCatalog } from '@meshd/schema/container-name';
 import { hasServiceMadeZero, isServiceSpool, replayRules } from './container-rules.js';
 import { ClientError } from './errors.js';
 import { appendFrame, type Frame, noTrees, type Trees } from './frame.js';
@@ -152,10 +153,14 @@ export class ContainerReader {
 
   #admit(frameZero: EnvelopeOctets): void {
     this.#legacy = this.#hasNoManifests(frameZero);
-    if (!this.#legacy || this.#options.allowLegacy) return;
+    if (!this.#legacy) return;
+    // The device catalog says who may write all others: in an order that nothing proves, revoked devices come back.
+    const mayBeAllowed = this.container !== deviceCatalog;
+    if (mayBeAllowed && this.#options.allowLegacy) return;
+    const advice = mayBeAllowed ? '; give --legacy to read it all the same' : '';
     throw new ClientError(
       'legacy',
-      `${this.container} has no manifest in frame 0, so nothing proves its order; give --legacy to read it all the same`,
+      `${this.container} has no manifest in frame 0, so nothing proves its order${advice}`,
     );
   }
 

@@ -87,6 +87,11 @@ export const downloadPayloadBytesMax = 8 * mebibyte;
 export const downloadEntriesDefault = 100;
 /** Payload octets when the client named no limit. */
 export const downloadPayloadBytesDefault = mebibyte;
+/**
+ * Octets of one rpc part of a download, where it holds more than one frame. A stream takes 16 parts before it says that
+ * it is full, at either end, so this times 32 is what waits for a slow reader.
+ */
+export const downloadPartBytesMax = 128 * kibibyte;
 /** Selections in one Download. */
 export const downloadSelectionsMax = 256;
 /** Shortest local part of an account name. */

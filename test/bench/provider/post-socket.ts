@@ -164,9 +164,8 @@ export class PostSocket {
   }
 }
 
-/** The message in an answer's envelope, where there is one. */
+/** The message in an answer's envelope, where there is one: the first long string after the header. */
 function readable(body: Buffer): string {
-  const text = body.toString('latin1');
-  const payload = /^\[[^"]*(?:"(?:[^"\\]|\\.)*"[^"]*)*?,"([\w-]+)"/.exec(text)?.[1];
-  return payload === undefined ? text : Buffer.from(payload, 'base64url').toString('utf8');
+  const payload = /\},"([\w-]+)/.exec(body.toString('latin1'))?.[1];
+  return Buffer.from(payload ?? '', 'base64url').toString('utf8') || body.toString('latin1');
 }

@@ -254,6 +254,19 @@ describe('[S49] a container without manifests', () => {
     expect(await codeOf(sync(empty))).toBe('legacy');
   });
 
+  it('is never the device catalog: the option is for one store, and that catalog judges all of them', async () => {
+    const bare = (service.containers.get('mmm_Device') ?? []).map((octets) => {
+      const { header, payload, payloadDigest } = openEnvelope(octets);
+      return makeEnvelope({ header, payload, trailer: { PayloadDigest: payloadDigest } });
+    });
+    service.containers.set('mmm_Device', bare);
+    const download = withDevice(empty, service.environment(), (device) => {
+      device.allowLegacy();
+      return downloadContainer(device, container);
+    });
+    expect(await codeOf(download)).toBe('legacy');
+  });
+
   it('is opened read-only after an explicit option', async () => {
     const environment = service.environment();
     const result = await withDevice(empty, environment, (device) => {

@@ -1,5 +1,10 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { downloadEntriesMax, downloadPayloadBytesMax, downloadSelectionsMax } from '@meshd/limits/limits';
+import {
+  downloadEntriesMax,
+  downloadPartBytesMax,
+  downloadPayloadBytesMax,
+  downloadSelectionsMax,
+} from '@meshd/limits/limits';
 import { MeshError } from '@meshd/schema/status';
 import { authorise, type Caller, type Principal } from '../authorise.js';
 import type { ShardContext } from '../context.js';
@@ -195,15 +200,42 @@ async function* selectedFrames(
       take(row, parts, budget);
       rows.push(row);
     }
-    if (rows.length > 0) {
-      const proofs = selection.prove ? await proofsOf(reader, container, rows, parts) : [];
-      yield { kind: 'frames', envelopes: rows.map((row) => sent(row, parts)), proofs };
+    for (const group of inParts(rows.map((row) => ({ row, envelope: sent(row, parts) })))) {
+      const rowsOfGroup = group.map(({ row }) => row);
+      const proofs = selection.prove ? await proofsOf(reader, container, rowsOfGroup, parts) : [];
+      yield { kind: 'frames', envelopes: group.map(({ envelope }) => envelope), proofs };
     }
     if (left === undefined) continue;
     budget.cut = true;
     return left.index;
   }
   return undefined;
+}
+
+interface SentFrame {
+  readonly row: FrameRow;
+  readonly envelope: EnvelopeOctets;
+}
+
+/** Frames in groups of bounded size: streams count what waits in them by the part. */
+function* inParts(frames: readonly SentFrame[]): Generator<SentFrame[]> {
+  let part: SentFrame[] = [];
+  let bytes = 0;
+  for (const frame of frames) {
+    const size = partsBytes(frame.envelope);
+    if (part.length > 0 && bytes + size > downloadPartBytesMax) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(frame);
+    bytes += size;
+  }
+  if (part.length > 0) yield part;
+}
+
+function partsBytes({ header, payload, trailer }: EnvelopeOctets): number {
+  return header.length + (payload?.length ?? 0) + (trailer?.length ?? 0);
 }
 
 /** Octets of one payload; more of them follow where the answer is called cut. */

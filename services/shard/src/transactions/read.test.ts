@@ -176,6 +176,17 @@ describe('Download', () => {
     expect(indexes(await ask([{ indexMin: 1 }], { payloadBytesMax: 1 }))).toEqual([1]);
   });
 
+  test('large frames come in parts of their own, small ones together', async () => {
+    const sizes = [100_000, 100_000, 10, 10, 200_000, 10];
+    const drafts = sizes.map((size, at) => entry({ UniqueID: `large-${at}`, Event: 'New' }, new Uint8Array(size)));
+    await shard.upload(device, [{ envelopes: writer.write(drafts).envelopes }]);
+    const parts = await ask([{ indexMin: 5 }]);
+    const counts = parts.flatMap((part) => (part.kind === 'frames' ? [part.envelopes.length] : []));
+    // the store reads two at a time
+    expect(counts).toEqual([1, 1, 2, 1, 1]);
+    expect(indexes(parts)).toEqual([5, 6, 7, 8, 9, 10]);
+  });
+
   test('several selections are answered in their order; containers that do not exist are left out', async () => {
     const parts = await ask([{ container: 'mmm_Device' }, { container: 'mmm_Contact' }, { indexMin: 4 }]);
     const containers = parts.filter((part) => part.kind === 'container');
