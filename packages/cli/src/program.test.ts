@@ -43,6 +43,14 @@ describe('mesh', () => {
       ['account', 'create', 'a@example.com', '--url', 'http://example.com'],
       ['container', 'download', 'my_Notes', '--min', '-x'],
       ['hello', 'example.com', '--unknown-option'],
+      ['account', 'status', '--encoding', 'xml'],
+      ['account', 'sync', '--filter', 'newer'],
+      ['account', 'sync', '--filter', 'older'],
+      ['account', 'sync', '--filter', 'read=2026-01-01'],
+      ['account', 'sync', '--conflicts', 'both'],
+      ['account', 'watch', '--json'],
+      ['container', 'prove', 'my_Notes', '1'],
+      ['container', 'prove', 'my_Notes', 'first', '--out', '-'],
     ];
     for (const args of wrong) {
       const { code, stdout, stderr } = await mesh('--home', join(folder, 'none'), ...args);
@@ -58,6 +66,8 @@ describe('mesh', () => {
       ['account', 'sync'],
       ['account', 'delete'],
       ['container', 'download', 'my_Notes'],
+      ['container', 'audit'],
+      ['account', 'watch'],
     ]) {
       const { code, stdout, stderr } = await mesh(...args, '--home', home);
       expect([code, stdout, isOneLine(stderr)]).toEqual([1, '', true]);
