@@ -54,7 +54,8 @@ const digests = `octet_length(payload), payload_digest, tree_digest, leaf`;
 
 /*
  * The inner query walks the primary key and adds up sizes, which stand beside the pointer to a payload that lies apart;
- * payloads themselves are fetched only for the rows that stay. The first row always stays.
+ * payloads themselves are fetched only for the rows that stay. The first row always stays. The limit is a number of
+ * the text: for one that it does not know the planner expects much, and sorts.
  */
 const selectText = (filtered: string, from: string): string => `SELECT ${columns},
     CASE WHEN $6 THEN header END, CASE WHEN $7 AND NOT filtered THEN payload END, CASE WHEN $8 THEN trailer END,
@@ -67,10 +68,10 @@ const selectText = (filtered: string, from: string): string => `SELECT ${columns
     FROM (
       SELECT f.*, ${filtered} AS filtered FROM ${from}
       WHERE f.container_id = $1 AND f.frame_index BETWEEN $2 AND $3 AND f.stored_at_ms >= $4 AND f.stored_at_ms < $5
-      ORDER BY f.frame_index LIMIT least($9, ${frameChunkCountMax})
+      ORDER BY f.frame_index LIMIT ${frameChunkCountMax}
     ) AS rows
   ) AS chunk
-  WHERE place = 1 OR bytes_so_far <= ${frameChunkBytesMax}
+  WHERE place = 1 OR (place <= $9 AND bytes_so_far <= ${frameChunkBytesMax})
   ORDER BY frame_index`;
 
 const plainText = selectText('false', 'frame AS f');
@@ -101,6 +102,18 @@ export function selectFrames(
   const values = [containerId, from, to, notBeforeMs, beforeMs, header, payload, trailer, framesMax];
   if (filter === undefined) return { name: 'frame-select', text: plainText, values };
   return { name: 'frame-filter', text: filterText, values: [...values, ...filterValues(filter)] };
+}
+
+/**
+ * Where the frames of a time begin: the first index from `from` to `to` stored at that time or later, else `to + 1`. Found
+ * by halving, since frames are stored in the order of their times.
+ */
+export function selectFirstAt(containerId: number, from: number, to: number, timesMs: readonly number[]): Statement {
+  return {
+    name: 'frame-first-at',
+    text: 'SELECT frame_first_at($1, $2, $3, t) FROM unnest($4::bigint[]) WITH ORDINALITY AS q (t, place) ORDER BY place',
+    values: [containerId, from, to, timesMs],
+  };
 }
 
 /** One frame with some octets of its payload; of one that lies apart, only the pieces with these octets are read. */
