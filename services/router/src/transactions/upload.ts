@@ -26,7 +26,8 @@ export const upload: TransactionHandler<'Upload'> = async (message, context) => 
     value: { principal, updates: updates.map(rpcUpdate), self: self.map(rpcEnvelope), heads },
   });
   const { outcome, result } = answer;
-  const members = result?.$case === 'upload' ? membersOf(result.value) : {};
+  const told = context.understands('entry');
+  const members = result?.$case === 'upload' ? membersOf(result.value, told) : {};
   const refused = refusalOf(outcome);
   if (refused === undefined) {
     return whole<'Upload'>(successCode(outcome), members, { described: describedOf(call, answer) });
@@ -52,9 +53,9 @@ function checkSize(updates: readonly ContainerUpdate[], self: readonly EnvelopeO
   }
 }
 
-function membersOf({ entries, constraints, heads }: UploadResult): Omit<UploadResponse, keyof Response> {
+function membersOf({ entries, constraints, heads }: UploadResult, told: boolean): Omit<UploadResponse, keyof Response> {
   return {
-    Entries: entries.map(entryResponse),
+    Entries: entries.map((each) => entryResponse(each, told)),
     ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
     ...(heads === undefined ? {} : { EnvelopedHeads: envelopeOfRpc(heads) }),
   };
@@ -78,14 +79,14 @@ function rpcUpdate({ Container, Index, Digest, Envelopes = [] }: ContainerUpdate
   };
 }
 
-function entryResponse(entry: EntryResult): EntryResponse {
+function entryResponse(entry: EntryResult, told: boolean): EntryResponse {
   const { indexRequest, indexContainer, result, statusExtended, constraints } = entry;
   return {
     IndexRequest: indexRequest,
     ...(indexContainer === undefined ? {} : { IndexContainer: indexContainer }),
     Result: result,
     ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
-    // `entry` is advertised, but a requester that does not name it simply skips the member (schema 13).
-    ...(statusExtended === 0 ? {} : { StatusExtended: statusExtended }),
+    // Only those who named `entry` know this member (schema 13).
+    ...(statusExtended === 0 || !told ? {} : { StatusExtended: statusExtended }),
   };
 }
