@@ -18,12 +18,14 @@ import { type ClientMaker, keeperConfig, makeClient, readerConfig, rowsOf, stora
 import { StorageError } from './errors.js';
 import { readFrames, readNodes, readSlice } from './frames.js';
 import { holdLease, type Lease } from './lease.js';
-import { loadAccount, type Snapshot } from './load-account.js';
+import { loadAccount } from './load-account.js';
 import { type Lookup, makeLookups } from './lookups.js';
 import { makeMutexes } from './mutex.js';
+import { RowNumbers } from './row-numbers.js';
+import { snapshotOf, transaction } from './single-transactions.js';
 import { type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
 import { markDamaged, selectDamaged } from './sql/container.js';
-import { expectLease, numberBlockSize, takeNumberBlock } from './sql/lease.js';
+import { takeNumberBlock } from './sql/lease.js';
 import { type SeenSelectRow, selectSeen } from './sql/request-seen.js';
 import {
   type AccountReader,
@@ -34,7 +36,7 @@ import {
   type Store,
   serviceAddress,
 } from './store.js';
-import { type SweepTransaction, sweepOnce } from './sweeper.js';
+import { sweepOnce } from './sweeper.js';
 import { makeWriter } from './writer.js';
 
 /** A frame that is not what was written. */
@@ -63,36 +65,6 @@ export interface StoreOptions {
   readonly writeConnections?: number;
   /** How long to wait for a lease that another process holds. */
   readonly leaseWaitMsMax?: number;
-}
-
-/** Numbers for rows, taken from the database in blocks. */
-class RowNumbers {
-  #next = 0;
-  #end = 0;
-  #refill: Promise<void> | undefined;
-  readonly #take: () => Promise<number>;
-
-  constructor(take: () => Promise<number>) {
-    this.#take = take;
-  }
-
-  /** Sets `count` numbers aside and returns the first; at most a block's. */
-  async reserve(count: number): Promise<number> {
-    while (this.#end - this.#next < count) {
-      this.#refill ??= this.#take()
-        .then((first) => {
-          this.#next = first;
-          this.#end = first + numberBlockSize;
-        })
-        .finally(() => {
-          this.#refill = undefined;
-        });
-      await this.#refill;
-    }
-    const first = this.#next;
-    this.#next += count;
-    return first;
-  }
 }
 
 interface Parts {
@@ -167,51 +139,6 @@ async function findDamaged({ pool, damaged }: Parts): Promise<void> {
   for (const [id, address, container] of await rowsOf<[number, string, string]>(pool, selectDamaged)) {
     damaged.set(id, { address, container, frameIndex: null });
   }
-}
-
-/** A transaction of its own, apart from the queue: rare, small, not urgent. */
-async function transaction(
-  options: StoreOptions,
-  lease: Lease,
-  statements: Parameters<SweepTransaction>[0],
-): Promise<number[]> {
-  lease.expectHeld();
-  const client = (options.makeClient ?? makeClient)(keeperConfig(options.url));
-  client.on('error', () => {}); // the statement under way fails too
-  try {
-    await client.connect();
-    await client.query('BEGIN');
-    const counts: number[] = [];
-    for (const { text, values } of [expectLease(lease), ...statements]) {
-      counts.push((await client.query(text, [...values])).rowCount ?? 0);
-    }
-    await client.query('COMMIT');
-    return counts.slice(1);
-  } catch (error) {
-    throw storageError(error);
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-function snapshotOf(pool: pg.Pool): Snapshot {
-  return async (work) => {
-    const client = await pool.connect().catch((error) => {
-      throw storageError(error);
-    });
-    let failure: Error | undefined;
-    try {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-      const result = await work(client);
-      await client.query('COMMIT');
-      return result;
-    } catch (error) {
-      failure = storageError(error);
-      throw failure;
-    } finally {
-      client.release(failure);
-    }
-  };
 }
 
 function makeParts(options: StoreOptions, lease: Lease): Parts {
