@@ -140,6 +140,15 @@ describe('mesh-admin', () => {
     expect((await stat(join(service, 'service-key.json'))).mode & 0o077).toBe(0);
   });
 
+  it('[S31] makes the keys that routers seal tickets with, once a day', async () => {
+    const keys = join(folder, 'tickets');
+    const rotate = async () => JSON.parse((await run('mesh-admin', ['service', 'ticket-keys', keys, '--json'])).stdout);
+    const first = await rotate();
+    expect(first).toEqual({ current: expect.stringMatching(/^[0-9a-f]{16}$/), made: expect.any(Array), removed: [] });
+    expect(first.made).toContain(first.current);
+    expect(await rotate()).toEqual({ current: first.current, made: [], removed: [] });
+  });
+
   it('refuses roles and databases that are none', async () => {
     const role = await run('mesh-admin', ['service', 'issue', folder, '--domain', 'example.com', '--role', 'cook']);
     expect([role.code, isOneLine(role.stderr)]).toEqual([2, true]);
