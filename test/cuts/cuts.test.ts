@@ -157,7 +157,7 @@ describe('[R135] [R192] an upload over a line that breaks', () => {
   }
 });
 
-describe('[R255] [R261] a download over a line that breaks', () => {
+describe('[R216] [R261] a download over a line that breaks', () => {
   const container = 'my_Large';
   const sizes = [10, 300_000, 40_000, 40_000, 500_000, 10, 40_000];
   const nameAt = (at: number) => `large ${at}`;
