@@ -126,7 +126,7 @@ describe('mesh, from the first Hello to the last', () => {
     expect(synced.uploaded).toEqual([expect.objectContaining({ container: 'my_Notes', name: 'road.txt' })]);
   });
 
-  it('[R052] takes either encoding, and leaves bodies out where it is told to', async () => {
+  it('[R089] takes either encoding, and leaves bodies out where it is told to', async () => {
     for (const encoding of ['json', 'json-b']) await json('account', 'status', '--encoding', encoding);
     const partial = join(folder, 'partial');
     await cp(home, partial, { recursive: true });

@@ -102,7 +102,7 @@ describe('offline work', () => {
   });
 });
 
-describe('[R055] a conflict (semantics 5.1)', () => {
+describe('[R130] a conflict (semantics 5.1)', () => {
   it('about another key is none: the change moves on top', async () => {
     await queue(home, { a: 'mine' });
     await upload(other, { b: 'theirs' });
@@ -221,7 +221,7 @@ describe('an upload that is interrupted', () => {
   });
 });
 
-describe('a partial replica', () => {
+describe('[R131] a partial replica', () => {
   const filter = { words: ['Superseded'] };
   const bodies = () => readdir(join(other, 'containers', `${container}.bodies`)).catch(() => []);
 
@@ -259,7 +259,7 @@ describe('a partial replica', () => {
   });
 });
 
-describe('[R060] a payload in slices', () => {
+describe('[R216] a payload in slices', () => {
   it('goes on after a cut where it was, also in the next run', async () => {
     const content = Buffer.alloc(500_000, 'large ');
     await withDevice(home, service.environment(), (device) =>

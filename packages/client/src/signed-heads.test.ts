@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BindingError } from '@meshd/binding/errors';
 import { makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
 import type { ContainerHeads } from '@meshd/schema/service';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -183,6 +184,15 @@ describe('[S46] consistency', () => {
       const { code, message } = await refusal(sync(behind));
       expect([code, message]).toEqual(['fork', expect.stringContaining('prove')]);
     }
+  });
+
+  it('is not missed in slices, which bring none: there the root at the signed size decides', async () => {
+    service.beforeCall = async (transaction, message) => {
+      const { BytesOffset: offset } = (message as { ConstraintsPost?: { BytesOffset?: number } }).ConstraintsPost ?? {};
+      if (transaction === 'Download' && offset === undefined) throw new BindingError('transport', 'the line broke');
+    };
+    await sync(behind);
+    expect(await evidence(behind)).toEqual([]);
   });
 
   it('fails when the frames given are not those under the signed root', async () => {
