@@ -4,12 +4,24 @@ import { downloadFrames, downloadMemory } from './download.bench.ts';
 import { type Figure, measure } from './harness.ts';
 import { merkleAppend } from './merkle-append.bench.ts';
 import { stopBenchProvider } from './provider/bench-provider.ts';
+import {
+  downloadNewestJsonB,
+  downloadPageMillion,
+  proofMillion,
+  resyncUnchanged,
+  statusMillion,
+  statusTicket,
+  stopBenchDevices,
+  uploadSingleTicket,
+} from './sync.bench.ts';
 import { uploadBatch, uploadSingle } from './upload.bench.ts';
 import { verifyEnvelopes } from './verify-envelopes.bench.ts';
 
 const figures: readonly Figure[] = [
   ...[verifyEnvelopes, decodeUpload, jsonBDecode, merkleAppend],
   ...[uploadSingle, uploadBatch, downloadFrames, downloadMemory],
+  ...[statusTicket, uploadSingleTicket, downloadNewestJsonB, resyncUnchanged],
+  ...[statusMillion, downloadPageMillion, proofMillion],
 ];
 
 const wanted = process.argv.slice(2);
@@ -31,5 +43,6 @@ try {
     }
   }
 } finally {
+  await stopBenchDevices();
   await stopBenchProvider();
 }

@@ -1,7 +1,7 @@
 /** Uploads, from the octets on the wire to the commit and back: one frame at a time, and a hundred under one manifest. */
 import type { Figure } from './harness.ts';
 import { accountCount, type BenchProvider, benchProvider } from './provider/bench-provider.ts';
-import type { LoadResult } from './provider/load-program.ts';
+import type { LoadResult } from './provider/post-all.ts';
 import type { Target } from './provider/post-socket.ts';
 
 const payloadBytes = 2048;

@@ -117,6 +117,61 @@ describe('mesh, from the first Hello to the last', () => {
     }
   });
 
+  it('queues files offline, and uploads them with the next synchronisation', async () => {
+    await writeFile(join(folder, 'road.txt'), 'written on the road');
+    const queued = await json('container', 'upload', 'my_Notes', join(folder, 'road.txt'), '--offline');
+    expect(queued).toEqual({ container: 'my_Notes', queued: ['road.txt'], waiting: 1 });
+    const synced = await json('account', 'sync');
+    expect(synced).toMatchObject({ waiting: 0, conflicts: [], refused: [] });
+    expect(synced.uploaded).toEqual([expect.objectContaining({ container: 'my_Notes', name: 'road.txt' })]);
+  });
+
+  it('[R089] takes either encoding, and leaves bodies out where it is told to', async () => {
+    for (const encoding of ['json', 'json-b']) await json('account', 'status', '--encoding', encoding);
+    const partial = join(folder, 'partial');
+    await cp(home, partial, { recursive: true });
+    await rm(join(partial, 'containers'), { recursive: true });
+    const args = ['account', 'sync', '--filter', 'superseded,older=2200-01-01', '--home', partial, '--json'];
+    const { stdout } = await mesh(args);
+    const whole = await json('account', 'sync');
+    const rootOf = (document: typeof whole) =>
+      document.containers.find(({ container }: { container: string }) => container === 'my_Notes').root;
+    expect(rootOf(JSON.parse(stdout))).toBe(rootOf(whole));
+    const audit = await mesh(['container', 'audit', '--home', partial, '--json']);
+    const notes = JSON.parse(audit.stdout).replicas.find(
+      ({ container }: { container: string }) => container === 'my_Notes',
+    );
+    expect(notes).toMatchObject({ isIntact: true });
+    expect(notes.redactedCount).toBeGreaterThan(0);
+  });
+
+  it('[S45] [S46] proves a frame, checks the proof without a service, and audits the home', async () => {
+    const file = join(folder, 'proof.json');
+    const proven = await json('container', 'prove', 'my_Notes', '1', '--out', file);
+    expect(proven).toMatchObject({ container: 'my_Notes', index: 1 });
+    const checked = await mesh(['container', 'check-proof', file, '--service', proven.service]);
+    expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining('frame 1 of my_Notes')]);
+    const other = await mesh(['container', 'check-proof', file, '--service', 'MAAA-AAAA']);
+    expect([other.code, other.stdout]).toEqual([1, '']);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace('"Index":1', '"Index":2'));
+    const broken = await mesh(['container', 'check-proof', file]);
+    expect([broken.code, broken.stderr]).toEqual([1, expect.stringMatching(/^mesh: the proof does not hold[^\n]*\n$/)]);
+    expect(await json('container', 'audit')).toMatchObject({ evidence: [] });
+  });
+
+  it('[S83] watches: a change on another device ends the wait', async () => {
+    const copy = join(folder, 'watching');
+    await json('account', 'sync');
+    await cp(home, copy, { recursive: true });
+    const watching = mesh(['account', 'watch', '--once', '--json', '--home', copy]);
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    const { code } = await mesh(['container', 'upload', 'my_Notes', '-', '--home', home], 'watched');
+    expect(code).toBe(0);
+    const { stdout } = await watching;
+    expect(JSON.parse(stdout).containers).toMatchObject([{ container: 'my_Notes', fetched: 1 }]);
+  }, 30_000);
+
   it('says in one line what is wrong', async () => {
     const unknown = await mesh(['container', 'download', 'my_Nothing', '--home', home]);
     expect([unknown.code, unknown.stdout]).toEqual([1, '']);

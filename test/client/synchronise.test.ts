@@ -101,7 +101,7 @@ afterAll(async () => {
 });
 
 describe('a device that comes back', () => {
-  it('[S32] [R101] learns in one small request under a ticket that nothing has changed', async () => {
+  it('[S32] [R244] learns in one small request under a ticket that nothing has changed', async () => {
     await sync(home);
     exchanges.length = 0;
     await sync(home);
@@ -160,7 +160,7 @@ describe('a device without a connection', () => {
 });
 
 describe('a partial replica', () => {
-  it('[R030] leaves out the bodies of superseded entries, has the same root, and completes them when they are read', async () => {
+  it('[R131] leaves out the bodies of superseded entries, has the same root, and completes them when they are read', async () => {
     const partial = join(folder, 'partial');
     await cp(home, partial, { recursive: true });
     await rm(join(partial, 'containers'), { recursive: true });
@@ -183,7 +183,7 @@ describe('a partial replica', () => {
 });
 
 describe('a large payload over a line that breaks', () => {
-  it('[R060] comes in slices, and goes on where it was cut', async () => {
+  it('[R216] comes in slices, and goes on where it was cut', async () => {
     const content = Buffer.alloc(600_000, 'large ');
     await withDevice(home, environmentOf(home), (device) => uploadFiles(device, 'my_Large', [{ name: 'l', content }]));
     let calls = 0;

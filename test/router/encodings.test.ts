@@ -56,7 +56,7 @@ const post = (body: Uint8Array | string, type = 'application/json-b') =>
   running.send({ headers: { 'content-type': type }, body });
 
 describe('JSON-B', () => {
-  it('[R063] answers in the encoding of the request', async () => {
+  it('[R066] [R089] [R092] answers in the encoding of the request', async () => {
     for (const [form, type] of [
       ['json', 'application/json'],
       ['json-b', 'application/json-b'],

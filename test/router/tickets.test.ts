@@ -93,7 +93,7 @@ const status = (link: MeshConnection, members: object = {}) =>
 
 describe('a ticket', () => {
   it.each(['json', 'json-b'] as const)(
-    '[S30] [S32] comes with the first signed request and serves the next (%s)',
+    '[R074] [R086] [R087] [S30] [S32] comes with the first signed request and serves the next (%s)',
     async (form) => {
       const link = connect({ form });
       const first = await status(link);
@@ -104,7 +104,7 @@ describe('a ticket', () => {
     },
   );
 
-  it('[S30] comes with a Download, at its end, and with a Hello as null transaction', async () => {
+  it('[R013] [S30] comes with a Download, at its end, and with a Hello as null transaction', async () => {
     const link = connect();
     const select = { Account: person.address, Select: [{ Container: 'mmm_Device' }] };
     const first = await link.call('Download', select, [signer]);

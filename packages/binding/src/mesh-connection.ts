@@ -14,7 +14,6 @@ import type { Request } from '@meshd/schema/common';
 import { advertisedFeatures, type Feature, wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { statusRegistry } from '@meshd/schema/status';
-import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
 import { type HttpAnswer, HttpsPoster, type Poster } from './http-client.js';
 import { type BodyForm, mediaTypeOf, parseMediaType } from './media-type.js';
@@ -24,17 +23,14 @@ import { checkResponse, checkTicketResponse, type OpenedResponse, openResponse }
 import { ServiceTrust, type VerifiedHello } from './service-trust.js';
 import {
   accountOfSigner,
-  beginExchange,
   type ClientExchange,
-  finishExchange,
   type HeldTicket,
-  isDue,
   isRenewable,
   isUsable,
-  memoryTicketStore,
   type TicketStore,
   ticketName,
 } from './ticket-hold.js';
+import { TicketWallet } from './ticket-wallet.js';
 
 export type { VerifiedHello } from './service-trust.js';
 
@@ -114,15 +110,6 @@ interface Answered<T extends Transaction> {
   readonly sentBytes: number;
 }
 
-/**
- * Transactions in which a ticket is asked for: those that may be repeated with another payload. A writing request is known
- * again by its digest, also by a later run that has no memory of an exchange.
- */
-const exchanging: ReadonlySet<Transaction> = new Set(['Hello', 'Status', 'Download', 'Complete']);
-/** Transactions that want a signature by themselves (S25, semantics 6.2). */
-const signedOnly: ReadonlySet<Transaction> = new Set(['CreateAccount', 'DeleteAccount']);
-/** Requests whose exchange is remembered for a repetition under the same `ID`. */
-const exchangesRemembered = 64;
 const { ticket: ticketRefusal } = statusRegistry;
 
 /** A client's way to one service. */
@@ -133,10 +120,7 @@ export class MeshConnection {
   readonly #trust: ServiceTrust;
   readonly #clock: () => number;
   readonly #random: Random;
-  readonly #tickets: TicketStore;
-  /** Names of tickets that are being asked for: one request at a time does. */
-  readonly #asking = new Set<string>();
-  readonly #exchanges = new LRUCache<string, ClientExchange>({ max: exchangesRemembered });
+  readonly #wallet: TicketWallet;
 
   /** @throws BindingError `not-https` for a `url` of another scheme */
   constructor(options: MeshConnectionOptions) {
@@ -146,7 +130,8 @@ export class MeshConnection {
     this.#random = options.random ?? systemRandom;
     this.#poster = options.poster ?? httpsPoster(options);
     this.#trust = new ServiceTrust(options.domain, options.pins, this.#clock);
-    this.#tickets = options.tickets ?? memoryTicketStore();
+    const { domain, tickets: store } = options;
+    this.#wallet = new TicketWallet({ domain, store, clock: this.#clock, random: this.#random });
   }
 
   /**
@@ -173,7 +158,7 @@ export class MeshConnection {
   async obtainTicket(signer: RequestSigner): Promise<boolean> {
     await this.call('Hello', {}, [signer]);
     const account = accountOfSigner(signer, this.domain) ?? '';
-    return isUsable(await this.#tickets.get(ticketName(this.domain, account, signer)), this.#clock());
+    return isUsable(await this.#wallet.get(ticketName(this.domain, account, signer)), this.#clock());
   }
 
   /**
@@ -195,14 +180,15 @@ export class MeshConnection {
     const named =
       features.length === 0 ? message : { Features: [...(this.#options.features ?? advertisedFeatures)], ...message };
     const form = this.#formFor(transaction, encodings);
-    const name = this.#ticketNameFor(transaction, message, signers, features, options);
-    if (name === undefined) return this.#signed(transaction, named, { form, signers }, options);
-    const ticket = await this.#tickets.get(name);
-    const exchange = this.#exchangeFor(transaction, name, ticket, options);
+    const isWanted = (this.#options.useTickets ?? true) && (options.useTicket ?? true) && features.includes('ticket');
+    const name = isWanted ? this.#wallet.nameFor(transaction, message, signers) : undefined;
+    if (name === undefined) return this.#attempt(transaction, named, { form, signers }, options);
+    const ticket = await this.#wallet.get(name);
+    const exchange = this.#wallet.begin(transaction, name, ticket, options.id);
     try {
       return await this.#withTicket(transaction, named, { form, signers, ticket, exchange }, options, name);
     } finally {
-      if (exchange !== undefined) this.#asking.delete(name);
+      this.#wallet.end(name, exchange);
     }
   }
 
@@ -219,27 +205,21 @@ export class MeshConnection {
     // Where a renewal wants a signature, the whole request gets one.
     const isHeld = isUsable(ticket, nowMs) && (exchange === undefined || isRenewable(ticket, nowMs));
     if (isHeld) {
-      const response = await this.#signed(transaction, message, attempt, options, name);
+      const response = await this.#attempt(transaction, message, attempt, options, name);
       if (!isTicketRefused(response)) return response;
-      await this.#tickets.delete(name);
+      await this.#wallet.drop(name);
     }
-    const again =
-      isHeld && exchange === undefined ? this.#exchangeFor(transaction, name, undefined, options) : exchange;
+    const again = isHeld ? (exchange ?? this.#wallet.begin(transaction, name, undefined, options.id)) : exchange;
+    const signed = { ...attempt, ticket: undefined, exchange: again };
     try {
-      return await this.#signed(
-        transaction,
-        message,
-        { ...attempt, ticket: undefined, exchange: again },
-        options,
-        name,
-      );
+      return await this.#attempt(transaction, message, signed, options, name);
     } finally {
-      if (again !== undefined) this.#asking.delete(name);
+      this.#wallet.end(name, again);
     }
   }
 
   /** One attempt: sent, verified, and what it brings of a ticket put away. */
-  async #signed<T extends Transaction>(
+  async #attempt<T extends Transaction>(
     transaction: T,
     message: RequestOf<T>,
     attempt: Attempt,
@@ -249,8 +229,11 @@ export class MeshConnection {
     const answered = await this.#exchangeInForm(transaction, message, attempt, options);
     const { opened, sent } = answered;
     const host = await this.#verify(opened, sent, attempt.ticket);
-    if (name !== undefined && attempt.exchange !== undefined) {
-      await this.#keepTicket(name, attempt, answered, (message as Request).Features ?? [], host);
+    if (name !== undefined) {
+      const { exchange, ticket, signers } = attempt;
+      const features = (message as Request).Features ?? [];
+      const answer = { exchange, ticket, signer: signers[0], sent, message: opened.message, features, host };
+      await this.#wallet.keep(name, answer);
     }
     return verifiedResponse(answered, host);
   }
@@ -268,56 +251,6 @@ export class MeshConnection {
     const host = await this.#trust.hostOf(opened.entry, () => this.hello());
     await checkResponse(opened, sent, host.key);
     return host;
-  }
-
-  async #keepTicket(
-    name: string,
-    { exchange, ticket, signers: [signer] }: Attempt,
-    { opened, sent }: Answered<Transaction>,
-    features: readonly string[],
-    host: { key: PublicKeyEd448; udf: string; notAfterMs: number },
-  ): Promise<void> {
-    const { Exchange: response } = opened.message;
-    if (response === undefined || exchange === undefined || signer === undefined) return;
-    const fresh = finishExchange(exchange, response, {
-      sent,
-      requesterKey: signer.key.publicKey.raw,
-      host: { key: host.key.raw, udf: host.udf, notAfterMs: host.notAfterMs },
-      features,
-      signedAtMs: ticket?.signedAtMs ?? this.#clock(),
-    });
-    if (fresh !== undefined) await this.#tickets.put(name, fresh);
-  }
-
-  /** The name under which a ticket for this request is kept; undefined where the request is to be signed anyway. */
-  #ticketNameFor(
-    transaction: Transaction,
-    message: RequestOf<Transaction>,
-    signers: readonly RequestSigner[],
-    features: readonly string[],
-    options: CallOptions,
-  ): string | undefined {
-    const [signer, second] = signers;
-    const isWanted = (this.#options.useTickets ?? true) && (options.useTicket ?? true) && features.includes('ticket');
-    if (!isWanted || signer === undefined || second !== undefined || signedOnly.has(transaction)) return undefined;
-    const named = 'Account' in message ? message.Account : accountOfSigner(signer, this.domain);
-    return ticketName(this.domain, (signer.connection === undefined ? undefined : named) ?? '', signer);
-  }
-
-  /** Begins an exchange where a ticket is due and nobody else is asking for it; the same one again for a repetition. */
-  #exchangeFor(
-    transaction: Transaction,
-    name: string,
-    ticket: HeldTicket | undefined,
-    { id }: CallOptions,
-  ): ClientExchange | undefined {
-    const repeated = id === undefined ? undefined : this.#exchanges.get(Buffer.from(id).toString('hex'));
-    if (repeated !== undefined) return repeated;
-    if (!exchanging.has(transaction) || !isDue(ticket, this.#clock()) || this.#asking.has(name)) return undefined;
-    this.#asking.add(name);
-    const exchange = beginExchange(this.#random);
-    if (id !== undefined) this.#exchanges.set(Buffer.from(id).toString('hex'), exchange);
-    return exchange;
   }
 
   #formFor(transaction: Transaction, encodings: readonly string[]): BodyForm {

@@ -5,7 +5,7 @@
  * and never exists as a whole.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { hmacSha512 } from '@meshd/crypto/digest';
+import { hmacSha512, type MacKey } from '@meshd/crypto/digest';
 import type { SigningKey } from '@meshd/crypto/ed448';
 import { type EnvelopeOctets, envelope } from '@meshd/dare/envelope';
 import { codeBinary, codeBinaryChunk } from '@meshd/encoding/json-b-codes';
@@ -24,7 +24,7 @@ export interface ResponseSigner {
 /** The ticket that authenticated the request: its answer is MACed under it. */
 export interface ResponseTicket {
   readonly id: string;
-  readonly serverToClient: Uint8Array;
+  readonly serverToClient: Uint8Array | MacKey;
 }
 
 /** Either way of proving an answer. */

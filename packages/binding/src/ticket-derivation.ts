@@ -2,7 +2,7 @@
  * What both ends of a ticket compute (S30, S32): transcript, keys, witness, name. Pure; who may have a ticket and how
  * it is carried is decided elsewhere.
  */
-import { concat, constantTimeEqual, hmacSha512, label, lv, sha512, u64 } from '@meshd/crypto/digest';
+import { concat, constantTimeEqual, hmacSha512, label, lv, type MacKey, sha512, u64 } from '@meshd/crypto/digest';
 import { hkdfExpand, hkdfExtract } from '@meshd/crypto/hkdf';
 import { presentUdf, udfType } from '@meshd/crypto/udf';
 
@@ -89,6 +89,6 @@ export function ticketIdOf(ticket: Uint8Array): string {
 /**
  * Whether octets are the MAC of an input. The time depends on the length alone; a MAC cut short is none (S32).
  */
-export function isMac(key: Uint8Array, input: Uint8Array, mac: Uint8Array): boolean {
+export function isMac(key: Uint8Array | MacKey, input: Uint8Array, mac: Uint8Array): boolean {
   return constantTimeEqual(hmacSha512(key, input), mac);
 }

@@ -1,8 +1,8 @@
 /** The service's half of using a ticket (S31–S33): opens tickets, and remembers those that are in use. */
-import { sha512 } from '@meshd/crypto/digest';
+import { type MacKey, macKey, sha512 } from '@meshd/crypto/digest';
 import { openedTicketsMax, ticketBytesMax } from '@meshd/limits/limits';
 import { LRUCache } from 'lru-cache';
-import { type TicketSecrets, ticketIdOf, ticketSecrets } from './ticket-derivation.js';
+import { ticketIdOf, ticketSecrets } from './ticket-derivation.js';
 import type { TicketKeyRing } from './ticket-keys.js';
 import { openTicket, type TicketContent } from './ticket-seal.js';
 
@@ -10,7 +10,8 @@ import { openTicket, type TicketContent } from './ticket-seal.js';
 export interface OpenedTicket {
   readonly id: string;
   readonly content: TicketContent;
-  readonly secrets: TicketSecrets;
+  /** kc and ks, ready for use. */
+  readonly secrets: { readonly clientToServer: MacKey; readonly serverToClient: MacKey };
 }
 
 const keyIdAt = { start: 1, end: 9 };
@@ -47,7 +48,9 @@ export class TicketOpener {
   #openAnew(name: string, keyOf: Parameters<typeof openTicket>[0], ticket: Uint8Array): OpenedTicket | undefined {
     const content = openTicket(keyOf, this.#serviceUdf(), ticket);
     if (content === undefined) return undefined;
-    const opened = { id: ticketIdOf(ticket), content, secrets: ticketSecrets(content.prk) };
+    const { clientToServer, serverToClient } = ticketSecrets(content.prk);
+    const secrets = { clientToServer: macKey(clientToServer), serverToClient: macKey(serverToClient) };
+    const opened = { id: ticketIdOf(ticket), content, secrets };
     this.#opened.set(name, opened);
     return opened;
   }

@@ -105,8 +105,8 @@ describe('[S30] the exchange', () => {
     const opened = opener.open(ticket.ticket, nowMs);
     expect(opened?.id).toBe(ticket.id);
     expect(opened?.content).toMatchObject({ level: 'profile', account, service: domain, features: ['entry', 'page'] });
-    expect(Buffer.from(opened?.secrets.clientToServer ?? '').equals(ticket.clientToServer)).toBe(true);
-    expect(Buffer.from(opened?.secrets.serverToClient ?? '').equals(ticket.serverToClient)).toBe(true);
+    expect(opened?.secrets.clientToServer.export().equals(ticket.clientToServer)).toBe(true);
+    expect(opened?.secrets.serverToClient.export().equals(ticket.serverToClient)).toBe(true);
     expect(ticket.expiresMs).toBe(nowMs + ticketMsMax);
   });
 

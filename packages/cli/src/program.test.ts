@@ -43,6 +43,14 @@ describe('mesh', () => {
       ['account', 'create', 'a@example.com', '--url', 'http://example.com'],
       ['container', 'download', 'my_Notes', '--min', '-x'],
       ['hello', 'example.com', '--unknown-option'],
+      ['account', 'status', '--encoding', 'xml'],
+      ['account', 'sync', '--filter', 'newer'],
+      ['account', 'sync', '--filter', 'older'],
+      ['account', 'sync', '--filter', 'read=2026-01-01'],
+      ['account', 'sync', '--conflicts', 'both'],
+      ['account', 'watch', '--json'],
+      ['container', 'prove', 'my_Notes', '1'],
+      ['container', 'prove', 'my_Notes', 'first', '--out', '-'],
     ];
     for (const args of wrong) {
       const { code, stdout, stderr } = await mesh('--home', join(folder, 'none'), ...args);
@@ -58,6 +66,8 @@ describe('mesh', () => {
       ['account', 'sync'],
       ['account', 'delete'],
       ['container', 'download', 'my_Notes'],
+      ['container', 'audit'],
+      ['account', 'watch'],
     ]) {
       const { code, stdout, stderr } = await mesh(...args, '--home', home);
       expect([code, stdout, isOneLine(stderr)]).toEqual([1, '', true]);
@@ -128,6 +138,15 @@ describe('mesh-admin', () => {
     expect(domains).toEqual(['example.com']);
     expect(hosts.map(({ role }: { role: string }) => role)).toEqual(['router', 'shard', 'outbound']);
     expect((await stat(join(service, 'service-key.json'))).mode & 0o077).toBe(0);
+  });
+
+  it('[S31] makes the keys that routers seal tickets with, once a day', async () => {
+    const keys = join(folder, 'tickets');
+    const rotate = async () => JSON.parse((await run('mesh-admin', ['service', 'ticket-keys', keys, '--json'])).stdout);
+    const first = await rotate();
+    expect(first).toEqual({ current: expect.stringMatching(/^[0-9a-f]{16}$/), made: expect.any(Array), removed: [] });
+    expect(first.made).toContain(first.current);
+    expect(await rotate()).toEqual({ current: first.current, made: [], removed: [] });
   });
 
   it('refuses roles and databases that are none', async () => {

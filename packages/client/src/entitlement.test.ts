@@ -5,7 +5,7 @@ import { encodeTagged } from '@meshd/encoding/codec';
 import { CatalogedDevice } from '@meshd/schema/catalog';
 import { describe, expect, it } from 'vitest';
 import { makeDeviceKeys } from './device-keys.js';
-import { type Authority, authorityOf, mayWrite, writersOf, writingDevice } from './entitlement.js';
+import { type Authority, authorityOf, cutsOf, mayWrite, writersOf, writingDevice } from './entitlement.js';
 import { deviceEntry, type Identity, makeIdentity } from './identity.js';
 
 const address = 'alice@example.com';
@@ -82,5 +82,31 @@ describe('[S43] who may write', () => {
     expect(find(key.udf, 'my_Notes', 1)).toBe(key);
     for (const container of ['my_Photos', 'my_Other', 'mmm_Device'])
       expect(find(key.udf, container, 1)).toBeUndefined();
+  });
+});
+
+describe('[S48] a revoked device', () => {
+  const root = Buffer.alloc(32, 7);
+  const cuts = cutsOf([
+    { Key: 'Cut:my_Notes', Value: `5:${root.toString('base64url')}` },
+    { Key: 'Cut:my_Photos', Value: 'nothing' },
+    { Key: 'Permissions', Value: `9:${root.toString('base64url')}` },
+  ]);
+
+  it('has cuts that say where its part ends', () => {
+    expect([...cuts]).toEqual([['my_Notes', { size: 5, root: new Uint8Array(root) }]]);
+    expect(cutsOf()).toEqual(new Map());
+  });
+
+  it('wrote what is below its cut, and nothing at it, nor where there is none', async () => {
+    const authority = await authorityOf(identity, address);
+    const device = await writingDevice(deviceEntry(keys, identity), identity.deviceUdf, authority);
+    if (device === undefined) throw new Error('no device');
+    const find = writersOf(authority, [], [{ ...device, cuts }]);
+    const kid = device.key.udf;
+    expect(find(kid, 'my_Notes', 4)).toBe(device.key);
+    expect(find(kid, 'my_Notes', 5)).toBeUndefined();
+    expect(find(kid, 'my_Photos', 1)).toBeUndefined();
+    expect(find(kid, 'my_Later', 1)).toBeUndefined();
   });
 });

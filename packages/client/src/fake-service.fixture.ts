@@ -86,6 +86,7 @@ export class FakeService {
   beforeCall: (transaction: Transaction, message: object) => Promise<void> = async () => undefined;
   /** Who signs heads; without a host there are none. */
   host: HostIdentity | undefined;
+  givesHeads = true;
   accountUdf = '';
   headsAtMs: () => number = () => fakeNowMs;
   headsChanged: (heads: ContainerHeads) => ContainerHeads = (heads) => heads;
@@ -197,7 +198,7 @@ export class FakeService {
   /** Signed heads over what is shown; tests change their time or contents. */
   #heads(): { EnvelopedHeads?: EnvelopeOctets } {
     const { host } = this;
-    if (host === undefined) return {};
+    if (host === undefined || !this.givesHeads) return {};
     const heads = [...this.containers.keys()].flatMap((name) => {
       const frames = this.#view(name);
       const [zero] = frames;

@@ -1,4 +1,4 @@
-import { createHash, createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 // One-shot `hash` saves the hash object: for the 64 to 2,048 octets that are hashed here all day
 // that is half of the cost.
@@ -30,8 +30,16 @@ export function shake256(octets: Uint8Array, length: number): Uint8Array {
   return createHash('shake256', { outputLength: length }).update(octets).digest();
 }
 
+/** A key made ready for {@link hmacSha512}: worth it for one that is used often, since making it ready costs two thirds. */
+export type MacKey = KeyObject;
+
+/** Makes a MAC key ready. */
+export function macKey(octets: Uint8Array): MacKey {
+  return createSecretKey(octets);
+}
+
 /** HMAC-SHA-2-512 (64 octets). */
-export function hmacSha512(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
+export function hmacSha512(key: Uint8Array | MacKey, ...parts: Uint8Array[]): Uint8Array {
   const mac = createHmac('sha512', key);
   for (const part of parts) mac.update(part);
   return mac.digest();

@@ -235,7 +235,11 @@ class ShardProcess implements Shard {
       waits: this.#waits,
       domains: new Set(domains),
     };
-    const figures = defineShardFigures(this.#metrics, () => this.#server.inFlightCount);
+    const figures = defineShardFigures(
+      this.#metrics,
+      () => this.#server.inFlightCount,
+      () => this.#waits.count,
+    );
     const ownership = ownershipOf(directory, shardName);
     const handlers = new Handlers({ context, ownership, figures, logger: this.#logger });
     this.#handlers = {

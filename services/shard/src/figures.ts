@@ -14,7 +14,12 @@ export interface ShardFigures {
 }
 
 /** Defines them. */
-export function defineShardFigures(metrics: Metrics, inFlightCount: () => number): ShardFigures {
+export function defineShardFigures(
+  metrics: Metrics,
+  inFlightCount: () => number,
+  waitCount: () => number = () => 0,
+): ShardFigures {
+  metrics.gauge('shard_status_waits', 'Requests that wait for a change', [], (gauge) => gauge.set(waitCount()));
   metrics.gauge('shard_requests_in_flight', 'Requests in work', [], (gauge) => gauge.set(inFlightCount()));
   return {
     requests: metrics.counter('shard_requests_total', 'Requests answered', ['transaction', 'code']),

@@ -35,6 +35,11 @@ export interface BenchProvider {
   /** Database of the limit: the same tables, no triggers. */
   readonly limitDatabaseUrl: string;
   readonly shardDatabaseUrls: readonly string[];
+  /** The processes and how they were set up, for figures that stop one or go round the router. */
+  readonly processes: ProviderProcesses;
+  readonly caFile: string;
+  /** A folder that is removed at the end. */
+  readonly folder: string;
   readonly adminUrls: readonly { readonly name: string; readonly url: string }[];
   /** Writes everything down that is still to be written, so that a run does not pay for the one before it. */
   settle(): Promise<void>;
@@ -108,6 +113,9 @@ async function start(): Promise<BenchProvider> {
     limit,
     limitDatabaseUrl: await limitDatabase(postgresUrl, limitName),
     shardDatabaseUrls: plan.shards.map((shard) => shard.postgresUrl),
+    processes,
+    caFile,
+    folder,
     adminUrls: processes.adminUrls,
     settle: () => onServer(postgresUrl, ['CHECKPOINT']),
   };

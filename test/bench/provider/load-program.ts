@@ -5,18 +5,9 @@ import { Home } from '@meshd/client/home';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { Session } from '@meshd/client/session';
 import { serveCalls } from './child.ts';
+import { type LoadResult, postAll } from './post-all.ts';
 import { PostSocket, type Target } from './post-socket.ts';
 import { type FrameSizes, UploadChain } from './upload-chain.ts';
-
-/** What a run of prepared requests came to. */
-export interface LoadResult {
-  readonly seconds: number;
-  readonly requests: number;
-  /** Octets of all answers' bodies. */
-  readonly answerBytes: number;
-  /** Middle and slow end of the answers' times. */
-  readonly milliseconds: { readonly median: number; readonly p99: number };
-}
 
 /** Uploads to be prepared for each of some accounts. */
 export interface UploadPlan {
@@ -50,26 +41,7 @@ function known() {
 }
 
 /** Posts what was prepared, the requests of one account one after the other, all accounts at the same time. */
-async function post(target: Target): Promise<LoadResult> {
-  const sockets = await Promise.all(prepared.map(() => PostSocket.open(target)));
-  const times: number[] = [];
-  let answerBytes = 0;
-  const start = performance.now();
-  await Promise.all(
-    prepared.map(async (bodies, at) => {
-      for (const body of bodies) {
-        const sent = performance.now();
-        answerBytes += (await (sockets[at] as PostSocket).post(body)).bodyBytes;
-        times.push(performance.now() - sent);
-      }
-    }),
-  );
-  const seconds = (performance.now() - start) / 1000;
-  for (const socket of sockets) socket.close();
-  times.sort((left, right) => left - right);
-  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? 0;
-  return { seconds, requests: times.length, answerBytes, milliseconds: { median: at(0.5), p99: at(0.99) } };
-}
+const post = (target: Target): Promise<LoadResult> => postAll(prepared, target);
 
 async function prepareUploads(plan: UploadPlan): Promise<FrameSizes> {
   const { accounts, requestsPerAccount, framesPerRequest, payloadBytes } = plan;

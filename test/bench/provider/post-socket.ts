@@ -13,6 +13,8 @@ export interface Target {
   readonly path: string;
   /** Certificate of the authority to trust, PEM. */
   readonly ca: string;
+  /** JSON when absent. */
+  readonly mediaType?: string;
 }
 
 /** An answer, as far as it was looked at. */
@@ -96,9 +98,9 @@ export class PostSocket {
   #answer = new AnswerReader();
   #settle: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(socket: TLSSocket, { path, domain }: Target) {
+  private constructor(socket: TLSSocket, { path, domain, mediaType = 'application/json' }: Target) {
     this.#socket = socket;
-    this.#head = `POST ${path} HTTP/1.1\r\nHost: ${domain}\r\nContent-Type: application/json\r\nContent-Length: `;
+    this.#head = `POST ${path} HTTP/1.1\r\nHost: ${domain}\r\nContent-Type: ${mediaType}\r\nContent-Length: `;
     const fail = (error?: Error) => this.#settle?.reject(error ?? new Error('the connection was closed'));
     socket.on('data', (octets) => this.#take(octets));
     socket.on('error', fail).on('close', () => fail());

@@ -3,7 +3,7 @@
  * uploads do. No answer is needed to make the next, because the device knows what its own frames do to the container.
  */
 import { randomBytes } from 'node:crypto';
-import { signRequest } from '@meshd/binding/request-sign';
+import { type SignRequestOptions, signRequest } from '@meshd/binding/request-sign';
 import { clientFeatures, type Session } from '@meshd/client/session';
 import { encryptBody } from '@meshd/client/writer';
 import { systemRandom } from '@meshd/crypto/random';
@@ -32,6 +32,8 @@ export class UploadChain {
   readonly #domain: string;
   /** Members of an encrypted frame's header; made once, since bodies here are random octets that nobody decrypts. */
   readonly #header: Header;
+  /** How requests are proved and encoded; signed, in JSON, when empty. */
+  proof: Pick<SignRequestOptions<'Upload'>, 'ticket' | 'form'> = {};
   #trees: ContainerTrees = { tree: emptyDareTree, log: emptyLog };
   #sample: FrameSizes | undefined;
 
@@ -115,11 +117,16 @@ export class UploadChain {
     const { state, deviceSigner } = this.#session;
     const { body } = await signRequest<T>({
       transaction,
-      message: { Features: [...clientFeatures], ...message, Account: state.address } as RequestOf<T>,
+      message: {
+        Features: this.proof.ticket === undefined ? [...clientFeatures] : [],
+        ...message,
+        Account: state.address,
+      } as RequestOf<T>,
       service: this.#domain,
       nowMs: Date.now(),
       random: systemRandom,
       signers: [deviceSigner],
+      ...this.proof,
     });
     return body;
   }

@@ -9,7 +9,7 @@ import type { Replica } from '../replica.js';
 import { isCut, requireSuccess } from '../session.js';
 import type { SignedHeads } from '../signed-heads.js';
 import { judgeView, rollbackError } from './account-status.js';
-import { fetchSliced } from './slices.js';
+import { fetchSliced, hasPart } from './slices.js';
 
 /** Payload octets of one answer: the next one travels while this one is decoded and verified. */
 export const pageBytes = 1024 * 1024;
@@ -43,13 +43,15 @@ interface Cursor {
 
 /** An answer that has arrived and was not looked into. */
 interface Page {
-  readonly parts: readonly { readonly cursor: Cursor; readonly update: ContainerUpdate; readonly isProved: boolean }[];
+  readonly parts: readonly { readonly cursor: Cursor; readonly update: ContainerUpdate; readonly hasProof: boolean }[];
   readonly heads: EnvelopeOctets | undefined;
 }
 
 /** How much is asked for: less after every cut. */
 class Pace {
   bytes = pageBytes;
+  /** No page has been asked for yet. */
+  isFirst = true;
 
   slower(): void {
     this.bytes = Math.max(pageBytesMin, Math.floor(this.bytes / 4));
@@ -63,15 +65,19 @@ function selectOf(cursor: Cursor): ConstraintsSelect {
   return { Container: container, IndexMin: next, ...select, ...proof };
 }
 
+/** What a Download brought. */
+interface Answer {
+  readonly updates: readonly ContainerUpdate[];
+  readonly heads: EnvelopeOctets | undefined;
+  /** Proofs of consistency were asked for, where one is still wanted; slices bring none. */
+  readonly isAsked: boolean;
+}
+
 /** Puts the parts of an answer to the containers they are of, and notes where to go on: no frame is looked into. */
-function pageOf(
-  cursors: readonly Cursor[],
-  updates: readonly ContainerUpdate[],
-  heads: EnvelopeOctets | undefined,
-): Page {
+function pageOf(cursors: readonly Cursor[], { updates, heads, isAsked }: Answer): Page {
   const parts = cursors.flatMap((cursor) => {
     const update = updates.find(({ Container }) => Container === cursor.container);
-    return update === undefined ? [] : [{ cursor, update, isProved: cursor.pageKey === undefined }];
+    return update === undefined ? [] : [{ cursor, update, hasProof: isAsked && cursor.pageKey === undefined }];
   });
   let moved = 0;
   for (const { cursor, update } of parts) {
@@ -116,18 +122,29 @@ async function askPage(device: Device, cursors: readonly Cursor[], pace: Pace): 
     response = await ask();
   }
   requireSuccess(`Download of ${cursors.map(({ container }) => container).join(', ')}`, response);
-  return pageOf(cursors, response.message.Updates ?? [], response.message.EnvelopedHeads);
+  const { Updates: updates = [], EnvelopedHeads: heads } = response.message;
+  return pageOf(cursors, { updates, heads, isAsked: true });
 }
 
-/** The next page, asked for in smaller and smaller pieces while the line breaks. */
+async function slicedPage(device: Device, cursor: Cursor): Promise<Page> {
+  const { update, heads } = await fetchSliced(device, cursor.container, cursor.next);
+  return pageOf([cursor], { updates: [update], heads, isAsked: false });
+}
+
+/**
+ * The next page, asked for in smaller and smaller pieces while the line breaks, and in the end in slices. What an earlier
+ * run began to fetch in slices is finished first.
+ */
 async function nextPage(device: Device, cursors: readonly Cursor[], pace: Pace): Promise<Page> {
+  for (const cursor of pace.isFirst ? cursors : []) {
+    if (await hasPart(device, cursor.container, cursor.next)) return slicedPage(device, cursor);
+  }
+  pace.isFirst = false;
   for (let cuts = 0; ; cuts += 1) {
     try {
-      if (cuts <= cutsMax) return await askPage(device, cursors, pace);
       const [cursor] = cursors;
-      if (cursor === undefined) return { parts: [], heads: undefined };
-      const { update, heads } = await fetchSliced(device, cursor.container, cursor.next);
-      return pageOf([cursor], [update], heads);
+      const isSliced = cuts > cutsMax || (cuts > 0 && pace.bytes === pageBytesMin);
+      return isSliced && cursor !== undefined ? await slicedPage(device, cursor) : await askPage(device, cursors, pace);
     } catch (error) {
       if (!isCut(error) || cuts > cutsMax) throw error;
       pace.slower();
@@ -141,6 +158,7 @@ function requireConsistency(cursor: Cursor, update: ContainerUpdate, signed: Sig
   const { container, proveFrom: verified } = cursor;
   const shown = signed.heads.get(container);
   if (verified === undefined || shown === undefined) return;
+  if (shown.size < verified.size) throw rollbackError(container, verified, shown);
   const holds = verifyConsistency({
     fromCount: verified.size,
     toCount: shown.size,
@@ -162,10 +180,10 @@ function requireConsistency(cursor: Cursor, update: ContainerUpdate, signed: Sig
 /** Verifies a page and makes it part of the replicas. */
 async function takePage(device: Device, page: Page): Promise<void> {
   const signed = await device.heads.judge(page.heads);
-  for (const { cursor, update, isProved } of page.parts) {
+  for (const { cursor, update, hasProof } of page.parts) {
     const { container, replica } = cursor;
     const head = signed?.heads.get(container);
-    if (signed !== undefined && isProved) requireConsistency(cursor, update, signed);
+    if (signed !== undefined && hasProof) requireConsistency(cursor, update, signed);
     const cuts = await device.revocationCuts(container);
     const checkpoints = head === undefined ? cuts : [...cuts, head];
     const accepted = await replica.reader.take(update.Envelopes ?? [], await device.writers(), checkpoints);

@@ -38,6 +38,11 @@ async function loadPart(
   return { shell: readEnvelope(textToOctets(stored.shell)), payload };
 }
 
+/** Whether an earlier run began to fetch this frame in slices. */
+export async function hasPart(device: Device, container: string, frameIndex: number): Promise<boolean> {
+  return (await loadPart(device.session.home, container, frameIndex)) !== undefined;
+}
+
 const withoutPayload = (envelope: EnvelopeOctets): EnvelopeOctets => ({ ...envelope, payload: new Uint8Array(0) });
 const sameShell = (a: EnvelopeOctets, b: EnvelopeOctets) =>
   Buffer.compare(writeEnvelope(withoutPayload(a)), writeEnvelope(withoutPayload(b))) === 0;

@@ -38,6 +38,11 @@ const hasGrown = ({ fetchedCount }: SyncedContainer) => fetchedCount > 0;
 
 /** What passes by itself: the service is away, or another command has the home. */
 const passing: ReadonlySet<string> = new Set(['unavailable', 'busy']);
+/** Refusals that say "again later": a router that is stopped ends its waits with one. */
+const laterStatuses: ReadonlySet<number | undefined> = new Set([408, 429, 503, 504]);
+
+const passes = (error: unknown): error is ClientError =>
+  error instanceof ClientError && (passing.has(error.code) || laterStatuses.has(error.refusal?.status));
 
 /** Waits for a change outside the lock: other commands use the home meanwhile. @returns what the service then shows */
 async function waitForChange(device: Device, signal: AbortSignal): Promise<AccountView | undefined> {
@@ -83,7 +88,7 @@ export async function watchAccount(
         if (!signal.aborted) view = await waitForChange(device, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof ClientError) || !passing.has(error.code)) throw error;
+        if (!passes(error)) throw error;
         if (!isLost) onLost?.(error.message);
         isLost = true;
         await pauseUntil(environment, pauseMs, signal);

@@ -45,7 +45,8 @@ export interface UserCall {
 export async function userCall(message: MeshRequestUser, context: TransactionContext): Promise<UserCall> {
   const connected = requireConnected(context.authentication);
   if (message.Account === undefined) throw new MeshError('malformed', 'Account is missing');
-  const account = canonicalAddress(message.Account);
+  // Under a ticket it usually says what the ticket says, which is canonical.
+  const account = message.Account === connected.account ? connected.account : canonicalAddress(message.Account);
   if (connected.account !== undefined && connected.account !== account) {
     throw new MeshError('not-authenticated', 'the ticket is for another account');
   }

@@ -26,7 +26,8 @@ export const upload: TransactionHandler<'Upload'> = async (message, context) => 
     value: { principal, updates: updates.map(rpcUpdate), self: self.map(rpcEnvelope), heads },
   });
   const { outcome, result } = answer;
-  const members = result?.$case === 'upload' ? membersOf(result.value, context.understands('entry')) : {};
+  const told = context.understands('entry');
+  const members = result?.$case === 'upload' ? membersOf(result.value, told) : {};
   const refused = refusalOf(outcome);
   if (refused === undefined) {
     return whole<'Upload'>(successCode(outcome), members, { described: describedOf(call, answer) });
@@ -52,13 +53,9 @@ function checkSize(updates: readonly ContainerUpdate[], self: readonly EnvelopeO
   }
 }
 
-/** @param isExtended whether the requester named `entry`: else members that the draft does not know stay away (schema 13) */
-function membersOf(
-  { entries, constraints, heads }: UploadResult,
-  isExtended: boolean,
-): Omit<UploadResponse, keyof Response> {
+function membersOf({ entries, constraints, heads }: UploadResult, told: boolean): Omit<UploadResponse, keyof Response> {
   return {
-    Entries: entries.map((entry) => entryResponse(entry, isExtended)),
+    Entries: entries.map((each) => entryResponse(each, told)),
     ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
     ...(heads === undefined ? {} : { EnvelopedHeads: envelopeOfRpc(heads) }),
   };
@@ -82,13 +79,14 @@ function rpcUpdate({ Container, Index, Digest, Envelopes = [] }: ContainerUpdate
   };
 }
 
-function entryResponse(entry: EntryResult, isExtended: boolean): EntryResponse {
+function entryResponse(entry: EntryResult, told: boolean): EntryResponse {
   const { indexRequest, indexContainer, result, statusExtended, constraints } = entry;
   return {
     IndexRequest: indexRequest,
     ...(indexContainer === undefined ? {} : { IndexContainer: indexContainer }),
     Result: result,
     ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
-    ...(isExtended && statusExtended !== 0 ? { StatusExtended: statusExtended } : {}),
+    // Only those who named `entry` know this member (schema 13).
+    ...(statusExtended === 0 || !told ? {} : { StatusExtended: statusExtended }),
   };
 }

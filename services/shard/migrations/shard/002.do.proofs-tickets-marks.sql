@@ -42,3 +42,24 @@ UPDATE frame AS f SET nodes = coalesce((
 ), ''::bytea);
 ALTER TABLE frame ENABLE TRIGGER frame_never_changes;
 ALTER TABLE frame ALTER COLUMN nodes SET NOT NULL, ALTER COLUMN nodes SET DEFAULT '', ALTER COLUMN nodes SET STORAGE PLAIN;
+
+-- The first frame from first_index to last_index that was stored at that time or later, last_index + 1 if there is none.
+CREATE FUNCTION frame_first_at(container bigint, first_index bigint, last_index bigint, time_ms bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  low bigint := first_index;
+  high bigint := last_index + 1;
+  middle bigint;
+  stored bigint;
+BEGIN
+  WHILE low < high LOOP
+    middle := (low + high) / 2;
+    SELECT f.stored_at_ms INTO stored FROM frame AS f WHERE f.container_id = container AND f.frame_index = middle;
+    IF stored IS NULL OR stored >= time_ms THEN
+      high := middle;
+    ELSE
+      low := middle + 1;
+    END IF;
+  END LOOP;
+  RETURN low;
+END $$;

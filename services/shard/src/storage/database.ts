@@ -24,7 +24,8 @@ export const makeClient: ClientMaker = (config) => new pg.Client(config);
  * empty, and must not turn to scanning it when it has grown: so the other ways are made dear for these sessions.
  */
 const indexOnly =
-  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
+  '-c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off ' +
+  '-c plan_cache_mode=force_generic_plan';
 
 /** Settings of a connection that writes: durable whatever the server's default is, and never left open in a transaction. */
 export function writerConfig(url: string): pg.ClientConfig {

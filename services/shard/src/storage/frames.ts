@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { copyRows } from './binary-copy.js';
 import { type Queryable, rowsOf } from './database.js';
 import { StorageError } from './errors.js';
-import { frameOfRow, type NodeSelectRow, selectFrames, selectNodes, selectSlice } from './sql/frame.js';
+import { frameOfRow, type NodeSelectRow, selectFirstAt, selectFrames, selectNodes, selectSlice } from './sql/frame.js';
 import type { ContainerState, FrameRow, FrameSelection, PayloadSlice } from './store.js';
 
 /** What {@link readFrames} needs. */
@@ -65,7 +65,8 @@ export async function* readFrames(
   selection: FrameSelection,
 ): AsyncGenerator<readonly FrameRow[]> {
   // never beyond what the caller knows of: a frame that is just being committed is not yet part of the state
-  const bounded = { ...selection, to: Math.min(selection.to, container.frameCount - 1) };
+  const known = { ...selection, to: Math.min(selection.to, container.frameCount - 1) };
+  const bounded = await withinTimes(source.on, container, known);
   const budget = new Budget(selection);
   const fetch = (from: number): Promise<FrameRow[]> | undefined => {
     if (from > bounded.to) return undefined;
@@ -73,7 +74,7 @@ export async function* readFrames(
     const query = selectFrames(container.id, from, bounded, framesMax);
     return copyRows(source.on, query).then((rows) => rows.map(frameOfRow));
   };
-  let next = fetch(Math.max(0, selection.from));
+  let next = fetch(Math.max(0, bounded.from));
   while (next !== undefined) {
     const found = await next;
     const last = found.at(-1);
@@ -88,6 +89,16 @@ export async function* readFrames(
     }
     if (frames.length > 0) yield frames;
   }
+}
+
+/** The indexes between which the frames of the selection's times lie: otherwise every frame before them would be read. */
+async function withinTimes(on: Queryable, { id }: ContainerState, selection: FrameSelection): Promise<FrameSelection> {
+  const { notBeforeMs, beforeMs, to } = selection;
+  const from = Math.max(0, selection.from);
+  if ((notBeforeMs === undefined && beforeMs === undefined) || from > to) return selection;
+  const times = [notBeforeMs ?? 0, beforeMs ?? Number.MAX_SAFE_INTEGER];
+  const [[first = from] = [], [end = to + 1] = []] = await rowsOf<[number]>(on, selectFirstAt(id, from, to, times));
+  return { ...selection, from: first, to: end - 1 };
 }
 
 /** One frame with a slice of its payload; undefined where there is none. */

@@ -71,12 +71,22 @@ function checkSeen(write: AccountWrite, nowMs: number): void {
     throw new StorageError('invalid', 'the request identity is not of this time');
 }
 
+/** Frames are found by the time of their storing, so these times follow their order though the clock be set back. */
+function neverBack(now: () => number): () => number {
+  let latest = 0;
+  return () => {
+    latest = Math.max(latest, now());
+    return latest;
+  };
+}
+
 /**
  * Takes the shard's lease and opens its storage.
  *
  * @throws StorageError `lease-lost` when another process keeps the lease, `unavailable` when the database does not answer
  */
-export async function openStore(options: StoreOptions): Promise<Store> {
+export async function openStore(given: StoreOptions): Promise<Store> {
+  const options = { ...given, now: neverBack(given.now) };
   let lostBecause: string | undefined;
   const lease = await holdLease({
     url: options.url,

@@ -4,7 +4,6 @@ import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type ContainerTrees, frameZero, sealBatch } from '@meshd/dare/batch';
 import { coreOf, leafOfFrame, logId } from '@meshd/dare/core';
-import { writeContentMeta } from '@meshd/dare/envelope';
 import { type SignatureEntry, Trailer } from '@meshd/dare/header';
 import { appendLeafKeeping } from '@meshd/dare/log-proof';
 import { emptyLog, encodeEdge, root } from '@meshd/dare/log-tree';
@@ -150,7 +149,9 @@ class FrameMaker {
     this.leafZero = Uint8Array.from(sealed.leaves[0] ?? []);
     this.trees = { tree: sealed.tree, log: sealed.log };
     if (envelope === undefined) throw new Error('no frame 0');
-    return this.#row({ ...envelope, leaf: this.leafZero, nodes: Buffer.alloc(0), payload: Buffer.alloc(0) }, null);
+    const payload = Buffer.alloc(0);
+    const digests = { payloadDigest: sha512(payload), treeDigest: apex(sealed.tree) as Uint8Array };
+    return this.#row({ ...envelope, ...digests, leaf: this.leafZero, nodes: payload, payload }, null);
   }
 
   #entry(): Buffer {
@@ -161,8 +162,10 @@ class FrameMaker {
     const payload = Buffer.from(this.#payload);
     const payloadDigest = sha512(payload);
     const event = this.#options.kind === 'catalog' ? 'New' : undefined;
-    const meta = { UniqueID: uniqueId, cty: 'application/mmm', ...(event === undefined ? {} : { Event: event }) };
-    const contentMetaData = writeContentMeta(meta);
+    // As `writeContentMeta` and `encodeObject` would write them, only quicker.
+    const contentMetaData = Buffer.from(
+      `{"UniqueID":"${uniqueId}","cty":"application/mmm"${event === undefined ? '' : `,"Event":"${event}"`}}`,
+    );
     const core = coreOf({ payloadDigest, contentMetaData, enc: '', recipients: [] });
     const signatures = this.#isBatchEnd(frameIndex) ? [this.#manifest(core)] : [];
     const leaf = leafOfFrame(frameIndex, core, signatures);
@@ -172,12 +175,16 @@ class FrameMaker {
     const header = Buffer.from(
       `{"dig":"S512","ContentMetaData":"${encodeBase64Url(contentMetaData)}","ContainerInfo":{"Index":${frameIndex}}}`,
     );
-    const trailer = encodeObject(
-      Trailer,
-      { ...(signatures.length === 0 ? {} : { signatures }), PayloadDigest: payloadDigest, TreeDigest: treeDigest },
-      'json',
+    const trailer =
+      signatures.length === 0
+        ? Buffer.from(
+            `{"PayloadDigest":"${encodeBase64Url(payloadDigest)}","TreeDigest":"${encodeBase64Url(treeDigest)}"}`,
+          )
+        : encodeObject(Trailer, { signatures, PayloadDigest: payloadDigest, TreeDigest: treeDigest }, 'json');
+    return this.#row(
+      { header, payload, payloadDigest, treeDigest, trailer, leaf, nodes: concat(...completed) },
+      { uniqueId, event },
     );
-    return this.#row({ header, payload, trailer, leaf, nodes: concat(...completed) }, { uniqueId, event });
   }
 
   #isBatchEnd(frameIndex: number): boolean {
@@ -201,13 +208,13 @@ class FrameMaker {
 
   #row(frame: StoredFrame, entry: { uniqueId: string; event: string | undefined } | null): Buffer {
     const { containerId, storedAtMs } = this.#options;
-    const { header, payload, trailer, leaf, nodes } = frame;
+    const { header, payload, trailer, payloadDigest, treeDigest, leaf, nodes } = frame;
     const frameIndex = this.frameCount - 1;
     this.bytes += header.length + payload.length + (trailer?.length ?? 0);
     return copyRow([
       ...[containerId, frameIndex, storedAtMs + frameIndex],
       ...[entry === null ? null : Buffer.from(entry.uniqueId), entry?.event ?? null],
-      ...[header, payload, trailer, sha512(payload), apex(this.trees.tree) as Uint8Array, leaf, nodes],
+      ...[header, payload, trailer, payloadDigest, treeDigest, leaf, nodes],
     ]);
   }
 }
@@ -216,6 +223,8 @@ interface StoredFrame {
   readonly header: Uint8Array;
   readonly payload: Uint8Array;
   readonly trailer: Uint8Array | null;
+  readonly payloadDigest: Uint8Array;
+  readonly treeDigest: Uint8Array;
   readonly leaf: Uint8Array;
   readonly nodes: Uint8Array;
 }

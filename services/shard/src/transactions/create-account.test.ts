@@ -215,6 +215,20 @@ describe('DeleteAccount', () => {
     expect(await deleteAccount(shard.context, alice.address, offline)).toEqual({ status: 201 });
   });
 
+  test('[S25] [S33] under a ticket it is refused: the bearer is told to sign', async () => {
+    const { makeEnvelope, openEnvelope } = await import('@meshd/dare/envelope');
+    const signed = openEnvelope(await deleteRequest(alice, { key: alice.admin }));
+    const [own] = signed.signatures;
+    const ticketed = { alg: 'HS512-REQ1', kid: 'NAAA', Ticket: new Uint8Array(300), signature: new Uint8Array(64) };
+    for (const signatures of [[ticketed], [{ ...own, ...ticketed }]]) {
+      const { header, payload } = signed;
+      const request = makeEnvelope({ header, payload, trailer: { ...signed.trailer, signatures } });
+      const refused = deleteAccount(shard.context, alice.address, request);
+      await expect(refused).rejects.toMatchObject({ status: 401 });
+    }
+    expect(shard.store.stateOf(alice.address)).toBeDefined();
+  });
+
   test('[S24] a principal that the router makes up is refused by the shard', async () => {
     const mallory = new Person('mallory');
     const device = mallory.device();

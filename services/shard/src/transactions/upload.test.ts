@@ -427,6 +427,18 @@ describe('repetition', () => {
     await expect(shard.upload(device, [{ envelopes }], other)).rejects.toMatchObject({ code: 'request-id-reused' });
   });
 
+  test('[S27] [S45] a retry brings heads of now, if the device may still ask', async () => {
+    const identity = shard.identity();
+    const { envelopes } = writer.write([opening(), credential('a')]);
+    const ask = () => shard.upload(device, [{ envelopes }], identity, { heads: true });
+    const first = await ask();
+    expect(first).toMatchObject({ status: 201, heads: { payload: expect.anything() } });
+    expect(await ask()).toMatchObject({ accepted: 'accepted' in first && first.accepted, heads: expect.anything() });
+    const revoked = device.principal.connectionDigest.fill(0);
+    expect(revoked).toHaveLength(64);
+    expect(await ask()).toMatchObject({ status: 201, heads: undefined });
+  });
+
   test('[S27] a refusal is not kept: its repetition is executed', async () => {
     const identity = shard.identity();
     const { envelopes } = writer.write([opening()]);

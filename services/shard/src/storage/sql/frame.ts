@@ -1,6 +1,7 @@
 /** Frames: appended in batches, read in chunks of bounded octets. */
 import { frameChunkBytesMax, frameChunkCountMax } from '@meshd/limits/limits';
 import { int8Of } from '../binary-copy.js';
+import type { Statement } from '../database.js';
 import type { FrameEvent, FrameFilter, FrameRow, FrameSelection, FrameWrite, PayloadSlice } from '../store.js';
 import { multiKey, multiRow, type Row } from './multi-row.js';
 
@@ -38,7 +39,8 @@ const digests = 'coalesce(octet_length(payload), 0)::bigint, payload_digest, tre
 
 /*
  * The inner query walks the primary key and adds up sizes, which stand beside the pointer to a payload that lies apart;
- * payloads themselves are fetched only for the rows that stay. The first row always stays.
+ * payloads themselves are fetched only for the rows that stay. The first row always stays. The limit is a number of
+ * the text: for one that it does not know the planner expects much, and sorts.
  */
 const selectText = (parts: readonly string[], filtered: string, source: string): string => `SELECT ${columns},
     ${parts.join(', ')}, ${digests}, filtered
@@ -49,7 +51,7 @@ const selectText = (parts: readonly string[], filtered: string, source: string):
       row_number() OVER (ORDER BY frame_index ROWS UNBOUNDED PRECEDING) AS place
     FROM (SELECT f.*, ${filtered} AS filtered FROM ${source}) AS rows
   ) AS chunk
-  WHERE place = 1 OR bytes_so_far <= ${frameChunkBytesMax}
+  WHERE place = 1 OR (place <= $9 AND bytes_so_far <= ${frameChunkBytesMax})
   ORDER BY frame_index`;
 
 /** A number as text of a statement: nothing else can get into it. */
@@ -108,6 +110,18 @@ export function selectSlice(containerId: number, frameIndex: number, { offset, b
   return `SELECT ${columns}, header, substring(payload FROM ${literal(first)} FOR ${literal(bytes)}), trailer,
     ${digests}, false
   FROM frame WHERE container_id = ${literal(containerId)} AND frame_index = ${literal(frameIndex)}`;
+}
+
+/**
+ * Where the frames of a time begin: the first index from `from` to `to` stored at that time or later, else `to + 1`. Found
+ * by halving, since frames are stored in the order of their times.
+ */
+export function selectFirstAt(containerId: number, from: number, to: number, timesMs: readonly number[]): Statement {
+  return {
+    name: 'frame-first-at',
+    text: 'SELECT frame_first_at($1, $2, $3, t) FROM unnest($4::bigint[]) WITH ORDINALITY AS q (t, place) ORDER BY place',
+    values: [containerId, from, to, timesMs],
+  };
 }
 
 const sliceOffsetMax = 2 ** 30;

@@ -1,0 +1,36 @@
+/** Posting what was prepared, and how long it took. */
+import { PostSocket, type Target } from './post-socket.ts';
+
+/** What a run of prepared requests came to. */
+export interface LoadResult {
+  readonly seconds: number;
+  readonly requests: number;
+  /** Octets of all answers' bodies. */
+  readonly answerBytes: number;
+  /** Middle and slow end of the answers' times. */
+  readonly milliseconds: { readonly median: number; readonly p99: number };
+}
+
+/**
+ * Posts requests, each list over a socket of its own and one after the other, all lists at the same time.
+ */
+export async function postAll(prepared: readonly (readonly Uint8Array[])[], target: Target): Promise<LoadResult> {
+  const sockets = await Promise.all(prepared.map(() => PostSocket.open(target)));
+  const times: number[] = [];
+  let answerBytes = 0;
+  const start = performance.now();
+  await Promise.all(
+    prepared.map(async (bodies, at) => {
+      for (const body of bodies) {
+        const sent = performance.now();
+        answerBytes += (await (sockets[at] as PostSocket).post(body)).bodyBytes;
+        times.push(performance.now() - sent);
+      }
+    }),
+  );
+  const seconds = (performance.now() - start) / 1000;
+  for (const socket of sockets) socket.close();
+  times.sort((left, right) => left - right);
+  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? 0;
+  return { seconds, requests: times.length, answerBytes, milliseconds: { median: at(0.5), p99: at(0.99) } };
+}
