@@ -33,7 +33,7 @@ await runOnce('renew-hosts', renewConfigSchema, async (config, logger) => {
     }
     const keys = join(work, ticketKeyFolder);
     await copyPresent(join(config.filesDir, ticketKeyFolder), keys);
-    const { made, removed } = await rotateTicketKeys(keys, Date.now());
+    const { made, removed } = await rotateTicketKeys(keys, systemClock());
     const members: Record<string, Uint8Array | null> = {};
     for (const name of made) members[`${name}.json`] = await readFile(join(keys, `${name}.json`));
     for (const name of removed) members[`${name}.json`] = null;

@@ -11,7 +11,7 @@ import { importPublicKey, type PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { type Random, systemRandom } from '@meshd/crypto/random';
 import { httpBodyMsMax, unsignedPauseMsMax } from '@meshd/limits/limits';
 import type { Request } from '@meshd/schema/common';
-import { advertisedFeatures, type Feature, wellKnownPath } from '@meshd/schema/features';
+import { type Feature, wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { statusRegistry } from '@meshd/schema/status';
 import { BindingError } from './errors.js';
@@ -34,6 +34,9 @@ import { TicketWallet } from './ticket-wallet.js';
 
 export type { VerifiedHello } from './service-trust.js';
 
+/** What this module understands by itself; callers that understand more name it. */
+const ownFeatures: readonly Feature[] = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry', 'ticket'];
+
 /** What {@link MeshConnection} needs. */
 export interface MeshConnectionOptions {
   /** Canonical domain: `Host`, `Service` and TLS server name. */
@@ -52,7 +55,7 @@ export interface MeshConnectionOptions {
   readonly poster?: Poster | undefined;
   /** Encoding of requests and answers; where absent JSON-B if the service takes it, else JSON. */
   readonly form?: BodyForm | undefined;
-  /** Words named in requests whose message names none, once the service has said that it knows such words. */
+  /** Words named in requests whose message names none, once the service has said that it knows such words; ours if absent. */
   readonly features?: readonly Feature[] | undefined;
   /** Whether tickets are asked for and used where the service gives them; yes when absent. */
   readonly useTickets?: boolean | undefined;
@@ -178,7 +181,7 @@ export class MeshConnection {
   ): Promise<VerifiedResponse<T>> {
     const { features, encodings } = await this.#known(options);
     const named =
-      features.length === 0 ? message : { Features: [...(this.#options.features ?? advertisedFeatures)], ...message };
+      features.length === 0 ? message : { Features: [...(this.#options.features ?? ownFeatures)], ...message };
     const form = this.#formFor(transaction, encodings);
     const isWanted = (this.#options.useTickets ?? true) && (options.useTicket ?? true) && features.includes('ticket');
     const name = isWanted ? this.#wallet.nameFor(transaction, message, signers) : undefined;

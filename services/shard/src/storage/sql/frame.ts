@@ -51,7 +51,7 @@ const selectText = (parts: readonly string[], filtered: string, source: string):
       row_number() OVER (ORDER BY frame_index ROWS UNBOUNDED PRECEDING) AS place
     FROM (SELECT f.*, ${filtered} AS filtered FROM ${source}) AS rows
   ) AS chunk
-  WHERE place = 1 OR (place <= $9 AND bytes_so_far <= ${frameChunkBytesMax})
+  WHERE place = 1 OR bytes_so_far <= ${frameChunkBytesMax}
   ORDER BY frame_index`;
 
 /** A number as text of a statement: nothing else can get into it. */
