@@ -94,6 +94,8 @@ function watchMemory(processes: BenchProvider['adminUrls']) {
       const over = work().finally(() => {
         isOver = true;
       });
+      // thrown below, once the last look at the memory is over
+      over.catch(() => {});
       while (!isOver) {
         const now = await read();
         peaks = peaks.map((peak, at) => Math.max(peak, now[at] ?? 0));

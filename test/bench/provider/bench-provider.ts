@@ -13,6 +13,7 @@ import { freePorts } from '@meshd/dev/ports';
 import { startPostgres } from '@meshd/dev/postgres';
 import { databaseNames, planProvider } from '@meshd/dev/provider-plan';
 import { ProviderProcesses } from '@meshd/dev/provider-processes';
+import { removeAtEnd } from '@meshd/dev/watchdog';
 import { wellKnownPath } from '@meshd/schema/features';
 import { migrateShard } from '@meshd/shard/storage/migrate';
 import pg from 'pg';
@@ -69,6 +70,8 @@ const say = (text: string): void => console.error(`· ${text}`);
 
 async function start(): Promise<BenchProvider> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-bench-'));
+  // Also when the bench is cut off: the processes end with it, and then the folder goes.
+  removeAtEnd(folder);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   // Postgres may run as another user than ourselves, who must get to its cluster below.
   await chmod(folder, 0o755);
