@@ -105,6 +105,31 @@ describe('Download', () => {
     });
   }
 
+  const parts = async (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) => {
+    const { message } = await called('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
+    const update = message.Updates?.[0];
+    return { envelopes: update?.Envelopes ?? [], pageKey: update?.PageKey };
+  };
+
+  it('[R126] [R207] by index and by date gives what matches', async () => {
+    expect((await parts({ IndexMin: 1, IndexMax: 1 })).envelopes).toHaveLength(1);
+    const tomorrow = new Date(Date.now() + 24 * 3600_000);
+    expect((await parts({ Before: tomorrow })).envelopes).toHaveLength(3);
+    expect((await parts({ NotBefore: tomorrow })).envelopes).toHaveLength(0);
+  });
+
+  it('[R127] [R256] of certain parts gives those', async () => {
+    const { envelopes } = await parts({ IndexMin: 1 }, { Header: true });
+    expect(envelopes.map(({ payload }) => payload)).toEqual([null, null]);
+  });
+
+  it('[R128] [R213] is cut at a limit, with a key that continues it', async () => {
+    const first = await parts({}, { MaxEntries: 2 });
+    expect([first.envelopes.length, first.pageKey]).toEqual([2, expect.any(String)]);
+    const rest = await parts({ PageKey: first.pageKey ?? '' });
+    expect([rest.envelopes.length, rest.pageKey]).toEqual([1, undefined]);
+  });
+
   it('[R258] [R260] of more than there may be in an answer: cut, not refused', async () => {
     expect(await downloaded({}, { MaxEntries: downloadEntriesMax * 10 })).toEqual([201]);
   });
