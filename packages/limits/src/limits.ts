@@ -89,8 +89,11 @@ export const downloadEntriesDefault = 100;
 export const downloadPayloadBytesDefault = mebibyte;
 /** Selections in one Download. */
 export const downloadSelectionsMax = 256;
-/** Octets of payload in one rpc part of a download: large enough to be cheap, small enough to stream. */
-export const downloadPartBytesMax = 256 * kibibyte;
+/**
+ * Octets of one rpc part of a download, where it holds more than one frame. A stream takes 16 parts before it says that
+ * it is full, at either end, so this times 32 is what waits for a slow reader.
+ */
+export const downloadPartBytesMax = 128 * kibibyte;
 /** Shortest local part of an account name. */
 export const accountNameBytesMin = 1;
 /** Longest local part of an account name (RFC 5321 local part). */
@@ -225,6 +228,11 @@ export const rpcWindowBytes = mebibyte;
 export const rpcRequestsWaitingMax = 4096;
 /** Octets of such requests that are not sent yet; beyond it: overloaded. */
 export const rpcBytesWaitingMax = 64 * mebibyte;
+/**
+ * A shard tells a stranger no sooner than this that he is one. What it looks up meanwhile, in memory or in the database,
+ * takes a few milliseconds; without the wait its time would tell which accounts exist (semantics 4, S84).
+ */
+export const strangerRefusalMsMin = 25;
 /** Octets of requests that a shard has taken and not answered; beyond it it stops reading. */
 export const shardRequestBytesInFlightMax = 128 * mebibyte;
 /** A silent peer is asked for a sign of life this often … */

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { strangerRefusalMsMin } from '@meshd/limits/limits';
 import type {
   DownloadPart,
   DownloadRequest,
@@ -73,8 +75,11 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
 
   async transact(request: TransactRequest, call: CallContext): Promise<TransactAnswer> {
     const { transaction } = request;
-    if (transaction === undefined) return this.#counted('unknown', async () => this.#failed(unknownTransaction()));
-    return this.#counted(transaction.$case, () => this.#work(transaction, request, call));
+    const begunAt = performance.now();
+    if (transaction === undefined) {
+      return this.#counted('unknown', () => this.#failed(unknownTransaction(), begunAt));
+    }
+    return this.#counted(transaction.$case, () => this.#work(transaction, request, call, begunAt));
   }
 
   async download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<void> {
@@ -84,6 +89,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   /** Sends the outcome as the first part, then the rest; a failure after a success can only break the stream. */
   async #download(request: DownloadRequest, sink: PartSink<DownloadPart>): Promise<Answer> {
     const { context, ownership } = this.#options;
+    const begunAt = performance.now();
     const start = async () => {
       requireRouter(sink);
       const asked = downloadRequestOf(request);
@@ -91,7 +97,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       const parts = download(withDeadline(context, sink.deadlineAt), asked);
       return { parts, first: await parts.next() };
     };
-    const started = await start().catch((error) => this.#failed(error));
+    const started = await start().catch((error) => this.#failed(error, begunAt));
     const { ended } = 'ended' in started ? started : { ended: succeeded('success', ownership.version) };
     await sink.send({ part: { $case: 'outcome', value: ended.outcome } });
     if ('ended' in started) return started;
@@ -105,7 +111,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     return { ended, result: undefined };
   }
 
-  async #work(transaction: Transaction, request: TransactRequest, call: CallContext): Promise<Answer> {
+  async #work(transaction: Transaction, request: TransactRequest, call: CallContext, begunAt: number): Promise<Answer> {
     const { context: unhurried } = this.#options;
     // What waits for a change is not late (S83).
     const context = isWaiting(transaction) ? unhurried : withDeadline(unhurried, call.deadlineAt);
@@ -117,8 +123,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       return await work();
     } catch (error) {
       // The state in memory was not that of the database, and was dropped: with the fresh one the request may succeed.
-      if (error instanceof StorageError && error.code === 'stale') return work().catch((again) => this.#failed(again));
-      return this.#failed(error);
+      if (error instanceof StorageError && error.code === 'stale')
+        return work().catch((again) => this.#failed(again, begunAt));
+      return this.#failed(error, begunAt);
     }
   }
 
@@ -194,8 +201,12 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     return { ended: succeeded('success', ownership.version), result: { $case: 'upload', value: { entries, heads } } };
   }
 
-  #failed(error: unknown): Answer {
-    return { ended: endedBy(error, this.#options.ownership.version, this.#options.logger), result: undefined };
+  async #failed(error: unknown, begunAt: number): Promise<Answer> {
+    const ended = endedBy(error, this.#options.ownership.version, this.#options.logger);
+    // Accounts in memory, accounts that must be read, and names that are none are found out in different times.
+    const waitMs = begunAt + strangerRefusalMsMin - performance.now();
+    if (ended.code === 'not-authenticated' && waitMs > 0) await pause(Math.ceil(waitMs));
+    return { ended, result: undefined };
   }
 
   #misrouted(): Answer {

@@ -1,5 +1,10 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { downloadEntriesMax, downloadPayloadBytesMax, downloadSelectionsMax } from '@meshd/limits/limits';
+import {
+  downloadEntriesMax,
+  downloadPartBytesMax,
+  downloadPayloadBytesMax,
+  downloadSelectionsMax,
+} from '@meshd/limits/limits';
 import { MeshError } from '@meshd/schema/status';
 import { authorise, type Caller, type Principal } from '../authorise.js';
 import type { ShardContext } from '../context.js';
@@ -197,13 +202,36 @@ async function* selectedFrames(
     }
     if (rows.length > 0) {
       const proofs = selection.prove ? await proofsOf(reader, container, rows, parts) : [];
-      yield { kind: 'frames', envelopes: rows.map((row) => sent(row, parts)), proofs };
+      yield* inParts(
+        rows.map((row) => sent(row, parts)),
+        proofs,
+      );
     }
     if (left === undefined) continue;
     budget.cut = true;
     return left.index;
   }
   return undefined;
+}
+
+/** Envelopes in groups of bounded size: streams count what waits in them by the part. */
+function* inParts(envelopes: readonly EnvelopeOctets[], proofs: readonly FrameProof[]): Generator<DownloadPart> {
+  let start = 0;
+  let bytes = 0;
+  for (const [at, envelope] of envelopes.entries()) {
+    const size = partsBytes(envelope);
+    if (at > start && bytes + size > downloadPartBytesMax) {
+      yield { kind: 'frames', envelopes: envelopes.slice(start, at), proofs: proofs.slice(start, at) };
+      [start, bytes] = [at, 0];
+    }
+    bytes += size;
+  }
+  if (start < envelopes.length)
+    yield { kind: 'frames', envelopes: envelopes.slice(start), proofs: proofs.slice(start) };
+}
+
+function partsBytes({ header, payload, trailer }: EnvelopeOctets): number {
+  return header.length + (payload?.length ?? 0) + (trailer?.length ?? 0);
 }
 
 /** Octets of one payload; more of them follow where the answer is called cut. */

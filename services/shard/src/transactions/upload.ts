@@ -114,13 +114,38 @@ function canRecover({ updates, self }: UploadRequest): boolean {
   return updates.length > 0 && self.length === 0 && updates.every((update) => update.container === deviceCatalog);
 }
 
-/** A device that may only recover is not told what is wrong with its batch: unless all is right it is a stranger. */
+/**
+ * Judges every batch and message, so that the answer names every entry at fault (semantics 6.6).
+ *
+ * A device that may only recover is not told what is wrong with its batch: unless all is right it is a stranger.
+ */
 async function judgeAll(work: UploadWork, opened: OpenedRequest, caller: Caller): Promise<void> {
+  const faults: EntryFault[] = [];
+  const refused = new Set<string>();
+  for (const { update, frames } of opened.updates) {
+    // Of what stands behind a refused batch of the same container nothing can be said, and nothing is.
+    if (refused.has(update.container)) continue;
+    const found = await faultsOf(frames, () => work.add(batchOf({ update, frames })));
+    if (found.length > 0) refused.add(update.container);
+    faults.push(...found);
+  }
+  if (opened.self.length > 0) {
+    faults.push(...(await faultsOf(opened.self, () => work.addSelf(opened.self as UploadedFrame[]))));
+  }
+  if (faults.length === 0) return;
+  throw (caller.by === 'recovery' ? caller.refusal : undefined) ?? new Refused(faults);
+}
+
+/** Entries that cannot be read are faults like others, told only to who may write at all. */
+async function faultsOf(entries: readonly OpenedEntry[], judge: () => Promise<void>): Promise<readonly EntryFault[]> {
+  const unreadable = entries.filter(isFault);
+  if (unreadable.length > 0) return unreadable;
   try {
-    for (const batch of refuseFaults(opened)) await work.add(batch);
-    if (opened.self.length > 0) await work.addSelf(opened.self as UploadedFrame[]);
+    await judge();
+    return [];
   } catch (error) {
-    throw error instanceof Refused && caller.by === 'recovery' ? (caller.refusal ?? error) : error;
+    if (error instanceof Refused) return error.faults;
+    throw error;
   }
 }
 
@@ -213,13 +238,6 @@ function batchOf({ update, frames }: OpenedUpdate): UpdateBatch {
   };
 }
 
-/** Entries that cannot be read are faults like others, told only to who may write at all. */
-function refuseFaults(opened: OpenedRequest): UpdateBatch[] {
-  const faults = entriesOf(opened).filter(isFault);
-  if (faults.length > 0) throw new Refused(faults);
-  return opened.updates.map(batchOf);
-}
-
 /**
  * Judges a request of which bodies are missing (semantics 6.6): who may, whether it fits, and whether the entries would be
  * taken where they say. Nothing is written and nothing is reserved.
@@ -256,19 +274,12 @@ async function probe(
 
 /** Judges what can be judged; a fault in one place does not hide those in others. */
 async function probeAll(work: UploadWork, opened: OpenedRequest): Promise<ReadonlyMap<number, EntryFault>> {
-  const faults = new Map<number, EntryFault>();
-  const attempt = async (entries: readonly OpenedEntry[], judge: () => Promise<void>): Promise<void> => {
-    const unread = entries.filter(isFault);
-    for (const fault of unread) faults.set(fault.indexRequest, fault);
-    if (unread.length > 0) return;
-    try {
-      await judge();
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      for (const fault of error.faults) faults.set(fault.indexRequest, fault);
-    }
-  };
-  for (const update of opened.updates) await attempt(update.frames, () => work.add(batchOf(update)));
-  for (const entry of opened.self) await attempt([entry], () => work.addSelf([entry as UploadedFrame]));
-  return faults;
+  const faults: EntryFault[] = [];
+  for (const { update, frames } of opened.updates) {
+    faults.push(...(await faultsOf(frames, () => work.add(batchOf({ update, frames })))));
+  }
+  for (const entry of opened.self) {
+    faults.push(...(await faultsOf([entry], () => work.addSelf([entry as UploadedFrame]))));
+  }
+  return new Map(faults.map((fault) => [fault.indexRequest, fault]));
 }

@@ -270,6 +270,8 @@ export class UploadWork {
   }
 
   async #acceptRepetition(batch: UpdateBatch, indexContainer: number, view: ContainerView): Promise<void> {
+    // Nothing in a repetition proves the offline key now, and that is all such a device may come in by.
+    if (this.#caller.by === 'recovery') throw this.#caller.refusal ?? new MeshError('not-authenticated');
     const repeated = leavesOf(batch.frames, indexContainer);
     const stored = this.#caller.state.containers.get(batch.container);
     const identities = await readIdentities(this.#reader, stored, indexContainer, batch.frames.length);
