@@ -6,6 +6,7 @@ import type { MeshConnection } from '@meshd/binding/mesh-connection';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { root } from '@meshd/dare/log-tree';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { waitFor } from '@meshd/dev/wait';
 import { downloadEntriesMax, statusWaitsPerDeviceMax, uploadEntriesMax } from '@meshd/limits/limits';
 import type { ConstraintsData, ConstraintsSelect, ContainerUpdate } from '@meshd/schema/common';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
@@ -60,6 +61,15 @@ const uploaded = (envelopes: readonly EnvelopeOctets[], update: Partial<Containe
 const downloaded = (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) =>
   verdictOf('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
 
+/** Requests that wait for a change, by the shards' own figures. */
+async function waitsNow(): Promise<number> {
+  const texts = provider.adminUrls.shards.map(async (url) => (await fetch(`${url}/metrics`)).text());
+  const counts = (await Promise.all(texts)).map((text) =>
+    Number(/shard_status_waits(?:{[^}]*})? (\d+)/.exec(text)?.[1]),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 const without = (part: 'payload', envelopes: readonly EnvelopeOctets[]) =>
   envelopes.map((octets) => ({ ...octets, [part]: null }));
 
@@ -82,7 +92,10 @@ describe('Status', () => {
         signal: leaving.signal,
       });
     const waiting = Array.from({ length: statusWaitsPerDeviceMax }, () => wait().catch(() => undefined));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await waitFor(async () => ((await waitsNow()) === statusWaitsPerDeviceMax ? true : undefined), {
+      what: 'waiting requests at the shards',
+      deadlineMs: 10_000,
+    });
     expect((await wait()).status).toBe(429);
     leaving.abort();
     await Promise.all(waiting);
