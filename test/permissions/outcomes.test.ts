@@ -6,6 +6,7 @@ import type { MeshConnection } from '@meshd/binding/mesh-connection';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { root } from '@meshd/dare/log-tree';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { waitFor } from '@meshd/dev/wait';
 import { downloadEntriesMax, statusWaitsPerDeviceMax, uploadEntriesMax } from '@meshd/limits/limits';
 import type { ConstraintsData, ConstraintsSelect, ContainerUpdate } from '@meshd/schema/common';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
@@ -60,6 +61,15 @@ const uploaded = (envelopes: readonly EnvelopeOctets[], update: Partial<Containe
 const downloaded = (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) =>
   verdictOf('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
 
+/** Requests that wait for a change, by the shards' own figures. */
+async function waitsNow(): Promise<number> {
+  const texts = provider.adminUrls.shards.map(async (url) => (await fetch(`${url}/metrics`)).text());
+  const counts = (await Promise.all(texts)).map((text) =>
+    Number(/shard_status_waits(?:{[^}]*})? (\d+)/.exec(text)?.[1]),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 const without = (part: 'payload', envelopes: readonly EnvelopeOctets[]) =>
   envelopes.map((octets) => ({ ...octets, [part]: null }));
 
@@ -82,7 +92,10 @@ describe('Status', () => {
         signal: leaving.signal,
       });
     const waiting = Array.from({ length: statusWaitsPerDeviceMax }, () => wait().catch(() => undefined));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await waitFor(async () => ((await waitsNow()) === statusWaitsPerDeviceMax ? true : undefined), {
+      what: 'waiting requests at the shards',
+      deadlineMs: 10_000,
+    });
     expect((await wait()).status).toBe(429);
     leaving.abort();
     await Promise.all(waiting);
@@ -104,6 +117,31 @@ describe('Download', () => {
       expect(await downloaded(select, constraints)).toEqual(verdict);
     });
   }
+
+  const parts = async (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) => {
+    const { message } = await called('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
+    const update = message.Updates?.[0];
+    return { envelopes: update?.Envelopes ?? [], pageKey: update?.PageKey };
+  };
+
+  it('[R126] [R207] by index and by date gives what matches', async () => {
+    expect((await parts({ IndexMin: 1, IndexMax: 1 })).envelopes).toHaveLength(1);
+    const tomorrow = new Date(Date.now() + 24 * 3600_000);
+    expect((await parts({ Before: tomorrow })).envelopes).toHaveLength(3);
+    expect((await parts({ NotBefore: tomorrow })).envelopes).toHaveLength(0);
+  });
+
+  it('[R127] [R256] of certain parts gives those', async () => {
+    const { envelopes } = await parts({ IndexMin: 1 }, { Header: true });
+    expect(envelopes.map(({ payload }) => payload)).toEqual([null, null]);
+  });
+
+  it('[R128] [R213] is cut at a limit, with a key that continues it', async () => {
+    const first = await parts({}, { MaxEntries: 2 });
+    expect([first.envelopes.length, first.pageKey]).toEqual([2, expect.any(String)]);
+    const rest = await parts({ PageKey: first.pageKey ?? '' });
+    expect([rest.envelopes.length, rest.pageKey]).toEqual([1, undefined]);
+  });
 
   it('[R258] [R260] of more than there may be in an answer: cut, not refused', async () => {
     expect(await downloaded({}, { MaxEntries: downloadEntriesMax * 10 })).toEqual([201]);

@@ -125,7 +125,7 @@ describe('[R015] [R135] [R273] [S47] replicas that write at the same time', () =
   );
 });
 
-describe('[R213] [R214] [R261] page keys', () => {
+describe('[R213] [R214] [R255] [R261] page keys', () => {
   it(
     'lead through every frame of the query once, and through none that was appended since',
     async () => {

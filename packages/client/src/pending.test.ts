@@ -186,6 +186,14 @@ describe('an upload that is interrupted', () => {
     expect(service.containers.get(container)).toHaveLength(4);
   });
 
+  it('waits here, and the user is told so', async () => {
+    service.beforeCall = async (transaction) => {
+      if (transaction === 'Upload') throw new BindingError('transport', 'the line broke');
+    };
+    await expect(upload(home, { c: 'once' })).rejects.toThrow('the files wait here for: mesh account sync');
+    expect(await loadPending(new Home(home))).toHaveLength(1);
+  });
+
   it('after the service had it is not written twice', async () => {
     await queue(home, { c: 'once' });
     const connect = service.connect.bind(service);

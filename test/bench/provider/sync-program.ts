@@ -84,7 +84,8 @@ async function requestOf<T extends 'Status' | 'Download'>(
 ): Promise<Uint8Array> {
   const options: SignRequestOptions<T> = {
     transaction,
-    message: { ...message, Account: session.state.address } as RequestOf<T>,
+    // Named in both forms: a request that names none has those of its ticket, and would be answered with heads.
+    message: { Features: ['entry', 'page'], ...message, Account: session.state.address } as RequestOf<T>,
     service: known().domain,
     nowMs: Date.now(),
     random: systemRandom,

@@ -94,6 +94,8 @@ export function syncedJson({ container, frameCount, digest, root, fetchedCount, 
   return { container, index: frameCount, digest, root, fetched: fetchedCount, uncovered: uncoveredCount };
 }
 
+const entries = (count: number) => `${count} ${count === 1 ? 'entry' : 'entries'}`;
+
 interface SyncFlags {
   readonly legacy?: boolean;
   readonly filter?: string;
@@ -146,8 +148,8 @@ async function sync(io: CommandIo, flags: SyncFlags): Promise<void> {
       return [container, index, fetched, shortHex(digest), shortHex(root)];
     });
     const table = textTable(['container', 'frames', 'fetched', 'digest', 'root'], rows);
-    const sent = uploaded.length === 0 ? [] : [`${uploaded.length} waiting entries uploaded`];
-    const left = waitingCount === 0 ? [] : [`${waitingCount} entries still wait to be uploaded`];
+    const sent = uploaded.length === 0 ? [] : [`${entries(uploaded.length)} that waited here uploaded`];
+    const left = waitingCount === 0 ? [] : [`waiting to be uploaded: ${entries(waitingCount)}`];
     const reasons = refused.map(({ container, reason }) => `${container}: ${reason}`);
     return [table, ...sent, ...conflicts.map(conflictText), ...left, ...reasons].join('\n');
   });

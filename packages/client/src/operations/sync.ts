@@ -157,13 +157,13 @@ export async function synchronise(
   return recordingEvidence(device, async () => {
     const flushed = await flushPending(device, options.decide);
     const changed = new Set(flushed.placed.map(({ container }) => container));
-    const rest = before.filter(({ container }) => !changed.has(container));
-    const replicas = await Promise.all([...changed].map((container) => device.replica(container)));
-    const after = replicas.map((replica) => {
-      const fetched = before.find(({ container }) => container === replica.reader.container)?.fetchedCount ?? 0;
-      return synced(replica, fetched, replica.reader.size);
-    });
-    const containers = [...rest, ...after].sort((a, b) => (a.container < b.container ? -1 : 1));
+    const fetchedOf = (name: string) => before.find(({ container }) => container === name)?.fetchedCount ?? 0;
+    const after = new Map<string, SyncedContainer>(before.map((each) => [each.container, each]));
+    for (const container of changed) {
+      const replica = await device.replica(container);
+      after.set(container, synced(replica, fetchedOf(container), replica.reader.size));
+    }
+    const containers = [...after.values()];
     return { containers, flushed };
   });
 }

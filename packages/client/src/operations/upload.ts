@@ -151,6 +151,13 @@ export async function queueFiles(device: Device, container: string, files: reado
   return queue.reduce((sum, { entries }) => sum + entries.length, 0);
 }
 
+/** The files are in the queue by then; without a word the user would upload them again. */
+function sayThatItWaits(error: unknown): never {
+  if (!(error instanceof ClientError) || error.code !== 'unavailable') throw error;
+  const { message, cause } = error;
+  throw new ClientError('unavailable', `${message}; the files wait here for: mesh account sync`, { cause });
+}
+
 /**
  * Encrypts files and appends them to a container of the account, which is made if it does not exist. A file of the same
  * name replaces the earlier one. What cannot be sent now waits in the queue for the next synchronisation.
@@ -170,7 +177,7 @@ export async function uploadFiles(
   await syncAccount(device, [container, ...waiting]);
   const own = await enqueueFiles(device, container, files, bounds);
   return recordingEvidence(device, async () => {
-    const flushed = await flushPending(device, decide);
+    const flushed = await flushPending(device, decide).catch(sayThatItWaits);
     const failure = flushed.failures.find((each) => each.container === container);
     if (failure !== undefined) {
       // The user is told now, and would be surprised to see it succeed later.

@@ -200,10 +200,12 @@ async function* selectedFrames(
       take(row, parts, budget);
       rows.push(row);
     }
-    for (const group of inParts(rows.map((row) => ({ row, envelope: sent(row, parts) })))) {
-      const rowsOfGroup = group.map(({ row }) => row);
-      const proofs = selection.prove ? await proofsOf(reader, container, rowsOfGroup, parts) : [];
-      yield { kind: 'frames', envelopes: group.map(({ envelope }) => envelope), proofs };
+    if (rows.length > 0) {
+      const proofs = selection.prove ? await proofsOf(reader, container, rows, parts) : [];
+      yield* inParts(
+        rows.map((row) => sent(row, parts)),
+        proofs,
+      );
     }
     if (left === undefined) continue;
     budget.cut = true;
@@ -212,26 +214,20 @@ async function* selectedFrames(
   return undefined;
 }
 
-interface SentFrame {
-  readonly row: FrameRow;
-  readonly envelope: EnvelopeOctets;
-}
-
-/** Frames in groups of bounded size: streams count what waits in them by the part. */
-function* inParts(frames: readonly SentFrame[]): Generator<SentFrame[]> {
-  let part: SentFrame[] = [];
+/** Envelopes in groups of bounded size: streams count what waits in them by the part. */
+function* inParts(envelopes: readonly EnvelopeOctets[], proofs: readonly FrameProof[]): Generator<DownloadPart> {
+  let start = 0;
   let bytes = 0;
-  for (const frame of frames) {
-    const size = partsBytes(frame.envelope);
-    if (part.length > 0 && bytes + size > downloadPartBytesMax) {
-      yield part;
-      part = [];
-      bytes = 0;
+  for (const [at, envelope] of envelopes.entries()) {
+    const size = partsBytes(envelope);
+    if (at > start && bytes + size > downloadPartBytesMax) {
+      yield { kind: 'frames', envelopes: envelopes.slice(start, at), proofs: proofs.slice(start, at) };
+      [start, bytes] = [at, 0];
     }
-    part.push(frame);
     bytes += size;
   }
-  if (part.length > 0) yield part;
+  if (start < envelopes.length)
+    yield { kind: 'frames', envelopes: envelopes.slice(start), proofs: proofs.slice(start) };
 }
 
 function partsBytes({ header, payload, trailer }: EnvelopeOctets): number {
