@@ -8,7 +8,12 @@ import { refusedBodyLingerMs, responseStallMsMax } from '@meshd/limits/limits';
 import { MeshResponse, type Response } from '@meshd/schema/common';
 import { responseTableOf, type Transaction } from '@meshd/schema/protocol';
 import { httpOfStatus } from '@meshd/schema/status';
+<<<<<<< HEAD
 import type { IssueTicket, StreamedReply } from './reply.js';
+=======
+import { PeerGoneError } from './body-reader.js';
+import type { StreamedReply } from './reply.js';
+>>>>>>> origin/main
 
 /** How the answer to a request is proved, and in which encoding it is. */
 export type Proof =
@@ -119,7 +124,7 @@ export async function sendStreamed(
  * With listeners and a timer of its own: signals that watch one another cost more here than encoding what is sent.
  */
 function writeAtPace(http: ServerResponse, octets: Uint8Array): Promise<void> {
-  if (http.destroyed) throw new Error('the peer is gone');
+  if (http.destroyed) throw new PeerGoneError('the peer is gone');
   return new Promise((resolve, reject) => {
     const end = (error?: Error | null): void => {
       clearTimeout(stalled);
@@ -127,8 +132,8 @@ function writeAtPace(http: ServerResponse, octets: Uint8Array): Promise<void> {
       if (error) reject(error);
       else resolve();
     };
-    const onClose = () => end(new Error('the peer is gone'));
-    const stalled = setTimeout(() => end(new Error('the peer takes nothing')), responseStallMsMax);
+    const onClose = () => end(new PeerGoneError('the peer is gone'));
+    const stalled = setTimeout(() => end(new PeerGoneError('the peer takes nothing')), responseStallMsMax);
     http.once('close', onClose);
     http.write(octets, end);
   });
