@@ -9,7 +9,7 @@
 
 import { importPublicKey, type PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { type Random, systemRandom } from '@meshd/crypto/random';
-import { httpBodyMsMax, unsignedPauseMsMax } from '@meshd/limits/limits';
+import { helloCacheMs, httpBodyMsMax, unsignedPauseMsMax } from '@meshd/limits/limits';
 import type { Request } from '@meshd/schema/common';
 import { type Feature, wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
@@ -264,7 +264,10 @@ export class MeshConnection {
 
   /** What the service said of itself, this time or an earlier one. */
   async #known(options: CallOptions): Promise<{ features: readonly string[]; encodings: readonly string[] }> {
-    const pin = (await this.#trust.pin()) ?? (await this.hello(options.signal ? { signal: options.signal } : {})).pin;
+    const known = await this.#trust.pin();
+    // Asked again now and then: a service learns new things (semantics 6.1).
+    const isFresh = known !== undefined && this.#clock() < (known.helloMs ?? 0) + helloCacheMs;
+    const pin = isFresh ? known : (await this.hello(options.signal ? { signal: options.signal } : {})).pin;
     return { features: pin.features, encodings: pin.encodings ?? [] };
   }
 

@@ -14,6 +14,8 @@ export interface ServicePin {
   readonly features: readonly string[];
   /** Media types of encodings that the service took when last asked; JSON alone where this was not kept. */
   readonly encodings?: readonly string[];
+  /** When the service was last asked what it can do, milliseconds; long ago where this was not kept. */
+  readonly helloMs?: number;
   /** When the domain was pinned, milliseconds. */
   readonly pinnedMs: number;
 }

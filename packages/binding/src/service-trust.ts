@@ -127,7 +127,8 @@ export class ServiceTrust {
     }
     const encodings = (message.Version?.Encodings ?? []).flatMap(({ ID: types = [] }) => types);
     const hostKey = connectionOctets ? undefined : host.key;
-    const pin = { ...(await this.#pinOf(service, serviceOctets, hostKey, features, before)), encodings };
+    const learnt = { encodings, helloMs: this.#clock() };
+    const pin = { ...(await this.#pinOf(service, serviceOctets, hostKey, features, before)), ...learnt };
     await this.#pins.put(pin);
     this.#service = { pin, verified: service };
     this.#latest = host;

@@ -119,6 +119,26 @@ describe('[S23] Hello', () => {
     expect(second.pin.pinnedMs).toBe(first.pin.pinnedMs);
   });
 
+  it('is said again after a day: a service learns new things', async () => {
+    let atMs = nowMs;
+    const asked: string[] = [];
+    const service = fakeService();
+    const poster: Poster = {
+      ...service,
+      post: (body, ...rest) => {
+        asked.push(receiveRequest(body, 'json').base.transaction ?? '');
+        return service.post(body, ...rest);
+      },
+    };
+    const link = new MeshConnection({ domain, pins: memoryPinStore(), poster, clock: () => atMs });
+    const ask = () => link.call('Status', { Account: 'alice@example.com' }, [signer]);
+    await ask();
+    await ask();
+    atMs += day;
+    await ask();
+    expect(asked).toEqual(['Hello', 'Status', 'Status', 'Hello', 'Status']);
+  });
+
   it('stops at a service without auth-1, and at one that had a feature and has it no more', async () => {
     expect(await codeOf(connectionTo(fakeService({ features: ['host-1'] })).hello())).toBe('feature-missing');
     const pins = memoryPinStore();

@@ -41,9 +41,22 @@ export class KeptHeads {
   async latest(): Promise<SignedHeads | undefined> {
     if (this.#isLoaded) return this.#latest;
     const octets = await this.#session.home.read(file);
-    this.#latest = octets === undefined ? undefined : await this.#verify(readEnvelope(octets));
+    this.#latest = octets === undefined ? undefined : await this.#reverify(octets);
     this.#isLoaded = true;
     return this.#latest;
+  }
+
+  /**
+   * Heads of a service whose pin the user has forgotten since, or in a damaged file, say nothing any more. What was
+   * verified of the containers stands in their own heads.
+   */
+  async #reverify(octets: Uint8Array): Promise<SignedHeads | undefined> {
+    try {
+      return await this.#verify(readEnvelope(octets));
+    } catch (error) {
+      if (error instanceof ClientError && error.code !== 'heads') throw error;
+      return undefined;
+    }
   }
 
   /**

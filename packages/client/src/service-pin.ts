@@ -9,6 +9,7 @@ interface StoredPin {
   hostKey?: string;
   features: string[];
   encodings?: string[];
+  helloMs?: number;
   pinnedMs: number;
 }
 
@@ -25,6 +26,7 @@ function toPin(stored: StoredPin): ServicePin {
     ...(stored.hostKey === undefined ? {} : { hostKey: octets(stored.hostKey) }),
     features: stored.features,
     ...(stored.encodings === undefined ? {} : { encodings: stored.encodings }),
+    ...(stored.helloMs === undefined ? {} : { helloMs: stored.helloMs }),
     pinnedMs: stored.pinnedMs,
   };
 }
@@ -45,6 +47,7 @@ export function homePins(home: Home): PinStore {
         ...(pin.hostKey === undefined ? {} : { hostKey: text(pin.hostKey) }),
         features: [...pin.features],
         ...(pin.encodings === undefined ? {} : { encodings: [...pin.encodings] }),
+        ...(pin.helloMs === undefined ? {} : { helloMs: pin.helloMs }),
         pinnedMs: pin.pinnedMs,
       };
       await home.writeJson(stored, ...fileOf(pin.domain));

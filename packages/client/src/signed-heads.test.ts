@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BindingError } from '@meshd/binding/errors';
 import { makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
@@ -68,7 +68,8 @@ describe('[S45] signed heads', () => {
   });
 
   it('are refused when a host of another service signed them', async () => {
-    service.host = { ...(service.host as never as object), ...(await fakeHost()) } as never;
+    const { profileService } = service.host ?? (await fakeHost());
+    service.host = { ...(await fakeHost()), profileService };
     later();
     expect(await refusal(sync(behind))).toMatchObject({ code: 'heads' });
   });
@@ -91,6 +92,17 @@ describe('[S45] signed heads', () => {
     await sync(home);
     service.givesHeads = false;
     await expect(sync(home)).resolves.toBeDefined();
+  });
+
+  it('are kept no longer than they can be verified, and what was verified here stands without them', async () => {
+    await writeFile(join(home, 'heads.dare'), 'damaged');
+    later();
+    await sync(home);
+    await writeFile(join(home, 'heads.dare'), 'damaged');
+    later();
+    service.shown = (name, frames) => (name === container ? frames.slice(0, -1) : frames);
+    expect(await refusal(sync(home))).toMatchObject({ code: 'rollback' });
+    expect((await evidence(home))[0]).toMatchObject({ kind: 'rollback', isProof: false });
   });
 
   it('are printed as checkpoints for witnesses that know no DARE', () => {
