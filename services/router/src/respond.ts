@@ -8,12 +8,8 @@ import { refusedBodyLingerMs, responseStallMsMax } from '@meshd/limits/limits';
 import { MeshResponse, type Response } from '@meshd/schema/common';
 import { responseTableOf, type Transaction } from '@meshd/schema/protocol';
 import { httpOfStatus } from '@meshd/schema/status';
-<<<<<<< HEAD
-import type { IssueTicket, StreamedReply } from './reply.js';
-=======
 import { PeerGoneError } from './body-reader.js';
-import type { StreamedReply } from './reply.js';
->>>>>>> origin/main
+import type { IssueTicket, StreamedReply } from './reply.js';
 
 /** How the answer to a request is proved, and in which encoding it is. */
 export type Proof =
