@@ -41,9 +41,14 @@ describe('Hello in an envelope', () => {
     expect([...(peer.hello.Version?.Features ?? [])].sort()).toEqual([
       'auth-1',
       'entry',
+      'filter',
       'gcm-1',
+      'heads-1',
       'host-1',
       'manifest-1',
+      'page',
+      'ticket',
+      'wait',
     ]);
   });
 

@@ -346,23 +346,23 @@ describe('all or nothing', () => {
   });
 });
 
-describe('what comes with later features', () => {
-  it('[R137] redacted entries: 501', async () => {
+describe('probes and own entries', () => {
+  it('[R137] [R274] redacted entries ask: 300, with constraints, and nothing is stored', async () => {
     const name = newName();
     await account.append(name, [item('a', '1')]);
     const container = account.container(name);
     const [frame] = container.batch([item('b', '2')], account.device.signature) as [Wire];
     const opened = open(frame);
     const redacted = [{ ...opened.header, ...opened.trailer }];
-    expect(codesOf(await account.upload([account.update(container, [redacted])]))).toMatchObject({
-      status: 501,
-      tag: 'UploadResponse',
-    });
+    const answer = await account.upload([account.update(container, [redacted])]);
+    expect(codesOf(answer)).toMatchObject({ status: 300, tag: 'UploadResponse' });
+    expect(answer.message).toMatchObject({ ConstraintsData: { MaxEntries: expect.any(Number) } });
+    expect(await stateOf(account, name)).toMatchObject({ Index: 2 });
   });
 
-  it('[R266] Self: 501', async () => {
+  it('[R266] a Self entry that nobody signed is refused', async () => {
     const answer = await account.call('Upload', { Self: [[{}, b64(utf8('{"MessageComplete":{}}')), {}]] });
-    expect(codesOf(answer)).toMatchObject({ status: 501, tag: 'UploadResponse' });
+    expect(codesOf(answer)).toMatchObject({ status: 400, tag: 'UploadResponse' });
   });
 
   it('an Upload of nothing harms nothing', async () => {

@@ -124,8 +124,8 @@ const cases: Case[] = [
   ['a media type', () => ({ body: hello, headers: { 'content-type': 'text/xml' } }), '415', 'media-type', false],
   ['no media type', () => ({ body: hello, headers: { 'content-type': '' } }), '415', 'media-type', false],
   [
-    'JSON-B',
-    async () => ({ body: await status(), headers: { 'content-type': 'application/json-b' } }),
+    'JSON-C',
+    async () => ({ body: await status(), headers: { 'content-type': 'application/json-c' } }),
     '415',
     'media-type',
     false,

@@ -34,8 +34,8 @@ import { TicketWallet } from './ticket-wallet.js';
 
 export type { VerifiedHello } from './service-trust.js';
 
-/** What this module understands by itself; callers that understand more name it. */
-const ownFeatures: readonly Feature[] = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry', 'ticket'];
+/** What any caller understands; those who understand more name it. The fewer words, the smaller each request. */
+const ownFeatures: readonly Feature[] = ['entry'];
 
 /** What {@link MeshConnection} needs. */
 export interface MeshConnectionOptions {
