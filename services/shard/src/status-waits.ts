@@ -61,7 +61,7 @@ export class StatusWaits {
     const isFull =
       this.#countOf(device) >= statusWaitsPerDeviceMax || this.#countOf(account) >= statusWaitsPerAccountMax;
     if (isFull) throw new MeshError('rate-limited', 'too many waiting requests');
-    const endAt = performance.now() + Math.min(waitMs, statusWaitMsMax);
+    let over = false;
     let pending = false;
     let resolveNext: (() => void) | undefined;
     const wake = (): void => {
@@ -69,13 +69,19 @@ export class StatusWaits {
       resolveNext?.();
     };
     const stopWatching = store.watchAccount(account, wake);
-    const timer = setTimeout(wake, endAt - performance.now());
+    // The timer alone says that the time is over: it may fire before a clock would agree, and it fires once.
+    const timer = setTimeout(
+      () => {
+        over = true;
+        wake();
+      },
+      Math.min(waitMs, statusWaitMsMax),
+    );
     signal.addEventListener('abort', wake);
     this.#wakes.add(wake);
     for (const name of [device, account]) this.#counts.set(name, this.#countOf(name) + 1);
     return {
-      // A timer may fire a fraction of a millisecond early.
-      isOver: () => performance.now() >= endAt - 1 || signal.aborted,
+      isOver: () => over || signal.aborted,
       next: async () => {
         if (!pending && !signal.aborted && !this.#stopped) {
           await new Promise<void>((resolve) => {
