@@ -78,6 +78,8 @@ export interface SendOptions {
   readonly path?: string;
   readonly headers?: Record<string, string>;
   readonly body?: Uint8Array | string;
+  /** Goes to the router's own address unless told otherwise. */
+  readonly port?: number;
 }
 
 export interface RawAnswer {
@@ -134,7 +136,7 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
       connections.push(connection);
       return connection;
     },
-    send: (sendOptions) => send(port, ca, sendOptions),
+    send: (sendOptions) => send(ca, { port, ...sendOptions }),
     metric: async (name) => {
       const text = await (await fetch(`${router.adminUrl}/metrics`)).text();
       return text
@@ -150,8 +152,8 @@ export async function startTestRouter(options: RouterKitOptions = {}): Promise<R
   };
 }
 
-function send(port: number, ca: string, options: SendOptions): Promise<RawAnswer> {
-  const { method = 'POST', path = '/.well-known/mmm', headers = {}, body = '' } = options;
+function send(ca: string, options: SendOptions & { readonly port: number }): Promise<RawAnswer> {
+  const { port, method = 'POST', path = '/.well-known/mmm', headers = {}, body = '' } = options;
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       {

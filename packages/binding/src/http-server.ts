@@ -63,6 +63,17 @@ export function refuseSecondHost(rawHeaders: readonly string[]): void {
 }
 
 /**
+ * Refuses what says that it came through an intermediary. Only where messages without envelope are taken: there the
+ * socket itself is all that says who may ask, and behind a proxy anybody might (S28).
+ *
+ * @throws MeshError `not-authenticated`
+ */
+export function refuseForwarded(headers: IncomingHttpHeaders): void {
+  const sign = Object.keys(headers).find((name) => /^(?:forwarded|via|x-forwarded-.*)$/i.test(name));
+  if (sign !== undefined) throw new MeshError('not-authenticated', `${sign} is not taken here`);
+}
+
+/**
  * The form of the body, from its headers.
  *
  * @throws MeshError `media-type` for a type that is missing or not served, and for any content coding

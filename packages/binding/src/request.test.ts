@@ -104,6 +104,14 @@ describe('forms of authentication', () => {
     const bare = Buffer.from(`{"Status":{"Account":"${account}"}}`);
     expect(await fault(authenticate(bare))).toBe('401/0');
   });
+
+  it('[S28] takes them as nobody’s where a test allows it, and an unsigned envelope not even there', async () => {
+    const bare = Buffer.from(`{"Status":{"Account":"${account}"}}`);
+    expect(await authenticate(bare, { allowBare: true })).toEqual({ form: 'null' });
+    expect(await fault(authenticate(bare, { allowBare: true, host: 'c.example' }))).not.toBe('accepted');
+    const { body } = await build('Status', { Account: account }, []);
+    expect(await fault(authenticate(body, { allowBare: true }))).toBe('401/0');
+  });
 });
 
 describe('[S21] [S26] credentials of other kinds', () => {

@@ -1,6 +1,7 @@
 /** Builds the router from its settings and takes it apart again. */
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { watchHostIdentity } from '@meshd/binding/host-watch';
+import { refuseForwarded } from '@meshd/binding/http-server';
 import { watchTicketKeys } from '@meshd/binding/ticket-keys';
 import { connectionHostMsMin, shutdownDrainMs } from '@meshd/limits/limits';
 import { startAdminListener } from '@meshd/process/admin';
@@ -13,7 +14,7 @@ import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import { readCertificate, watchCertificate } from './certificate-watch.js';
 import type { RouterConfig } from './config.js';
 import { Exchanges } from './exchange.js';
-import { startListener } from './listener.js';
+import { type Listener, type ListenerOptions, startListener } from './listener.js';
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
 import { SeenRequests } from './seen-requests.js';
@@ -34,12 +35,19 @@ export interface RouterOverrides {
   readonly octetBudget?: OctetBudgetOptions;
   /** Between failing readiness and closing the listener; tests have no load balancer that must notice. */
   readonly drainMs?: number;
+  /**
+   * Opens a second socket, on the loopback interface, where messages without envelope are taken (S28). There is no setting
+   * for it: only who starts a router by this function has it.
+   */
+  readonly allowBare?: boolean;
 }
 
 /** The process, running. */
 export interface Router extends RunningService {
   /** Where Mesh requests are taken, the port chosen by the system filled in. */
   readonly address: HostPort;
+  /** Where messages without envelope are taken, if that was allowed. */
+  readonly bareAddress?: HostPort | undefined;
   /** Health, readiness and figures. */
   readonly adminUrl: string;
 }
@@ -101,12 +109,11 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       clock,
     });
     const certificate = await readCertificate(config);
+    const listening = { ...certificate, domains, metrics: figures };
     const listener = await startListener({
+      ...listening,
       listen: config.listen,
-      ...certificate,
-      domains,
       serve: (request, http) => exchanges.serve(request, http),
-      metrics: figures,
     });
     const unwatch = watchCertificate({
       paths: config,
@@ -115,6 +122,8 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       onError: (error) => logger.error({ err: error }, 'certificate files cannot be used'),
     });
     stops.push(unwatch);
+    const bare = overrides.allowBare === true ? await startBareListener(listening, exchanges) : undefined;
+    stops.push(() => bare?.drain());
     const readiness = { draining: false };
     stops.push(async () => {
       await beginStop(readiness, overrides.drainMs ?? shutdownDrainMs);
@@ -132,8 +141,21 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       metrics: metrics.registry,
     });
     stops.unshift(() => admin.stop());
-    return { address: listener.address, adminUrl: admin.url, stop: stopAll };
+    return { address: listener.address, bareAddress: bare?.address, adminUrl: admin.url, stop: stopAll };
   }
+}
+
+/** The socket of tests: nobody but this machine reaches it, and nobody for whom something on this machine speaks (S28). */
+function startBareListener(
+  options: Omit<ListenerOptions, 'listen' | 'serve' | 'admit'>,
+  exchanges: Exchanges,
+): Promise<Listener> {
+  return startListener({
+    ...options,
+    listen: { host: '127.0.0.1', port: 0 },
+    admit: refuseForwarded,
+    serve: (request, http) => exchanges.serve(request, http, { allowBare: true }),
+  });
 }
 
 /** Fails readiness first, so that a load balancer sends nothing more to a listener that is about to close. */

@@ -61,6 +61,7 @@ const reading: ReadonlySet<Transaction> = new Set(['Hello', 'Status', 'Download'
 /** What is known of a request while it is served. */
 interface Serving {
   readonly http: ServerResponse;
+  readonly allowBare: boolean;
   readonly source: string;
   readonly begunMs: number;
   received?: ReceivedRequest;
@@ -94,14 +95,15 @@ export class Exchanges {
     this.#stopping.abort(new MeshError('shutting-down', '', { retryAfterMs: 1000 }));
   }
 
-  /** Serves one POST. Never rejects. */
-  async serve(request: IncomingMessage, http: ServerResponse): Promise<void> {
+  /** Serves one POST, on the socket of tests with naked messages too (S28). Never rejects. */
+  async serve(request: IncomingMessage, http: ServerResponse, { allowBare = false } = {}): Promise<void> {
     const source = sourceOf(request.socket.remoteAddress);
     const share = this.#parts.budget.open(source);
     this.#count += 1;
     try {
       const body = await this.#read(request, http, share);
-      if (body !== undefined) await this.#answer(body, request, http, source);
+      if (body !== undefined)
+        await this.#answer(body, request, { http, allowBare, source, begunMs: this.#parts.clock() });
     } catch (error) {
       if (!(error instanceof PeerGoneError)) this.#parts.logger.warn({ err: error }, 'exchange broken off');
       this.#parts.metrics.broken.inc();
@@ -136,18 +138,16 @@ export class Exchanges {
   async #answer(
     body: { readonly octets: Buffer; readonly form: 'json' | 'json-b' },
     request: IncomingMessage,
-    http: ServerResponse,
-    source: string,
+    serving: Serving,
   ): Promise<void> {
     const { clock, metrics } = this.#parts;
-    const serving: Serving = { http, source, begunMs: clock() };
     try {
       serving.received = receiveRequest(body.octets, body.form);
       const { reply, issue } = await this.#perform(serving, serving.received, domainOfHost(request.headers.host));
       await this.#send(serving, serving.received, reply, issue);
       this.#tally(serving.received.base.transaction, reply.code);
     } catch (error) {
-      if (http.headersSent || error instanceof PeerGoneError) throw error;
+      if (serving.http.headersSent || error instanceof PeerGoneError) throw error;
       await this.#refuse(serving, this.#faultOf(error));
     }
     const transaction = serving.received?.base.transaction ?? 'none';
@@ -156,11 +156,11 @@ export class Exchanges {
 
   async #perform(serving: Serving, received: ReceivedRequest, host: string): Promise<Performed> {
     const { clock, domains, limits, handlers, shards, tickets } = this.#parts;
-    const { begunMs } = serving;
+    const { begunMs, allowBare } = serving;
     const opened = decodeRequest(received);
     const { request } = opened;
     limits.check(request.transaction, serving.source, begunMs);
-    const options = { nowMs: begunMs, domains, host, tickets: tickets.opener };
+    const options = { nowMs: begunMs, domains, host, tickets: tickets.opener, allowBare };
     const authentication = await authenticateRequest(opened, options);
     serving.authentication = authentication;
     const principal = principalOf(request, authentication);

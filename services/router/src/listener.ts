@@ -5,7 +5,7 @@
  * clients that can speak it fall back to HTTP/1.1 without noise (R051).
  */
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -34,6 +34,8 @@ export interface ListenerOptions {
   /** Serves a POST to the Mesh service. */
   readonly serve: (request: IncomingMessage, http: ServerResponse) => Promise<void>;
   readonly metrics: RouterMetrics;
+  /** Looks at every request first; the MeshError that it throws is the answer. */
+  readonly admit?: (headers: IncomingHttpHeaders) => void;
 }
 
 /** A listener that runs. */
@@ -79,7 +81,9 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       if (draining) http.setHeader('Connection', 'close');
       // Writing to a peer that has just gone is its affair; without a listener it would be the end of the process.
       http.on('error', () => options.metrics.broken.inc());
-      if (request.method === 'POST' && servicePaths.has(pathOf(request.url))) void options.serve(request, http);
+      const refused = refusalOf(request, options);
+      if (refused !== undefined) refuse(http, refused, options.metrics);
+      else if (request.method === 'POST' && servicePaths.has(pathOf(request.url))) void options.serve(request, http);
       else around(request, http);
     },
   );
@@ -116,29 +120,41 @@ function listen(server: Server, { host, port }: HostPort): Promise<void> {
   });
 }
 
+function refusalOf({ headers }: IncomingMessage, { admit }: ListenerOptions): MeshError | undefined {
+  try {
+    admit?.(headers);
+    return undefined;
+  } catch (error) {
+    return error instanceof MeshError ? error : new MeshError('internal', '', { cause: error });
+  }
+}
+
+/** Answers without having looked at the body. */
+function refuse(http: ServerResponse, error: MeshError, metrics: RouterMetrics, allow?: string): void {
+  metrics.requests.inc({ transaction: 'none', code: error.code });
+  sendAndLinger(http, refusal(error), allow === undefined ? {} : { allow });
+}
+
 /** Everything but a POST to the Mesh service. */
 function aroundApplication(domains: ReadonlySet<string>, metrics: RouterMetrics): express.Express {
   const application = express();
   application.disable('x-powered-by');
   application.disable('etag');
-  const refuse = (code: 'method' | 'not-found' | 'wrong-host', allow?: string) => {
-    return (_request: express.Request, response: express.Response) => {
-      metrics.requests.inc({ transaction: 'none', code });
-      const error = new MeshError(code);
-      sendAndLinger(response, refusal(error), allow === undefined ? {} : { allow });
-    };
+  const refusing = (code: 'method' | 'not-found' | 'wrong-host', allow?: string) => {
+    return (_request: express.Request, response: express.Response) =>
+      refuse(response, new MeshError(code), metrics, allow);
   };
-  application.all([...servicePaths], refuse('method', 'POST'));
+  application.all([...servicePaths], refusing('method', 'POST'));
   // Publications are a service of their own; none are served yet, so none is found (semantics 7.6).
   application.get(`${publicationPathPrefix}:identifier`, (request, response) => {
     const known = domains.has(domainOfHost(request.headers.host));
-    refuse(known ? 'not-found' : 'wrong-host')(request, response);
+    refusing(known ? 'not-found' : 'wrong-host')(request, response);
   });
-  application.all(`${publicationPathPrefix}:identifier`, refuse('method', 'GET'));
-  application.use(refuse('not-found'));
+  application.all(`${publicationPathPrefix}:identifier`, refusing('method', 'GET'));
+  application.use(refusing('not-found'));
   // A target that cannot be decoded; express would answer in its own words and print the error.
   const unreadable: express.ErrorRequestHandler = (_error, request, response, _next) => {
-    refuse('not-found')(request, response);
+    refusing('not-found')(request, response);
   };
   application.use(unreadable);
   return application;
