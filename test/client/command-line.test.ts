@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitingRequests } from '../waiting-requests.js';
 
 const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
 
@@ -165,7 +166,7 @@ describe('mesh, from the first Hello to the last', () => {
     await json('account', 'sync');
     await cp(home, copy, { recursive: true });
     const watching = mesh(['account', 'watch', '--once', '--json', '--home', copy]);
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await expect.poll(() => waitingRequests(provider.adminUrls.shards), { timeout: 20_000 }).toBe(1);
     const { code } = await mesh(['container', 'upload', 'my_Notes', '-', '--home', home], 'watched');
     expect(code).toBe(0);
     const { stdout } = await watching;

@@ -20,6 +20,7 @@ import { homeTickets } from '@meshd/client/ticket-files';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import type { Transaction } from '@meshd/schema/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitingRequests } from '../waiting-requests.js';
 
 const container = 'my_Notes';
 const address = 'alice@mesh.localhost';
@@ -219,6 +220,8 @@ describe('a large payload over a line that breaks', () => {
 });
 
 describe('a watched account', () => {
+  const untilWaiting = () => expect.poll(() => waitingRequests(provider.adminUrls.shards), { timeout: 10_000 }).toBe(1);
+
   it('[S83] tells of a change on another device at once', async () => {
     const end = new AbortController();
     const seen: { container: string; atMs: number }[] = [];
@@ -235,7 +238,7 @@ describe('a watched account', () => {
       },
     });
     await stands;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await untilWaiting();
     await upload(home, { watched: 'news' });
     const doneMs = Date.now();
     await watching;
@@ -247,9 +250,10 @@ describe('a watched account', () => {
     const end = new AbortController();
     const watching = watchAccount(other, environmentOf(other), {
       signal: end.signal,
-      onWatching: () => setTimeout(() => end.abort(), 200),
       onChange: () => undefined,
     });
+    await untilWaiting();
+    end.abort();
     await expect(watching).resolves.toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 /** Download: bounds, dates, parts, cuts, order; and that what comes is what went, octet for octet. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Account, item } from './kit/account.js';
 import { type Opened, open, type Wire } from './kit/dare.js';
 import { readManifest } from './kit/manifest.js';
@@ -22,8 +22,9 @@ beforeAll(async () => {
     name,
     ['a', 'b', 'c'].map((key) => item(key, key.repeat(100))),
   );
-  await new Promise((resolve) => setTimeout(resolve, 1100));
-  betweenMs = Math.floor(Date.now() / 1000) * 1000;
+  // Times of the protocol are whole seconds: what follows must be stored in another one.
+  betweenMs = (Math.floor(Date.now() / 1000) + 1) * 1000;
+  await vi.waitUntil(() => Date.now() >= betweenMs, { timeout: 2000 });
   await account.append(
     name,
     ['d', 'e', 'f'].map((key) => item(key, key.repeat(100))),

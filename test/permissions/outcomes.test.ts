@@ -12,6 +12,7 @@ import type { ConstraintsData, ConstraintsSelect, ContainerUpdate } from '@meshd
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { entry, opening, Person, type TestDevice, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitingRequests } from '../waiting-requests.js';
 import { allFeatures, connected, type Joined, join, linkTo, list, type Verdict } from './people.js';
 
 const container = 'mmm_Credential';
@@ -61,15 +62,6 @@ const uploaded = (envelopes: readonly EnvelopeOctets[], update: Partial<Containe
 const downloaded = (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) =>
   verdictOf('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
 
-/** Requests that wait for a change, by the shards' own figures. */
-async function waitsNow(): Promise<number> {
-  const texts = provider.adminUrls.shards.map(async (url) => (await fetch(`${url}/metrics`)).text());
-  const counts = (await Promise.all(texts)).map((text) =>
-    Number(/shard_status_waits(?:{[^}]*})? (\d+)/.exec(text)?.[1]),
-  );
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
 const without = (part: 'payload', envelopes: readonly EnvelopeOctets[]) =>
   envelopes.map((octets) => ({ ...octets, [part]: null }));
 
@@ -92,10 +84,13 @@ describe('Status', () => {
         signal: leaving.signal,
       });
     const waiting = Array.from({ length: statusWaitsPerDeviceMax }, () => wait().catch(() => undefined));
-    await waitFor(async () => ((await waitsNow()) === statusWaitsPerDeviceMax ? true : undefined), {
-      what: 'waiting requests at the shards',
-      deadlineMs: 10_000,
-    });
+    await waitFor(
+      async () => ((await waitingRequests(provider.adminUrls.shards)) === statusWaitsPerDeviceMax ? true : undefined),
+      {
+        what: 'waiting requests at the shards',
+        deadlineMs: 10_000,
+      },
+    );
     expect((await wait()).status).toBe(429);
     leaving.abort();
     await Promise.all(waiting);

@@ -67,28 +67,31 @@ describe('slow peers', () => {
 
 describe('peers that leave', () => {
   it('in the middle of a body cost nothing that stays', async () => {
-    for (let at = 0; at < 20; at += 1) {
-      const socket = await dial();
+    const inFlight = () => running.metric('meshd_router_requests_in_flight');
+    const sockets = await Promise.all(Array.from({ length: 20 }, dial));
+    for (const socket of sockets) {
       socket.write(
         `POST /.well-known/mmm HTTP/1.1\r\nHost: ${domain}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{`,
       );
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      socket.destroy();
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await expect.poll(inFlight).toMatch(/ 20$/);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(inFlight).toMatch(/ 0$/);
     expect(await running.metric('meshd_router_body_bytes')).toMatch(/ 0$/);
-    expect(await running.metric('meshd_router_requests_in_flight')).toMatch(/ 0$/);
   });
 
   it('before the answer leave the process alive', async () => {
     const body = await status();
+    const leaving: Promise<string>[] = [];
     for (let at = 0; at < 20; at += 1) {
       const socket = await dial();
-      socket.on('error', () => undefined);
+      leaving.push(untilClosed(socket));
       const head = `POST /.well-known/mmm HTTP/1.1\r\nHost: ${domain}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
       socket.write(Buffer.concat([Buffer.from(head), body]), () => socket.destroy());
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await Promise.all(leaving);
+    expect((await running.send({ body: '{"Hello":{}}' })).status).toBe(201);
+    await expect.poll(() => running.metric('meshd_router_requests_in_flight')).toMatch(/ 0$/);
     expect((await running.send({ body: '{"Hello":{}}' })).status).toBe(201);
   });
 });
@@ -169,8 +172,12 @@ describe('stopping', () => {
     await expect.poll(() => other.metric('meshd_router_requests_in_flight')).toMatch(/ 1$/);
     const stopped = other.router.stop();
     await expect.poll(async () => (await fetch(`${other.router.adminUrl}/readyz`)).status).toBe(503);
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    await expect(other.send({ body: '{"Hello":{}}' })).rejects.toThrow();
+    const late = () =>
+      other.send({ body: '{"Hello":{}}' }).then(
+        () => 'answered',
+        () => 'refused',
+      );
+    await expect.poll(late).toBe('refused');
     const value = { containers: [], profileMesh: undefined, deviceEntry: undefined };
     answer({ number: 1, outcome: success(), result: { $case: 'status', value } });
     expect((await asked).status).toBe(201);

@@ -2,6 +2,7 @@
 import type { StatusResult } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { entry, mark, opening, Person, selfEntry, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitingRequests } from '../waiting-requests.js';
 import { identity, rpcEnvelope, rpcPrincipal, ShardKit } from './shard-kit.js';
 
 let kit: ShardKit;
@@ -22,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => kit.remove());
 
 const known = async () => (await kit.status(device)).containers;
-const soon = (ms = 50) => new Promise((resolve) => setTimeout(resolve, ms));
+const untilWaiting = (count: number) => expect.poll(() => waitingRequests([shard.adminUrl])).toBe(count);
 const statusOf = (answer: { result?: { $case: string; value: unknown } | undefined }) =>
   answer.result?.$case === 'status' ? (answer.result.value as StatusResult) : undefined;
 const append = () => {
@@ -33,7 +34,7 @@ const append = () => {
 describe('[S83] a waiting Status over the rpc', () => {
   test('is woken by a commit, in one round trip, and is late for no deadline', async () => {
     const waiting = kit.statusAnswer(device, { known: await known(), waitMs: 20_000 }, 30_000);
-    await soon();
+    await untilWaiting(1);
     const start = performance.now();
     await append();
     const answer = await waiting;
@@ -56,13 +57,13 @@ describe('[S83] a waiting Status over the rpc', () => {
     const leaving = new AbortController();
     const gone = ask(leaving.signal).catch(() => 'gone');
     const second = ask();
-    await soon();
+    await untilWaiting(2);
     expect((await ask()).outcome).toMatchObject({ status: 429, error: 'rate-limited' });
     leaving.abort(new Error('the client has left'));
     expect(await gone).toBe('gone');
-    await soon();
+    await untilWaiting(1);
     const third = ask();
-    await soon();
+    await untilWaiting(2);
     await append();
     expect((await Promise.all([second, third])).map(({ outcome }) => outcome?.status)).toEqual([201, 201]);
   });
@@ -73,12 +74,12 @@ describe('[S83] a waiting Status over the rpc', () => {
     await kit.upload(device, 'mmm_Device', listed);
     const others = (await known()).filter(({ container }) => container !== 'mmm_Device');
     const waiting = kit.statusAnswer(second, { known: others, waitMs: 20_000 }, 30_000);
-    await soon();
+    await untilWaiting(1);
     const removed = devices.write([entry({ UniqueID: second.udf, Event: 'Delete', First: 2, Previous: 2 })]).envelopes;
     await kit.upload(device, 'mmm_Device', removed);
     expect((await waiting).outcome).toMatchObject({ status: 401, error: 'device-revoked' });
     const last = kit.statusAnswer(device, { known: await known(), waitMs: 20_000 }, 30_000);
-    await soon();
+    await untilWaiting(1);
     // As a process that is told to end: its routers stay.
     const stopped = shard.stop();
     expect((await last).outcome).toMatchObject({ status: 503, error: 'shutting-down' });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BindingError } from '@meshd/binding/errors';
 import { systemRandom } from '@meshd/crypto/random';
+import { lock } from 'proper-lockfile';
 import { describe, expect, it } from 'vitest';
 import { saveAccount, saveIdentity } from './account-state.js';
 import { blindedId, uniqueIdFor } from './blind.js';
@@ -39,13 +40,19 @@ describe('a home', () => {
   it('lets one process in at a time', async () => {
     const home = new Home(await folder());
     const order: string[] = [];
-    const slow = home.exclusively(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+    const entered = Promise.withResolvers<void>();
+    const mayLeave = Promise.withResolvers<void>();
+    const first = home.exclusively(async () => {
+      entered.resolve();
+      await mayLeave.promise;
       order.push('first');
     });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    await home.exclusively(async () => void order.push('second'));
-    await slow;
+    await entered.promise;
+    const second = home.exclusively(async () => void order.push('second'));
+    const outsider = lock(home.folder, { lockfilePath: home.path('.lock') });
+    await expect(outsider).rejects.toMatchObject({ code: 'ELOCKED' });
+    mayLeave.resolve();
+    await Promise.all([first, second]);
     expect(order).toEqual(['first', 'second']);
   });
 

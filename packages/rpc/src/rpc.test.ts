@@ -55,22 +55,32 @@ const upload = (payload: Uint8Array): TransactAsk => ({
   },
 });
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 const accepted = { status: 201, error: '', detail: '', retryAfterMs: 0, correlation: '', mapVersion: 7 };
-/** Answers with the first octet of the payload, after a while for every third. */
+const silent = () => new Promise<never>(() => {});
+/** Answers with the first octet of the payload. */
 async function echo(request: TransactRequest) {
   const { transaction } = request;
   if (transaction?.$case !== 'upload') throw new Error('an upload was expected');
   const payload = transaction.value.updates[0]?.envelopes[0]?.payload ?? new Uint8Array(0);
-  if (request.number % 3 === 0) await sleep(5);
   const entry = { indexRequest: payload[0] ?? 0, result: 'Accept', statusExtended: 0 };
   return { outcome: accepted, result: { $case: 'upload' as const, value: { entries: [entry] } } };
 }
 
+/** Answers nobody before so many have asked, and then the last one first. */
+function echoBackwards(count: number) {
+  const held: (() => void)[] = [];
+  return async (request: TransactRequest) => {
+    await new Promise<void>((resolve) => {
+      held.push(resolve);
+      if (held.length === count) for (const release of held.toReversed()) release();
+    });
+    return echo(request);
+  };
+}
+
 describe('transactions', () => {
   it('answers each request with its own answer, whatever the order', async () => {
-    const { port } = await serve({ transact: echo });
+    const { port } = await serve({ transact: echoBackwards(500) });
     const connection = connect(port);
     const answers = await Promise.all(
       Array.from({ length: 500 }, (_, at) => connection.transact(upload(Uint8Array.of(at % 256)), 5000)),
@@ -106,7 +116,7 @@ describe('transactions', () => {
   it('gives up a request whose time is over and still answers the others', async () => {
     const { port } = await serve({
       transact: async (request) => {
-        if (request.mapVersion === 1) await sleep(300);
+        if (request.mapVersion === 1) await silent();
         return { outcome: accepted, result: undefined };
       },
     });
@@ -176,8 +186,10 @@ describe('transactions', () => {
     await nobody.stop();
     const lonely = connect(nobody.port).transact(upload(randomBytes(1)), 300);
     await expect(lonely).rejects.toMatchObject({ code: 'deadline', sent: false });
+    const door = await slammingDoor(nobody.port);
     const early = connect(nobody.port).transact(upload(randomBytes(1)), 5000);
-    await sleep(300);
+    await expect.poll(door.knocks).toBeGreaterThan(0);
+    await door.remove();
     await serve({ transact: echo }, nobody.port);
     expect((await early).outcome?.status).toBe(201);
   });
@@ -230,7 +242,13 @@ describe('downloads', () => {
     });
     const parts = connect(port).download(request)[Symbol.asyncIterator]();
     await parts.next();
-    await sleep(300);
+    let before = 0;
+    const hasStopped = () => {
+      const isSame = sent === before;
+      before = sent;
+      return isSame && sent > 0;
+    };
+    await expect.poll(hasStopped, { interval: 100, timeout: 5000 }).toBe(true);
     expect(sent).toBeLessThan(60);
     let received = 1;
     while (!(await parts.next()).done) received += 1;
@@ -272,9 +290,13 @@ describe('downloads', () => {
   });
 
   it('ends with the signal', async () => {
-    const { port } = await serve({ download: () => new Promise(() => {}) });
     const gone = new AbortController();
-    setTimeout(() => gone.abort(), 50);
+    const { port } = await serve({
+      download: () => {
+        gone.abort();
+        return silent();
+      },
+    });
     const read = async () => {
       for await (const _ of connect(port).download(request, gone.signal));
     };
@@ -294,6 +316,17 @@ it('watches the map', async () => {
   for await (const map of connect(port).watchMap(4)) versions.push(map.version);
   expect(versions).toEqual([5, 6]);
 });
+
+/** Somebody who lets nobody in, until a shard takes the place. */
+async function slammingDoor(port: number) {
+  let knocks = 0;
+  const server = createServer((socket) => {
+    knocks += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return { knocks: () => knocks, remove: () => new Promise((resolve) => server.close(resolve)) };
+}
 
 /** A wire that can be cut. */
 async function cuttableProxy(target: number) {

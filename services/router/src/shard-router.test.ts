@@ -29,7 +29,8 @@ const answer = (error = ''): TransactResponse => ({ number: 1, outcome: outcome(
 interface Fake {
   readonly router: ShardRouter;
   readonly asked: string[];
-  publish(version: SlotMap): void;
+  /** Resolves once the router has taken it and asks for the next. */
+  publish(version: SlotMap): Promise<void>;
 }
 
 let running: Fake | undefined;
@@ -38,7 +39,8 @@ afterEach(() => running?.router.stop());
 /** Shards that answer as told; the map is published by hand. */
 async function start(reply: (address: string, count: number) => TransactResponse): Promise<Fake> {
   const asked: string[] = [];
-  let publish: (version: SlotMap) => void = () => undefined;
+  let deliver: ((version: SlotMap) => void) | undefined;
+  const untilAsked = () => expect.poll(() => deliver !== undefined, { interval: 1 }).toBe(true);
   const open = (address: string): ShardLink => ({
     transact: async ({ transaction }) => {
       if (transaction?.$case === 'describeService') return answer();
@@ -51,7 +53,7 @@ async function start(reply: (address: string, count: number) => TransactResponse
     watchMap: async function* (_known, signal) {
       for (;;) {
         yield await new Promise<SlotMap>((resolve, reject) => {
-          publish = resolve;
+          deliver = resolve;
           signal?.addEventListener('abort', () => reject(new Error('stopped')));
         });
       }
@@ -60,12 +62,17 @@ async function start(reply: (address: string, count: number) => TransactResponse
   });
   const router = new ShardRouter({ open, seeds: ['seed:1'], clock: Date.now, logger: silentLogger() });
   router.start();
-  await tick();
-  running = { router, asked, publish: (version) => publish(version) };
+  await untilAsked();
+  const publish = async (version: SlotMap) => {
+    const give = deliver;
+    deliver = undefined;
+    give?.(version);
+    await untilAsked();
+  };
+  running = { router, asked, publish };
   return running;
 }
 
-const tick = () => new Promise((resolve) => setTimeout(resolve, 5));
 const call = (leftMs = 5000): ShardCall => ({
   account,
   identity: { id: Buffer.alloc(24), payloadDigest: Buffer.alloc(64) },
@@ -108,36 +115,34 @@ describe('routing', () => {
 
   it('asks the shard of the slot, and is ready once all shards answered', async () => {
     const { router, asked, publish } = await start(() => answer());
-    publish(map(1, 'two'));
-    await tick();
+    await publish(map(1, 'two'));
     await router.transact(call(), status);
     expect(asked).toEqual(['two:1']);
-    expect(router.problems()).toEqual([]);
+    await expect.poll(() => router.problems(), { interval: 1 }).toEqual([]);
   });
 
   it('waits for a newer map when a shard is the wrong one, and repeats once', async () => {
     const { router, asked, publish } = await start((address) => answer(address === 'two:1' ? 'wrong-shard' : ''));
-    publish(map(1, 'two'));
-    await tick();
+    await publish(map(1, 'two'));
     const transacted = router.transact(call(), status);
-    await tick();
-    publish(map(2, 'one'));
+    await expect.poll(() => asked, { interval: 1 }).toHaveLength(1);
+    await publish(map(2, 'one'));
     await transacted;
     expect(asked).toEqual(['two:1', 'one:1']);
     expect(router.mapVersion).toBe(2);
-    publish(map(1, 'two'));
-    await tick();
+    await publish(map(1, 'two'));
     expect(router.mapVersion).toBe(2);
   });
 
   it('gives up when the second shard is wrong too', async () => {
     const { router, asked, publish } = await start(() => answer('wrong-shard'));
-    publish(map(1, 'two'));
-    await tick();
+    await publish(map(1, 'two'));
     const transacted = router.transact(call(), status);
-    await tick();
-    publish(map(2, 'one'));
-    await expect(transacted).rejects.toMatchObject({ code: 'overloaded', resource: 'slot map' });
+    await expect.poll(() => asked, { interval: 1 }).toHaveLength(1);
+    await Promise.all([
+      expect(transacted).rejects.toMatchObject({ code: 'overloaded', resource: 'slot map' }),
+      publish(map(2, 'one')),
+    ]);
     expect(asked).toHaveLength(2);
   });
 
@@ -147,15 +152,13 @@ describe('routing', () => {
       if (count < 3) throw broken;
       return answer();
     });
-    publish(map(1, 'two'));
-    await tick();
+    await publish(map(1, 'two'));
     await router.transact(call(), status);
     expect(asked).toHaveLength(3);
     const late = await start(() => {
       throw broken;
     });
-    late.publish(map(1, 'two'));
-    await tick();
+    await late.publish(map(1, 'two'));
     await expect(late.router.transact(call(900), status)).rejects.toMatchObject({ status: 503, resource: 'shard' });
   });
 
@@ -163,8 +166,7 @@ describe('routing', () => {
     const { router, publish } = await start(() => {
       throw new RpcError('deadline', 'late');
     });
-    publish(map(1, 'two'));
-    await tick();
+    await publish(map(1, 'two'));
     await expect(router.transact(call(), status)).rejects.toMatchObject({ status: 504 });
   });
 });

@@ -154,18 +154,20 @@ it('every connection is ended by the server at once: work goes on, nothing is wr
   await makeService(store);
   const addresses = Array.from({ length: 8 }, (_, at) => `ended-${at}@example.com`);
   for (const address of addresses) await makeAccount(store, address);
+  let uploadCount = 0;
   const working = addresses.map(async (address) => {
     const leaves = await storedLeaves(address, 'mmm_Credential');
     for (let turn = 0; turn < 30; turn += 1) {
       const frame = testFrame();
       leaves.push(Buffer.from(frame.leaf).toString('hex'));
       await upload(store, address, frame);
+      uploadCount += 1;
     }
     expect(await storedLeaves(address, 'mmm_Credential')).toEqual(leaves);
   });
   const ending = (async () => {
-    for (let round = 0; round < 3; round += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+    for (const count of [20, 80, 140]) {
+      await expect.poll(() => uploadCount, { interval: 1, timeout: 20_000 }).toBeGreaterThan(count);
       await database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()`,
@@ -223,7 +225,9 @@ describe('a stale shard cannot write', () => {
       taken = true;
       return other;
     });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const blocked = `SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%lease%'`;
+    await expect.poll(async () => (await database.query(blocked)).length).toBe(1);
     expect(taken).toBe(false);
     await writer.query('COMMIT');
     await writer.end();

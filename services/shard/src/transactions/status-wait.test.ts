@@ -39,7 +39,7 @@ const append = () => {
   const { envelopes } = writer.write([entry({ UniqueID: `k${writer.trees.log.frameCount}`, Event: 'New' })]);
   return shard.upload(device, [{ envelopes }]);
 };
-const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
+const untilWaiting = (count: number) => expect.poll(() => shard.context.waits.count, { interval: 1 }).toBe(count);
 
 /** Writes to the device catalog after what is there. */
 async function toDevices(drafts: readonly Parameters<TestWriter['write']>[0][number][]) {
@@ -72,7 +72,7 @@ describe('Known', () => {
 describe('[S83] a waiting Status', () => {
   test('answers when a known container grows', async () => {
     const waiting = ask({ known: await known(), waitMs: 10_000 });
-    await soon();
+    await untilWaiting(1);
     await append();
     expect((await waiting).containers).toMatchObject([{ container: 'mmm_Credential', index: 2 }]);
     expect(shard.context.waits.count).toBe(0);
@@ -96,10 +96,13 @@ describe('[S83] a waiting Status', () => {
     void waiting.then(() => {
       answered = true;
     });
-    await soon();
+    await untilWaiting(1);
+    const other = ask({ known: await known(), waitMs: 10_000 });
+    await untilWaiting(2);
     await append();
-    await soon();
-    expect(answered).toBe(false);
+    // Woken after the first by the same commit: when it has answered, the first has looked.
+    expect((await other).containers.map(({ container }) => container)).toEqual(['mmm_Credential']);
+    expect([answered, shard.context.waits.count]).toEqual([false, 1]);
     const notes = new TestWriter('app_New', alice.accountUdf, device.signature);
     await shard.upload(device, [{ container: 'app_New', envelopes: notes.write([opening()]).envelopes }]);
     expect((await waiting).containers.map(({ container }) => container)).toContain('app_New');
@@ -110,12 +113,12 @@ describe('[S83] a waiting Status', () => {
     const leave = new AbortController();
     const first = ask({ known: all, waitMs: 10_000 }, leave.signal);
     const second = ask({ known: all, waitMs: 10_000 });
-    await soon();
+    await untilWaiting(2);
     await expect(ask({ known: all, waitMs: 10_000 })).rejects.toMatchObject({ code: 'rate-limited', status: 429 });
     leave.abort();
     await first;
     const third = ask({ known: all, waitMs: 10_000 });
-    await soon();
+    await untilWaiting(2);
     await append();
     expect((await Promise.all([second, third])).map(({ containers }) => containers.length)).toEqual([1, 1]);
   });
@@ -125,7 +128,7 @@ describe('[S83] a waiting Status', () => {
     await toDevices([entry({ UniqueID: second.udf, Event: 'New' }, second.entry)]);
     const containers = (await known()).filter(({ container }) => container !== 'mmm_Device');
     const waiting = ask({ principal: second.principal, known: containers, waitMs: 10_000 });
-    await soon();
+    await untilWaiting(1);
     await Promise.all([
       expect(waiting).rejects.toMatchObject({ code: 'device-revoked', status: 401 }),
       toDevices([entry({ UniqueID: second.udf, Event: 'Delete', First: 2, Previous: 2 })]),
@@ -134,7 +137,7 @@ describe('[S83] a waiting Status', () => {
 
   test('ends with the process', async () => {
     const waiting = ask({ known: await known(), waitMs: 10_000 });
-    await soon();
+    await untilWaiting(1);
     shard.context.waits.stop();
     await expect(waiting).rejects.toMatchObject({ code: 'shutting-down', status: 503 });
     await expect(ask({ known: await known(), waitMs: 10_000 })).rejects.toMatchObject({ code: 'shutting-down' });
