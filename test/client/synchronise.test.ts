@@ -14,6 +14,7 @@ import { checkProof, proveFrame } from '@meshd/client/operations/prove';
 import { syncAccount, synchronise } from '@meshd/client/operations/sync';
 import { queueFiles, uploadFiles } from '@meshd/client/operations/upload';
 import { watchAccount } from '@meshd/client/operations/watch';
+import { enqueue } from '@meshd/client/pending';
 import { homePins } from '@meshd/client/service-pin';
 import { clientFeatures } from '@meshd/client/session';
 import { homeTickets } from '@meshd/client/ticket-files';
@@ -145,7 +146,7 @@ describe('a device without a connection', () => {
     expect(await contents(home)).toMatchObject({ meanwhile: 'at home', offline: 'written on the road' });
   });
 
-  it('keeps both versions of what two devices changed: the newest under its name', async () => {
+  it('[R129] [R130] keeps both versions of what two devices changed: the newest under its name', async () => {
     await sync(other);
     const earlier = { ...environmentOf(other), nowMs: () => Date.now() - 60_000 };
     await withDevice(other, earlier, (device) =>
@@ -156,6 +157,28 @@ describe('a device without a connection', () => {
     expect(flushed.conflicts).toMatchObject([{ name: 'first', choice: 'theirs', mine: 'update', theirs: 'update' }]);
     const copy = flushed.conflicts[0]?.copy ?? '';
     expect(await contents(home)).toMatchObject({ first: 'newer change', [copy]: 'older change' });
+  });
+
+  it('[R129] tells where a deletion meets a change, leaves both as they are, and does what the user says', async () => {
+    await sync(other);
+    await withDevice(other, environmentOf(other), async (device) => {
+      const { entries } = await downloadContainer(device, container);
+      const found = entries.find(({ name, current }) => name === 'second' && current);
+      const { uniqueId = '', frameIndex: base } = found ?? {};
+      const deletion = { name: 'second', uniqueId, body: undefined, base, modifiedMs: Date.now() };
+      await enqueue(device.session.home, container, [deletion]);
+    });
+    await upload(home, { second: 'changed meanwhile' });
+    const { flushed } = await sync(other);
+    const clash = { container, name: 'second', mine: 'delete', theirs: 'update' };
+    expect(flushed).toMatchObject({ conflicts: [{ ...clash, choice: 'later' }], placed: [], waitingCount: 1 });
+    expect(await contents(other)).toMatchObject({ second: 'changed meanwhile' });
+    const decided = await withDevice(other, environmentOf(other), (device) =>
+      synchronise(device, { decide: async () => 'mine' }),
+    );
+    expect(decided.flushed).toMatchObject({ conflicts: [{ ...clash, choice: 'mine' }], waitingCount: 0 });
+    await sync(home);
+    expect(await contents(home)).not.toHaveProperty('second');
   });
 });
 
