@@ -18,7 +18,10 @@ import { enqueue } from '@meshd/client/pending';
 import { homePins } from '@meshd/client/service-pin';
 import { clientFeatures } from '@meshd/client/session';
 import { homeTickets } from '@meshd/client/ticket-files';
+import { signEnvelope } from '@meshd/dare/sign';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
+import { ProfileMesh, profileRegistry } from '@meshd/schema/profiles';
 import type { Transaction } from '@meshd/schema/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -130,6 +133,34 @@ describe('a device that comes back', () => {
     expect(downloads).toHaveLength(1);
     expect(JSON.stringify(downloads[0]?.message)).toContain('"ProveFrom":3');
     expect(await contents(other)).toEqual({ first: 'one', second: 'two', third: 'three' });
+  });
+});
+
+describe('[R124] [R247] [R250] a profile of the Mesh that was replaced elsewhere', () => {
+  it('comes with the next Status, once, and counts from then on', async () => {
+    await withDevice(home, environmentOf(home), async ({ session }) => {
+      const { identity, keys, state } = session;
+      const { value } = decodeTagged(profileRegistry, identity.profileMesh.payload ?? new Uint8Array(0), {
+        form: 'json',
+      });
+      const newer = { ...(value as ProfileMesh), Updated: new Date(Date.now() + 1000) };
+      const payload = encodeTagged(ProfileMesh, newer, 'json');
+      const SignedProfileMesh = signEnvelope({ payload, keys: [keys.key('meshOffline')] });
+      const SignedAssertionAccount = identity.profileAccount;
+      const binding = { ServiceID: state.address, SignedProfileMesh, SignedAssertionAccount };
+      expect((await session.send('CreateAccount', binding, [session.meshSigner])).status).toBe(202);
+    });
+    exchanges.length = 0;
+    await sync(other);
+    await sync(other);
+    const brought = exchanges.flatMap(({ transaction, response }) =>
+      transaction === 'Status'
+        ? [(response.message as { EnvelopedProfileMaster?: object }).EnvelopedProfileMaster]
+        : [],
+    );
+    expect(brought).toEqual([expect.anything(), undefined]);
+    await upload(other, { renewed: 'under the new profile' });
+    expect(await contents(home)).toMatchObject({ renewed: 'under the new profile' });
   });
 });
 
