@@ -1,30 +1,18 @@
 /** The commands as a person types them, against a whole provider. */
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitingRequests } from '../waiting-requests.js';
-
-const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
+import { mesh } from './mesh-program.js';
 
 let provider: TestProvider;
 let folder: string;
 let home: string;
 let address: string;
 let service: string[];
-
-function mesh(args: readonly string[], input?: string): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [launcher, ...args], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
-    });
-    child.stdin?.end(input);
-  });
-}
 
 /** Runs a command that must succeed and gives its JSON document. */
 // biome-ignore lint/suspicious/noExplicitAny: documents of many shapes

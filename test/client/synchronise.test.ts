@@ -14,10 +14,14 @@ import { checkProof, proveFrame } from '@meshd/client/operations/prove';
 import { syncAccount, synchronise } from '@meshd/client/operations/sync';
 import { queueFiles, uploadFiles } from '@meshd/client/operations/upload';
 import { watchAccount } from '@meshd/client/operations/watch';
+import { enqueue } from '@meshd/client/pending';
 import { homePins } from '@meshd/client/service-pin';
 import { clientFeatures } from '@meshd/client/session';
 import { homeTickets } from '@meshd/client/ticket-files';
+import { signEnvelope } from '@meshd/dare/sign';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
+import { ProfileMesh, profileRegistry } from '@meshd/schema/profiles';
 import type { Transaction } from '@meshd/schema/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitingRequests } from '../waiting-requests.js';
@@ -133,6 +137,34 @@ describe('a device that comes back', () => {
   });
 });
 
+describe('[R124] [R247] [R250] a profile of the Mesh that was replaced elsewhere', () => {
+  it('comes with the next Status, once, and counts from then on', async () => {
+    await withDevice(home, environmentOf(home), async ({ session }) => {
+      const { identity, keys, state } = session;
+      const { value } = decodeTagged(profileRegistry, identity.profileMesh.payload ?? new Uint8Array(0), {
+        form: 'json',
+      });
+      const newer = { ...(value as ProfileMesh), Updated: new Date(Date.now() + 1000) };
+      const payload = encodeTagged(ProfileMesh, newer, 'json');
+      const SignedProfileMesh = signEnvelope({ payload, keys: [keys.key('meshOffline')] });
+      const SignedAssertionAccount = identity.profileAccount;
+      const binding = { ServiceID: state.address, SignedProfileMesh, SignedAssertionAccount };
+      expect((await session.send('CreateAccount', binding, [session.meshSigner])).status).toBe(202);
+    });
+    exchanges.length = 0;
+    await sync(other);
+    await sync(other);
+    const brought = exchanges.flatMap(({ transaction, response }) =>
+      transaction === 'Status'
+        ? [(response.message as { EnvelopedProfileMaster?: object }).EnvelopedProfileMaster]
+        : [],
+    );
+    expect(brought).toEqual([expect.anything(), undefined]);
+    await upload(other, { renewed: 'under the new profile' });
+    expect(await contents(home)).toMatchObject({ renewed: 'under the new profile' });
+  });
+});
+
 describe('a device without a connection', () => {
   it('[R015] queues what it writes, and uploads it on top of what others wrote meanwhile', async () => {
     const queued = await withDevice(other, environmentOf(other), (device) =>
@@ -146,7 +178,7 @@ describe('a device without a connection', () => {
     expect(await contents(home)).toMatchObject({ meanwhile: 'at home', offline: 'written on the road' });
   });
 
-  it('keeps both versions of what two devices changed: the newest under its name', async () => {
+  it('[R129] [R130] keeps both versions of what two devices changed: the newest under its name', async () => {
     await sync(other);
     const earlier = { ...environmentOf(other), nowMs: () => Date.now() - 60_000 };
     await withDevice(other, earlier, (device) =>
@@ -157,6 +189,28 @@ describe('a device without a connection', () => {
     expect(flushed.conflicts).toMatchObject([{ name: 'first', choice: 'theirs', mine: 'update', theirs: 'update' }]);
     const copy = flushed.conflicts[0]?.copy ?? '';
     expect(await contents(home)).toMatchObject({ first: 'newer change', [copy]: 'older change' });
+  });
+
+  it('[R129] tells where a deletion meets a change, leaves both as they are, and does what the user says', async () => {
+    await sync(other);
+    await withDevice(other, environmentOf(other), async (device) => {
+      const { entries } = await downloadContainer(device, container);
+      const found = entries.find(({ name, current }) => name === 'second' && current);
+      const { uniqueId = '', frameIndex: base } = found ?? {};
+      const deletion = { name: 'second', uniqueId, body: undefined, base, modifiedMs: Date.now() };
+      await enqueue(device.session.home, container, [deletion]);
+    });
+    await upload(home, { second: 'changed meanwhile' });
+    const { flushed } = await sync(other);
+    const clash = { container, name: 'second', mine: 'delete', theirs: 'update' };
+    expect(flushed).toMatchObject({ conflicts: [{ ...clash, choice: 'later' }], placed: [], waitingCount: 1 });
+    expect(await contents(other)).toMatchObject({ second: 'changed meanwhile' });
+    const decided = await withDevice(other, environmentOf(other), (device) =>
+      synchronise(device, { decide: async () => 'mine' }),
+    );
+    expect(decided.flushed).toMatchObject({ conflicts: [{ ...clash, choice: 'mine' }], waitingCount: 0 });
+    await sync(home);
+    expect(await contents(home)).not.toHaveProperty('second');
   });
 });
 

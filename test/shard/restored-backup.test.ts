@@ -3,6 +3,7 @@ import { type LogState, root, verifyConsistency } from '@meshd/dare/log-tree';
 import { entry, opening, Person, TestWriter } from '@meshd/shard/testing/person';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { backUp, restore } from './database-backup.js';
 import { ShardKit } from './shard-kit.js';
 
 let kit: ShardKit;
@@ -11,19 +12,6 @@ beforeAll(async () => {
   await kit.start();
 });
 afterAll(() => kit.remove());
-
-/** Runs statements beside the shard's database, which nobody uses meanwhile. */
-async function onServer(...statements: string[]): Promise<void> {
-  const url = new URL(kit.databaseUrl());
-  url.pathname = '/postgres';
-  const client = new pg.Client({ connectionString: url.href });
-  await client.connect();
-  try {
-    for (const statement of statements) await client.query(statement);
-  } finally {
-    await client.end();
-  }
-}
 
 test('[S47] a device brings back, verbatim, what the service had lost; the history is the same, the incident recorded', async () => {
   const alice = new Person('alice');
@@ -38,9 +26,8 @@ test('[S47] a device brings back, verbatim, what the service had lost; the histo
   await kit.upload(second, container, batch('a', 'b'));
   const sizeAt = async () => (await kit.status(first)).containers.find((each) => each.container === container)?.index;
 
-  const database = new URL(kit.databaseUrl()).pathname.slice(1);
   await kit.stop();
-  await onServer(`CREATE DATABASE "${database}_backup" TEMPLATE "${database}"`);
+  await backUp(kit.databaseUrl());
   await kit.start();
   const lost = [batch('c'), batch('d', 'e', 'f'), batch('g')];
   for (const envelopes of lost) {
@@ -48,11 +35,7 @@ test('[S47] a device brings back, verbatim, what the service had lost; the histo
   }
   const before: LogState = writer.trees.log;
   await kit.stop();
-  await onServer(
-    `DROP DATABASE "${database}" WITH (FORCE)`,
-    `CREATE DATABASE "${database}" TEMPLATE "${database}_backup"`,
-    `DROP DATABASE "${database}_backup"`,
-  );
+  await restore(kit.databaseUrl());
   await kit.start();
 
   expect(await sizeAt()).toBe(3);

@@ -15,6 +15,7 @@ import type { ClientEnvironment } from './environment.js';
 import { Home } from './home.js';
 import { KeptHeads } from './kept-heads.js';
 import type { Checkpoint, FindWriter } from './reader.js';
+import { type Brought, renewedIdentity } from './renewal.js';
 import { Replica } from './replica.js';
 import { Session } from './session.js';
 
@@ -43,6 +44,19 @@ export class Device {
   /** Takes containers without manifests too, in unauthenticated order (S49). */
   allowLegacy(): void {
     this.#allowLegacy = true;
+  }
+
+  /**
+   * Takes over what the service brought of the Mesh's profile and of this device's own entry, where it is newer and holds.
+   * @throws ClientError `profile`
+   */
+  async renew(brought: Brought): Promise<void> {
+    const { identity, keys, state } = this.session;
+    const renewed = await renewedIdentity({ identity, keys, address: state.address }, brought);
+    if (renewed === undefined) return;
+    await this.session.renew(renewed);
+    // Who may write is judged by the new keys.
+    this.#devices = undefined;
   }
 
   /** The replica of a container; empty if none is stored. */

@@ -42,6 +42,11 @@ export function cutsOf(keyValues: readonly KeyValue[] = []): ReadonlyMap<string,
   return cuts;
 }
 
+/** Reads the body of an entry of the device catalog; nothing of it is proved. @throws EncodingError */
+export function decodeDeviceEntry(body: Uint8Array): CatalogedDevice {
+  return decodeTagged(deviceTags, body, decodeOptions).value;
+}
+
 /** Whose account it is, and the keys of the profiles that entitle to write (S25, S43). */
 export interface Authority {
   readonly accountUdf: string;
@@ -80,7 +85,7 @@ export async function writingDevice(
   authority: Authority,
 ): Promise<WritingDevice | undefined> {
   try {
-    const { value } = decodeTagged(deviceTags, body, decodeOptions);
+    const value = decodeDeviceEntry(body);
     if (value.DeviceUDF !== uniqueId) throw new Error('it is filed under another device');
     const account = value.Accounts?.find((entry) => entry.AccountUDF === authority.accountUdf);
     if (account?.EnvelopedConnectionAccount === undefined) return undefined;

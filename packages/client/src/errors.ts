@@ -10,6 +10,7 @@
  * - `rollback`: the service shows less than this device has verified before (S47)
  * - `fork`: the service shows other frames than this device has verified before (S47)
  * - `heads`: the service's signed word on its containers does not hold, or is too old (S45)
+ * - `profile`: a profile of the Mesh or an entry of this device, as the service gives it, does not hold or is older (S25)
  * - `evidence`: writing stopped, because the service was caught contradicting itself or this device (S45)
  * - `proof`: a proof file that proves nothing
  * - `frame`: frames that do not pass the reader's checks (S43)
@@ -28,6 +29,7 @@ export type ClientErrorCode =
   | 'rollback'
   | 'fork'
   | 'heads'
+  | 'profile'
   | 'evidence'
   | 'proof'
   | 'frame'

@@ -96,9 +96,18 @@ export async function recordEvidence(home: Home, finding: Finding, nowMs: number
   await home.writeJson(record, folder, `${nowMs}-${known.length}-${container}.json`);
 }
 
-/** Writing stops once a service was caught, until the user has said otherwise (S45). @throws ClientError `evidence` */
-export async function requireNoEvidence(home: Home): Promise<void> {
-  const open = (await loadEvidence(home)).find(isOpen);
+const isRollbackOf = ({ kind, container }: Evidence, containers: readonly string[]) =>
+  kind === 'rollback' && containers.includes(container);
+
+/**
+ * Writing stops once a service was caught, until the user has said otherwise (S45).
+ *
+ * @param healing containers whose missing frames are about to be put back (S47): that they were missed before, by a command
+ *   that only looks, does not stop what mends it
+ * @throws ClientError `evidence`
+ */
+export async function requireNoEvidence(home: Home, healing: readonly string[] = []): Promise<void> {
+  const open = (await loadEvidence(home)).find((record) => isOpen(record) && !isRollbackOf(record, healing));
   if (open === undefined) return;
   throw new ClientError(
     'evidence',
@@ -108,7 +117,16 @@ export async function requireNoEvidence(home: Home): Promise<void> {
 
 /** Lets writing go on. The records stay. @returns how many were acknowledged */
 export async function acknowledgeEvidence(home: Home, nowMs: number): Promise<number> {
-  const open = (await loadEvidence(home)).filter(isOpen);
+  return acknowledge(home, nowMs, isOpen);
+}
+
+/** What was missed of these containers is back. The records stay. */
+export async function settleRollbacks(home: Home, containers: readonly string[], nowMs: number): Promise<void> {
+  await acknowledge(home, nowMs, (record) => isOpen(record) && isRollbackOf(record, containers));
+}
+
+async function acknowledge(home: Home, nowMs: number, isMeant: (record: Evidence) => boolean): Promise<number> {
+  const open = (await loadEvidence(home)).filter(isMeant);
   for (const { name, ...record } of open) await home.writeJson({ ...record, acknowledgedMs: nowMs }, folder, name);
   return open.length;
 }

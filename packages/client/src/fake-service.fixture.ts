@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
 import type { VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
+import type { RequestSigner } from '@meshd/binding/request-sign';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { frameZero, placeFrame } from '@meshd/dare/batch';
@@ -98,12 +99,19 @@ export class FakeService {
   /** Runs before each Upload: other writers. */
   beforeUpload: () => Promise<void> = async () => undefined;
   readonly calls: Transaction[] = [];
+  /** What Status brings besides. */
+  brings: Partial<ResponseOf<'Status'>> = {};
+  /** Requests for the state of things, with who signed them. */
+  readonly statuses: { readonly message: RequestOf<'Status'>; readonly signers: readonly RequestSigner[] }[] = [];
   /** What the service says it understands. */
   readonly features = new Set<string>(['page', 'filter', 'wait']);
 
   connect(): ServiceConnection {
     return {
-      call: (transaction, message, _signers, options) => this.#call(transaction, message, options?.id),
+      call: (transaction, message, signers, options) => {
+        if (transaction === 'Status') this.statuses.push({ message: message as RequestOf<'Status'>, signers });
+        return this.#call(transaction, message, options?.id);
+      },
       hello: async () =>
         ({ message: { ConstraintsUpdate: { MaxEntries: 1000 } }, pin: this.#pin() }) as unknown as VerifiedHello,
       offers: async (word) => this.features.has(word),
@@ -192,7 +200,7 @@ export class FakeService {
         return status === undefined || same ? [] : [status];
       });
     if (message.Wait !== undefined && changed().length === 0) await this.whileWaiting();
-    return { status: 201, message: { ContainerStatus: changed(), ...this.#heads() } };
+    return { status: 201, message: { ContainerStatus: changed(), ...this.#heads(), ...this.brings } };
   }
 
   /** Signed heads over what is shown; tests change their time or contents. */

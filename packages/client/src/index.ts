@@ -3,6 +3,7 @@
  *
  * - `home.ts` the folder with the state: locked by one process at a time, every file replaced atomically.
  * - `device-keys.ts`, `identity.ts` the seeds, and the signed profiles and connections made from them.
+ * - `renewal.ts` newer profiles and connections that a Status brings, judged before anything of them is used.
  * - `service-pin.ts`, `session.ts` who the service is (S22, S23, S26), and one authenticated transaction with it.
  * - `replica.ts` the local copy of one container with both trees; `reader.ts` the checks of S43 before anything is
  *   believed; `writer.ts` a batch of encrypted entries under one manifest (S41, S42, S60).

@@ -102,7 +102,7 @@ describe('offline work', () => {
   });
 });
 
-describe('[R130] a conflict (semantics 5.1)', () => {
+describe('[R129] [R130] a conflict (semantics 5.1)', () => {
   it('about another key is none: the change moves on top', async () => {
     await queue(home, { a: 'mine' });
     await upload(other, { b: 'theirs' });

@@ -13,7 +13,7 @@ import { readEnvelope } from '@meshd/dare/envelope';
 import type { Feature } from '@meshd/schema/features';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { codeOfAnswer, statusRegistry } from '@meshd/schema/status';
-import { type AccountState, loadCa, loadIdentity } from './account-state.js';
+import { type AccountState, loadCa, loadIdentity, saveIdentity } from './account-state.js';
 import { type DeviceKeys, loadDeviceKeys } from './device-keys.js';
 import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './environment.js';
 import { ClientError, type ClientErrorCode } from './errors.js';
@@ -113,7 +113,7 @@ export class Session {
   readonly environment: ClientEnvironment;
   readonly state: AccountState;
   readonly keys: DeviceKeys;
-  readonly identity: Identity;
+  #identity: Identity;
   readonly #connection: ServiceConnection;
   #service: Promise<VerifiedService> | undefined;
 
@@ -129,7 +129,7 @@ export class Session {
     this.environment = environment;
     this.state = state;
     this.keys = keys;
-    this.identity = identity;
+    this.#identity = identity;
     this.#connection = connection;
   }
 
@@ -139,6 +139,17 @@ export class Session {
     const identity = await loadIdentity(home, state);
     const service = { domain: domainOf(state.address), url: state.url, ca: await loadCa(home) };
     return new Session(home, environment, state, keys, identity, connectionFor(home, environment, service));
+  }
+
+  /** Profiles and connections of this device, as they are now. */
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** Uses other profiles and connections from now on, and in later runs. They must have been verified. */
+  async renew(identity: Identity): Promise<void> {
+    await saveIdentity(this.home, identity);
+    this.#identity = identity;
   }
 
   /** Domain of the account's address. */

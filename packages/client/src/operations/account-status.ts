@@ -74,7 +74,12 @@ const knownHead = ({ container, size, digest }: StoredReplica): ServiceHead => (
   digest,
 });
 
-/** Asks the service for the state of all containers; those that are as known need not travel. */
+/**
+ * Asks the service for the state of all containers; those that are as known need not travel. What the answer brings of a
+ * newer profile or connection is taken over (semantics 6.4).
+ *
+ * @throws ClientError, `profile` where that does not hold
+ */
 export async function askStatus(device: Device, options: AskOptions = {}): Promise<AccountView> {
   const { session } = device;
   const known = (await session.offers('wait')) ? (options.known ?? []) : [];
@@ -90,6 +95,8 @@ export async function askStatus(device: Device, options: AskOptions = {}): Promi
   };
   const response = await session.call('Status', request, [], { signal: options.signal });
   requireSuccess('Status', response);
+  const { EnvelopedProfileMaster: profileMesh, EnvelopedCatalogEntryDevice: deviceEntry } = response.message;
+  await device.renew({ profileMesh, deviceEntry });
   const statuses = response.message.ContainerStatus ?? [];
   // Each becomes a file here.
   if (statuses.length > containersPerAccountMax) {

@@ -4,7 +4,7 @@ import { root } from '@meshd/dare/log-tree';
 import { apex } from '@meshd/dare/merkle';
 import { hasServiceMadeZero, isServiceSpool } from '../container-rules.js';
 import type { Device } from '../device.js';
-import { recordEvidence, requireNoEvidence } from '../evidence.js';
+import { recordEvidence, requireNoEvidence, settleRollbacks } from '../evidence.js';
 import { appendFrame, noTrees } from '../frame.js';
 import type { Replica } from '../replica.js';
 import { type AccountView, askStatus, judgeView, rollbackError, type ServiceHead } from './account-status.js';
@@ -62,6 +62,7 @@ async function putBack(device: Device, replica: Replica, from: number): Promise<
  */
 export async function heal(device: Device, shorter: readonly ServiceHead[], view: AccountView): Promise<AccountView> {
   const { home, environment } = device.session;
+  const missing = shorter.map(({ container }) => container);
   const healed: { container: string; size: number; shown: number }[] = [];
   for (const head of shorter) {
     const { container, frameCount } = head;
@@ -70,7 +71,7 @@ export async function heal(device: Device, shorter: readonly ServiceHead[], view
     if (verified === undefined) continue;
     const refused = () => rollbackError(container, verified, { size: frameCount });
     if (!(await canHeal(replica, head)) || !(await isBeginning(replica, head, view))) throw refused();
-    await requireNoEvidence(home);
+    await requireNoEvidence(home, missing);
     if (!(await putBack(device, replica, frameCount))) throw refused();
     healed.push({ container, size: verified.size, shown: frameCount });
   }
@@ -93,5 +94,10 @@ export async function heal(device: Device, shorter: readonly ServiceHead[], view
     const before = (await device.heads.latest())?.octets;
     await recordEvidence(home, { ...finding, headsBefore: before, headsNow: view.signed?.octets }, environment.nowMs());
   }
+  await settleRollbacks(
+    home,
+    healed.map(({ container }) => container),
+    environment.nowMs(),
+  );
   return after;
 }

@@ -1,0 +1,22 @@
+/** The program `mesh`, as a person runs it. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
+
+/** How a run of it ended. */
+export interface MeshRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. */
+export function mesh(args: readonly string[], input?: string): Promise<MeshRun> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [launcher, ...args], (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+    child.stdin?.end(input);
+  });
+}

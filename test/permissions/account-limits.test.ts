@@ -1,0 +1,157 @@
+/**
+ * Accounts that may do less than others: on hold (403/6), and full (403/19). Nothing in the protocol makes them so: the
+ * operator does, in the shard's database, and the shard knows it from its next start on.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join as joinPath } from 'node:path';
+import type { MeshConnection } from '@meshd/binding/mesh-connection';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { freePorts } from '@meshd/dev/ports';
+import { ProviderProcesses } from '@meshd/dev/provider-processes';
+import { makeTestPlan } from '@meshd/dev/test-provider';
+import type { RequestOf, Transaction } from '@meshd/schema/protocol';
+import { entry, mark, opening, Person, selfEntry, TestWriter } from '@meshd/shard/testing/person';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allFeatures, connected, creationOf, type Joined, join, linkTo, unconnected, verdictOf } from './people.js';
+
+const testMs = 120_000;
+const container = 'mmm_Credential';
+let folder: string;
+let removePlan: () => Promise<void>;
+let processes: ProviderProcesses;
+let link: MeshConnection;
+/** On hold. */
+let held: Joined;
+/** Room for two more frames. */
+let fewFrames: Joined;
+/** Room for no more octets than a small frame has. */
+let fewOctets: Joined;
+
+/** Changes accounts behind the shard's back, and has it started anew: it keeps accounts in memory. */
+async function byOperator(statements: readonly (readonly [text: string, values: unknown[]])[]): Promise<void> {
+  const [shard] = processes.plan.shards;
+  const client = new pg.Client({ connectionString: shard?.postgresUrl });
+  await client.connect();
+  try {
+    for (const [text, values] of statements) expect((await client.query(text, values)).rowCount).toBe(1);
+  } finally {
+    await client.end();
+  }
+  await processes.restart(shard?.name ?? '');
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(joinPath(tmpdir(), 'meshd-limits-'));
+  const { plan, remove } = await makeTestPlan({ domains: ['example.com'], shardCount: 1 });
+  removePlan = remove;
+  const [port = 0] = await freePorts(1);
+  processes = new ProviderProcesses({ ...plan, port }, joinPath(folder, 'logs'));
+  await processes.start();
+  const ca = await readFile(plan.certificates.caFile, 'utf8');
+  link = linkTo({ domain: 'example.com', url: processes.url, ca }, { features: allFeatures });
+  held = await join(link, 'held');
+  fewFrames = await join(link, 'few-frames');
+  fewOctets = await join(link, 'few-octets');
+  const used = `(SELECT sum(c.bytes_used) FROM container AS c WHERE c.account_id = account.id)`;
+  // Three spools with a frame each and two frames of the device catalog are there.
+  await byOperator([
+    ["UPDATE account SET status = 'pending' WHERE address = $1", [held.person.address]],
+    ['UPDATE account SET quota_frames = 7 WHERE address = $1', [fewFrames.person.address]],
+    [`UPDATE account SET quota_bytes = ${used} + 3000 WHERE address = $1`, [fewOctets.person.address]],
+  ]);
+}, testMs);
+afterAll(async () => {
+  await link?.close();
+  await processes?.stop();
+  await removePlan?.();
+  await rm(folder, { recursive: true, force: true });
+}, testMs);
+
+const batchOf = ({ person, device }: Joined, bodies: readonly number[]) => {
+  const drafts = bodies.map((bytes, at) => entry({ UniqueID: `key ${at}`, Event: 'New' }, new Uint8Array(bytes)));
+  return new TestWriter(container, person.accountUdf, device.signature).seal([opening(), ...drafts]).envelopes;
+};
+
+async function uploaded({ person, device }: Joined, envelopes: readonly EnvelopeOctets[]) {
+  const message = { Account: person.address, Updates: [{ Container: container, Envelopes: [...envelopes] }] };
+  const { status, statusExtended, message: answer } = await link.call('Upload', message, [connected(device)]);
+  return { verdict: [status, statusExtended], entries: answer.Entries };
+}
+
+async function names({ person, device }: Joined) {
+  const { message } = await link.call('Status', { Account: person.address }, [connected(device)]);
+  return message.ContainerStatus?.map(({ Container }) => Container);
+}
+
+describe('[R109] [R264] an account on hold', () => {
+  const ask = <T extends Transaction>(transaction: T, message: object) => {
+    const complete = { Account: held.person.address, ...message } as RequestOf<T>;
+    return verdictOf(link, transaction, complete, [connected(held.device)]);
+  };
+
+  it('[R244] tells its devices so, whatever they ask for: 403/6', async () => {
+    expect(await ask('Status', {})).toEqual([403, 6]);
+    expect(await ask('Status', { Wait: 1000, Known: [{ Container: container, Index: 0 }] })).toEqual([403, 6]);
+    expect(await ask('Download', { Select: [{ Container: 'mmm_Device' }] })).toEqual([403, 6]);
+    const Updates = [{ Container: container, Envelopes: [...batchOf(held, [10])] }];
+    expect(await ask('Upload', { Updates })).toEqual([403, 6]);
+  });
+
+  it('[R080] tells nobody else: 401', async () => {
+    const { person, device } = held;
+    const stranger = new Person('stranger').device();
+    const status = { Account: person.address };
+    expect(await verdictOf(link, 'Status', status, [connected(stranger)])).toEqual([401]);
+    expect(await verdictOf(link, 'Status', status, [unconnected(person, device)])).toEqual([401]);
+    expect(await verdictOf(link, 'Status', status, [])).toEqual([401]);
+  });
+
+  it('keeps its name: 409/1', async () => {
+    const thief = new Person('thief', { address: held.person.address });
+    expect(await verdictOf(link, 'CreateAccount', creationOf(thief), [{ key: thief.meshOffline }])).toEqual([409, 1]);
+  });
+
+  it('is no business of other accounts', async () => {
+    expect(await names(fewFrames)).toContain('mmm_Device');
+  });
+});
+
+describe('[R267] [R273] an account that is full', () => {
+  it('[R135] of frames: 403/19 at the entry that no longer fits, and nothing is stored', async () => {
+    const { verdict, entries } = await uploaded(fewFrames, batchOf(fewFrames, [10, 10]));
+    expect(verdict).toEqual([403, 19]);
+    expect(entries).toEqual([{ IndexRequest: 2, Result: 'Reject', StatusExtended: 19 }]);
+    expect(await names(fewFrames)).not.toContain(container);
+  });
+
+  it('[R137] is told so by a probe, before any body is sent: Reject with 19 where it no longer fits', async () => {
+    const redacted = batchOf(fewFrames, [10, 10]).map((octets) => ({ ...octets, payload: null }));
+    const { verdict, entries } = await uploaded(fewFrames, redacted);
+    expect(verdict).toEqual([300, undefined]);
+    expect(entries?.at(-1)).toMatchObject({ IndexRequest: 2, Result: 'Reject', StatusExtended: 19 });
+  });
+
+  it('takes what fits, and then nothing, Self entries neither', async () => {
+    const { person, device } = fewFrames;
+    expect((await uploaded(fewFrames, batchOf(fewFrames, [10]))).verdict).toEqual([201, undefined]);
+    const Self = [selfEntry(person.accountUdf, device.signature, mark('NAAA-FULL', 'Read', 'NAAA-NONE'))];
+    const message = { Account: person.address, Self };
+    expect(await verdictOf(link, 'Upload', message, [connected(device)])).toEqual([403, 19]);
+    expect(await names(fewFrames)).toContain(container);
+  });
+
+  it('[R135] of octets: 403/19, and what is smaller is taken', async () => {
+    const { verdict, entries } = await uploaded(fewOctets, batchOf(fewOctets, [10, 4000]));
+    expect(verdict).toEqual([403, 19]);
+    expect(entries).toEqual([{ IndexRequest: 2, Result: 'Reject', StatusExtended: 19 }]);
+    expect((await uploaded(fewOctets, batchOf(fewOctets, [10]))).verdict).toEqual([201, undefined]);
+  });
+
+  it('[R254] still reads', async () => {
+    const { person, device } = fewFrames;
+    const message = { Account: person.address, Select: [{ Container: container }] };
+    expect(await verdictOf(link, 'Download', message, [connected(device)])).toEqual([201]);
+  });
+});
