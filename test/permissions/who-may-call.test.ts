@@ -119,8 +119,8 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
     ids: '[R075] [R083]',
     message: () => creationOf(new Person('newcomer')),
     answers: {
-      ...{ null: nobody, device: notTheMesh, 'device ticket': nobody, profile: notTheMesh, ticket: notForYou },
-      ...{ host: notTheMesh, 'host ticket': notForHosts },
+      ...{ null: nobody, device: notTheMesh, 'device ticket': nobody, profile: notForYou, ticket: notForYou },
+      ...{ host: notForHosts, 'host ticket': notForHosts },
     },
   },
   Status: {
