@@ -17,7 +17,7 @@ import {
 } from '@meshd/limits/limits';
 import type { ConstraintsData, ConstraintsSelect, ContainerUpdate } from '@meshd/schema/common';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
-import { entry, opening, Person, type TestDevice, TestWriter } from '@meshd/shard/testing/person';
+import { entry, mark, opening, Person, selfEntry, type TestDevice, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allFeatures, connected, type Joined, join, linkTo, list, type Verdict } from './people.js';
 
@@ -200,6 +200,26 @@ describe('Upload', () => {
     expect(status.message.ContainerStatus?.[0]?.Index).toBe(3);
   });
 
+  it('[S82] a body other than the one that was asked about is refused when it comes: 400/11', async () => {
+    const { envelopes } = writer.seal([item('asked')]);
+    const asked = await called('Upload', {
+      Updates: [{ Container: container, Envelopes: without('payload', envelopes) }],
+    });
+    expect([asked.verdict, asked.message.Entries?.[0]?.Result]).toEqual([[300], 'Accept']);
+    expect(await uploaded(envelopes.map((each) => ({ ...each, payload: Buffer.from('other') })))).toEqual([400, 11]);
+  });
+
+  it('[S42] [S82] asking under somebody else’s manifest gets Reject, and asking for another account 401', async () => {
+    const { envelopes } = writer.seal([item('asked')], { signer: alice.person.meshOffline });
+    const Updates = [{ Container: container, Envelopes: without('payload', envelopes) }];
+    const asked = await called('Upload', { Updates });
+    expect([asked.verdict, asked.message.Entries]).toEqual([
+      [300],
+      [{ IndexRequest: 0, Result: 'Reject', StatusExtended: 2 }],
+    ]);
+    expect(await verdictOf('Upload', { Updates }, new Person('stranger').device())).toEqual([401]);
+  });
+
   const faults: [string, Verdict, () => Promise<Verdict>][] = [
     [
       '[R273] of a payload that is not the one of its digest: 400/11',
@@ -229,6 +249,20 @@ describe('Upload', () => {
       '[S43] under the manifest of somebody who may not write: 403/2',
       [403, 2],
       () => uploaded(writer.seal([item('c')], { signer: alice.person.meshOffline }).envelopes),
+    ],
+    [
+      '[S01] under a manifest by the key of requests: 403/2',
+      [403, 2],
+      () => uploaded(writer.seal([item('c')], { signer: alice.device.authentication }).envelopes),
+    ],
+    [
+      '[S01] of a Self entry signed by the key of requests: 403/2',
+      [403, 2],
+      () => {
+        const { person, device } = alice;
+        const draft = mark('NAAA-SELF', 'Read', 'NAAA-NONE');
+        return verdictOf('Upload', { Self: [selfEntry(person.accountUdf, device.authentication, draft)] });
+      },
     ],
     [
       '[R266] to a spool that the service writes: 403/2',
