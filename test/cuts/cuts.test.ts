@@ -10,9 +10,9 @@ import { type ClientEnvironment, systemEnvironment } from '@meshd/client/environ
 import { ClientError } from '@meshd/client/errors';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { downloadContainer } from '@meshd/client/operations/download';
-import { flushPending } from '@meshd/client/operations/flush';
+import { type Flushed, flushPending } from '@meshd/client/operations/flush';
 import { syncAccount } from '@meshd/client/operations/sync';
-import { uploadFiles } from '@meshd/client/operations/upload';
+import { queueFiles, uploadFiles } from '@meshd/client/operations/upload';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cut, CuttingProxy, type Direction } from './cutting-proxy.js';
@@ -51,10 +51,18 @@ async function freshHome(): Promise<string> {
 }
 
 const contentOf = (name: string) => Buffer.from(`content of ${name} `.repeat(20));
-const filesOf = (names: readonly string[]) => names.map((name) => ({ name, content: contentOf(name) }));
+const heavyContent = (name: string) => Buffer.alloc(100_000, name);
+type ContentOf = typeof contentOf;
+const filesOf = (names: readonly string[], content: ContentOf = contentOf) =>
+  names.map((name) => ({ name, content: content(name) }));
 
-function upload(container: string, names: readonly string[]) {
-  return withDevice(home, environment, (device) => uploadFiles(device, container, filesOf(names)));
+function upload(container: string, names: readonly string[], content?: ContentOf) {
+  return withDevice(home, environment, (device) => uploadFiles(device, container, filesOf(names, content)));
+}
+
+/** Leaves the sending to later runs. */
+function queue(container: string, names: readonly string[]) {
+  return withDevice(home, environment, (device) => queueFiles(device, container, filesOf(names)));
 }
 
 /** What a later run does: looks how things stand, and sends what waits. */
@@ -65,6 +73,12 @@ function resume() {
   });
 }
 
+/** Whether all that waited is placed, without having met anything of somebody else. */
+function isEmptied({ conflicts, failures, waitingCount }: Flushed): boolean {
+  expect({ conflicts, failures }).toEqual({ conflicts: [], failures: [] });
+  return waitingCount === 0;
+}
+
 async function within<T>(limitMs: number, work: () => Promise<T>): Promise<T> {
   const begun = performance.now();
   const result = await work();
@@ -73,14 +87,18 @@ async function within<T>(limitMs: number, work: () => Promise<T>): Promise<T> {
 }
 
 /** Every entry once, with its content, and nothing else. */
-async function expectEntries(container: string, names: readonly string[]): Promise<void> {
+async function expectEntries(
+  container: string,
+  names: readonly string[],
+  expected: ContentOf = contentOf,
+): Promise<void> {
   proxy.reset(() => undefined);
   const fresh = await freshHome();
   const { entries, frameCount } = await withDevice(fresh, environment, (device) =>
     downloadContainer(device, container),
   );
   expect(entries.map(({ name }) => name)).toEqual(names);
-  for (const { name = '', content } of entries) expect(Buffer.from(content ?? '').equals(contentOf(name))).toBe(true);
+  for (const { name = '', content } of entries) expect(Buffer.from(content ?? '').equals(expected(name))).toBe(true);
   expect(frameCount).toBe(1 + names.length);
   await rm(fresh, { recursive: true });
 }
@@ -88,6 +106,10 @@ async function expectEntries(container: string, names: readonly string[]): Promi
 /** Points in a stream of so many octets, at most `count`, ends included. */
 const pointsIn = (octets: number, count: number): number[] =>
   Array.from({ length: count }, (_, at) => 1 + Math.floor((at * (octets - 1)) / (count - 1)));
+
+/** From a few octets to the whole stream, each some times the one before. */
+const lengthsUpTo = (octets: number, count: number): number[] =>
+  Array.from({ length: count }, (_, at) => Math.round(300 * (octets / 300) ** (at / (count - 1))));
 
 const onlyFirst = (cut: Cut) => (connection: number) => (connection === 0 ? cut : undefined);
 const everyTime = (cut: Cut) => () => cut;
@@ -113,6 +135,58 @@ describe('[R135] [R192] an upload over a line that breaks', () => {
         for (const point of pointsIn(octets, 24)) {
           await run(onlyFirst({ direction, octets: point }));
           cuts += proxy.cutCount;
+        }
+        expect(cuts).toBeGreaterThan(20);
+        await expectEntries(container, names);
+      },
+      testMs,
+    );
+
+    it(
+      `of several large entries, anywhere on the way ${direction}: each is there once`,
+      async () => {
+        const container = `my_Heavy${direction}`;
+        const names: string[] = [];
+        const run = async (cutOf: (connection: number) => Cut | undefined) => {
+          const added = [0, 1, 2].map((at) => `heavy ${names.length + at}`);
+          proxy.reset(cutOf);
+          await within(onceMsMax, () => upload(container, added, heavyContent));
+          names.push(...added);
+        };
+        await run(() => undefined);
+        await run(() => undefined);
+        const octets = proxy.passed[direction];
+        let cuts = 0;
+        for (const point of pointsIn(octets, 10)) {
+          await run(onlyFirst({ direction, octets: point }));
+          cuts += proxy.cutCount;
+        }
+        expect(cuts).toBeGreaterThan(7);
+        await expectEntries(container, names, heavyContent);
+      },
+      testMs,
+    );
+
+    it(
+      `after every N octets on the way ${direction}, for many N, run after run: nothing is lost and nothing is there twice`,
+      async () => {
+        const container = `my_EveryN${direction}`;
+        const names = ['begin', 'begun'];
+        for (const name of names) {
+          proxy.reset(() => undefined);
+          await upload(container, [name]);
+        }
+        let cuts = 0;
+        for (const octets of lengthsUpTo(1.5 * proxy.passed[direction], 16)) {
+          const name = `entry ${names.length}`;
+          await queue(container, [name]);
+          names.push(name);
+          proxy.reset(everyTime({ direction, octets }));
+          let isDone = false;
+          for (let at = 0; at < 3 && !isDone; at += 1) isDone = await resume().then(isEmptied, () => false);
+          cuts += proxy.cutCount;
+          proxy.reset(() => undefined);
+          if (!isDone) expect(isEmptied(await resume())).toBe(true);
         }
         expect(cuts).toBeGreaterThan(20);
         await expectEntries(container, names);
@@ -197,6 +271,42 @@ describe('[R216] [R261] a download over a line that breaks', () => {
           await within(onceMsMax, () => expectLarge(fresh));
           await rm(fresh, { recursive: true });
         }
+      },
+      testMs,
+    );
+  }
+
+  for (const direction of ['up', 'down'] as const satisfies readonly Direction[]) {
+    it(
+      `after every N octets on the way ${direction}, for many N, run after run: every frame comes once`,
+      async () => {
+        proxy.reset(() => undefined);
+        const whole = await freshHome();
+        await expectLarge(whole);
+        const length = proxy.passed[direction];
+        await rm(whole, { recursive: true });
+        let cuts = 0;
+        for (const octets of lengthsUpTo(length, 10)) {
+          const fresh = await freshHome();
+          proxy.reset(everyTime({ direction, octets }));
+          let isDone = false;
+          for (let at = 0; at < 3 && !isDone; at += 1) {
+            isDone = await withDevice(fresh, environment, (device) => syncAccount(device)).then(
+              () => true,
+              (error: unknown) => {
+                expect(error).toMatchObject({ code: 'unavailable' });
+                return false;
+              },
+            );
+          }
+          cuts += proxy.cutCount;
+          proxy.reset(() => undefined);
+          await expectLarge(fresh);
+          // What was here already does not come again.
+          if (isDone) expect(proxy.passed.down).toBeLessThan(100_000);
+          await rm(fresh, { recursive: true });
+        }
+        expect(cuts).toBeGreaterThan(20);
       },
       testMs,
     );

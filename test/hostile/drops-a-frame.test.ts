@@ -22,7 +22,7 @@ describe('[S43] [S45] a service that drops a frame', () => {
     scene.service.lies = { given: without(2) };
     expect(await refusalOf(scene.fresh.sync())).toEqual({
       code: 'frame',
-      message: expect.stringMatching(/frame 3 stands where frame 2 belongs/),
+      message: expect.stringMatching(/frame 3 stands where frame 2 belongs: frame 2 is missing/),
     });
     expect(await scene.fresh.frameCount()).toBeLessThan(3);
   });
@@ -31,7 +31,7 @@ describe('[S43] [S45] a service that drops a frame', () => {
     scene.service.lies = { shown: (frames) => renumbered(without(2)(frames)) };
     expect(await refusalOf(scene.fresh.sync())).toEqual({
       code: 'frame',
-      message: expect.stringMatching(/my_Notes at the service is not authentic/),
+      message: expect.stringMatching(/the manifest of frame 2 names frame 3: frame 2 is missing/),
     });
     expect(await scene.fresh.frameCount()).toBe(0);
   });

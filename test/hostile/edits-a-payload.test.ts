@@ -39,7 +39,7 @@ describe('[S40] [S43] a service that edits an entry', () => {
     scene.service.lies = { given: changedAt(2, otherPayload) };
     expect(await refusalOf(scene.fresh.sync())).toEqual({
       code: 'frame',
-      message: expect.stringMatching(/digest/i),
+      message: expect.stringMatching(/PayloadDigest is not the digest of the payload/),
     });
     expect(await scene.fresh.frameCount()).toBeLessThan(3);
   });
@@ -48,7 +48,7 @@ describe('[S40] [S43] a service that edits an entry', () => {
     scene.service.lies = { shown: changedAt(2, resealed) };
     expect(await refusalOf(scene.fresh.sync())).toEqual({
       code: 'frame',
-      message: expect.stringMatching(/my_Notes at the service is not authentic/),
+      message: expect.stringMatching(/the manifest of frame 2 does not verify/),
     });
     expect(await scene.fresh.frameCount()).toBeLessThan(3);
   });
@@ -59,7 +59,7 @@ describe('[S40] [S43] a service that edits an entry', () => {
       const fresh = await scene.home.fresh();
       expect(await refusalOf(fresh.sync())).toEqual({
         code: 'frame',
-        message: expect.stringMatching(/my_Notes at the service is not authentic/),
+        message: expect.stringMatching(/the manifest of frame 2 does not verify/),
       });
       await fresh.remove();
     }

@@ -21,7 +21,7 @@ describe('[S43] a service that gives frames in another order', () => {
     scene.service.lies = { given: swapped };
     expect(await refusalOf(scene.fresh.sync())).toEqual({
       code: 'frame',
-      message: expect.stringMatching(/frame 2 stands where frame 1 belongs/),
+      message: expect.stringMatching(/frame 2 stands where frame 1 belongs: the frames are in another order/),
     });
     expect(await scene.fresh.frameCount()).toBeLessThan(2);
   });
@@ -30,7 +30,7 @@ describe('[S43] a service that gives frames in another order', () => {
     scene.service.lies = { shown: (frames) => placedAt(swapped(frames)) };
     expect(await refusalOf(scene.fresh.sync())).toEqual({
       code: 'frame',
-      message: expect.stringMatching(/my_Notes at the service is not authentic/),
+      message: expect.stringMatching(/the manifest of frame 1 names frame 2: the frames are in another order/),
     });
     expect(await scene.fresh.frameCount()).toBe(0);
   });
@@ -39,5 +39,9 @@ describe('[S43] a service that gives frames in another order', () => {
     scene.service.lies = { shown: (frames) => [...frames, frames[3]] as Frames };
     expect((await refusalOf(scene.home.sync())).code).toMatch(/frame|fork/);
     expect(await scene.home.frameCount()).toBe(4);
+    expect(await refusalOf(scene.fresh.sync())).toEqual({
+      code: 'frame',
+      message: expect.stringMatching(/frame 3 stands where frame 4 belongs: frame 3 was given before/),
+    });
   });
 });

@@ -10,6 +10,7 @@ import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { freePorts } from '@meshd/dev/ports';
 import { ProviderProcesses } from '@meshd/dev/provider-processes';
 import { makeTestPlan } from '@meshd/dev/test-provider';
+import { containersPerAccountMax } from '@meshd/limits/limits';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { entry, mark, opening, Person, selfEntry, TestWriter } from '@meshd/shard/testing/person';
 import pg from 'pg';
@@ -26,6 +27,8 @@ let link: MeshConnection;
 let held: Joined;
 /** Room for two more frames. */
 let fewFrames: Joined;
+/** As anybody's. */
+let many: Joined;
 /** Room for no more octets than a small frame has. */
 let fewOctets: Joined;
 
@@ -52,6 +55,7 @@ beforeAll(async () => {
   const ca = await readFile(plan.certificates.caFile, 'utf8');
   link = linkTo({ domain: 'example.com', url: processes.url, ca }, { features: allFeatures });
   held = await join(link, 'held');
+  many = await join(link, 'many');
   fewFrames = await join(link, 'few-frames');
   fewOctets = await join(link, 'few-octets');
   const used = `(SELECT sum(c.bytes_used) FROM container AS c WHERE c.account_id = account.id)`;
@@ -147,6 +151,24 @@ describe('[R267] [R273] an account that is full', () => {
     expect(verdict).toEqual([403, 19]);
     expect(entries).toEqual([{ IndexRequest: 2, Result: 'Reject', StatusExtended: 19 }]);
     expect((await uploaded(fewOctets, batchOf(fewOctets, [10]))).verdict).toEqual([201, undefined]);
+  });
+
+  it('[R135] of containers: 403/19 at the one too many, and none of them is made', async () => {
+    const { person, device } = many;
+    const open = (count: number) => {
+      const Updates = Array.from({ length: count }, (_, at) => {
+        const Container = `my_Own${at}`;
+        const writer = new TestWriter(Container, person.accountUdf, device.signature);
+        return { Container, Envelopes: [...writer.seal([opening()]).envelopes] };
+      });
+      return link.call('Upload', { Account: person.address, Updates }, [connected(device)]);
+    };
+    const room = containersPerAccountMax - ((await names(many))?.length ?? 0);
+    const refused = await open(room + 1);
+    expect([refused.status, refused.statusExtended]).toEqual([403, 19]);
+    expect(refused.message.Entries).toEqual([{ IndexRequest: room, Result: 'Reject', StatusExtended: 19 }]);
+    expect(await names(many)).toHaveLength(containersPerAccountMax - room);
+    expect((await open(room)).status).toBe(201);
   });
 
   it('[R254] still reads', async () => {

@@ -3,14 +3,21 @@
  * a provider that runs. Who may call at all is in `who-may-call.test.ts`.
  */
 import type { MeshConnection } from '@meshd/binding/mesh-connection';
-import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { sha512 } from '@meshd/crypto/digest';
+import type { FrameDraft } from '@meshd/dare/batch';
+import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { root } from '@meshd/dare/log-tree';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { waitFor } from '@meshd/dev/wait';
-import { downloadEntriesMax, statusWaitsPerDeviceMax, uploadEntriesMax } from '@meshd/limits/limits';
+import {
+  downloadEntriesMax,
+  statusWaitsPerDeviceMax,
+  uploadEntriesMax,
+  uploadPayloadBytesMax,
+} from '@meshd/limits/limits';
 import type { ConstraintsData, ConstraintsSelect, ContainerUpdate } from '@meshd/schema/common';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
-import { entry, opening, Person, type TestDevice, TestWriter } from '@meshd/shard/testing/person';
+import { entry, mark, opening, Person, selfEntry, type TestDevice, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitingRequests } from '../waiting-requests.js';
 import { allFeatures, connected, type Joined, join, linkTo, list, type Verdict } from './people.js';
@@ -21,6 +28,9 @@ let link: MeshConnection;
 let alice: Joined;
 let second: TestDevice;
 let writer: TestWriter;
+/** Frame 0 of the container, and what was uploaded first. */
+let zero: FrameDraft;
+let first: EnvelopeOctets[];
 
 const item = (UniqueID: string) => entry({ UniqueID, Event: 'New' });
 
@@ -35,8 +45,9 @@ beforeAll(async () => {
   second = person.device('second');
   await list(link, alice, second);
   writer = new TestWriter(container, person.accountUdf, device.signature);
-  const { envelopes } = writer.write([opening(), item('a'), item('b')]);
-  expect(await uploaded(envelopes)).toEqual([201]);
+  zero = opening();
+  first = [...writer.write([zero, item('a'), item('b')]).envelopes];
+  expect(await uploaded(first)).toEqual([201]);
 });
 afterAll(async () => {
   await link?.close();
@@ -73,6 +84,22 @@ describe('Status', () => {
 
   it('[R246] for another device than the caller: 403/2', async () => {
     expect(await verdictOf('Status', { DeviceUDF: second.udf })).toEqual([403, 2]);
+  });
+
+  it('[R248] [R249] [R252] for names that are not there: they are absent, 201', async () => {
+    const { verdict, message } = await called('Status', {
+      Catalogs: [container, 'mmm_Contact'],
+      Spools: ['my_Nothing'],
+    });
+    expect(verdict).toEqual([201]);
+    expect(message.ContainerStatus?.map(({ Container }) => Container)).toEqual([container]);
+  });
+
+  it('[R247] [R250] brings the profile of the Mesh to whoever does not hold it', async () => {
+    const profile = alice.person.profileMesh;
+    const held = { ProfileMasterDigest: sha512(profile.payload ?? new Uint8Array(0)) };
+    expect((await called('Status', {})).message.EnvelopedProfileMaster?.payload).toEqual(profile.payload);
+    expect((await called('Status', held)).message.EnvelopedProfileMaster).toBeUndefined();
   });
 
   it('[S83] waiting once more than a device may: 429', async () => {
@@ -112,6 +139,19 @@ describe('Download', () => {
       expect(await downloaded(select, constraints)).toEqual(verdict);
     });
   }
+
+  it('[R262] of several containers, one of which is not there: the others, 201', async () => {
+    const Select = [{ Container: 'mmm_Contact' }, { Container: container }];
+    const { verdict, message } = await called('Download', { Select });
+    expect(verdict).toEqual([201]);
+    expect(message.Updates?.map(({ Container }) => Container)).toEqual([container]);
+  });
+
+  it('[R213] [R214] by the page key of another device: 410', async () => {
+    const { pageKey: PageKey = '' } = await parts({}, { MaxEntries: 1 });
+    expect(await verdictOf('Download', { Select: [{ PageKey }] })).toEqual([201]);
+    expect(await verdictOf('Download', { Select: [{ PageKey }] }, second)).toEqual([410]);
+  });
 
   const parts = async (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) => {
     const { message } = await called('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
@@ -155,6 +195,26 @@ describe('Upload', () => {
     expect(status.message.ContainerStatus?.[0]?.Index).toBe(3);
   });
 
+  it('[S82] a body other than the one that was asked about is refused when it comes: 400/11', async () => {
+    const { envelopes } = writer.seal([item('asked')]);
+    const asked = await called('Upload', {
+      Updates: [{ Container: container, Envelopes: without('payload', envelopes) }],
+    });
+    expect([asked.verdict, asked.message.Entries?.[0]?.Result]).toEqual([[300], 'Accept']);
+    expect(await uploaded(envelopes.map((each) => ({ ...each, payload: Buffer.from('other') })))).toEqual([400, 11]);
+  });
+
+  it('[S42] [S82] asking under somebody else’s manifest gets Reject, and asking for another account 401', async () => {
+    const { envelopes } = writer.seal([item('asked')], { signer: alice.person.meshOffline });
+    const Updates = [{ Container: container, Envelopes: without('payload', envelopes) }];
+    const asked = await called('Upload', { Updates });
+    expect([asked.verdict, asked.message.Entries]).toEqual([
+      [300],
+      [{ IndexRequest: 0, Result: 'Reject', StatusExtended: 2 }],
+    ]);
+    expect(await verdictOf('Upload', { Updates }, new Person('stranger').device())).toEqual([401]);
+  });
+
   const faults: [string, Verdict, () => Promise<Verdict>][] = [
     [
       '[R273] of a payload that is not the one of its digest: 400/11',
@@ -186,9 +246,41 @@ describe('Upload', () => {
       () => uploaded(writer.seal([item('c')], { signer: alice.person.meshOffline }).envelopes),
     ],
     [
+      '[S01] under a manifest by the key of requests: 403/2',
+      [403, 2],
+      () => uploaded(writer.seal([item('c')], { signer: alice.device.authentication }).envelopes),
+    ],
+    [
+      '[S01] of a Self entry signed by the key of requests: 403/2',
+      [403, 2],
+      () => {
+        const { person, device } = alice;
+        const draft = mark('NAAA-SELF', 'Read', 'NAAA-NONE');
+        return verdictOf('Upload', { Self: [selfEntry(person.accountUdf, device.authentication, draft)] });
+      },
+    ],
+    [
       '[R266] to a spool that the service writes: 403/2',
       [403, 2],
       () => uploaded(writer.seal([item('c')], { container: 'mmm_Inbound' }).envelopes, { Container: 'mmm_Inbound' }),
+    ],
+    [
+      '[R266] to the spool of what was sent, which the service writes too: 403/2',
+      [403, 2],
+      () => uploaded(writer.seal([item('c')], { container: 'mmm_Outbound' }).envelopes, { Container: 'mmm_Outbound' }),
+    ],
+    [
+      '[R273] beyond the end of a container that is not there: 409/12',
+      [409, 12],
+      () => uploaded(writer.seal([item('c')], { container: 'my_New' }).envelopes, { Container: 'my_New' }),
+    ],
+    [
+      '[R273] of frame 0 to a container that is there with another: 409/12',
+      [409, 12],
+      () =>
+        uploaded(
+          new TestWriter(container, alice.person.accountUdf, alice.device.signature).seal([opening()]).envelopes,
+        ),
     ],
     [
       '[S25] to the device catalog without an administrator: 403/3',
@@ -221,8 +313,15 @@ describe('Upload', () => {
       [400, 13],
       () => verdictOf('Upload', { Self: nameless() }),
     ],
-    ['of an update without frames: 400', [400], () => uploaded([])],
+    ['[R231] of an update without frames: 400', [400], () => uploaded([])],
+    ['[R308] to a name that no container can have: 400', [400], () => uploaded(sealedC(), { Container: '../x' })],
+    [
+      '[R236] of more octets than were announced: 413',
+      [413],
+      () => uploaded(sealedC().map((each) => ({ ...each, payload: Buffer.alloc(uploadPayloadBytesMax + 1) }))),
+    ],
   ];
+  const sealedC = () => writer.seal([item('c')]).envelopes;
   const nameless = () => [
     {
       header: Buffer.from(
@@ -237,6 +336,27 @@ describe('Upload', () => {
       expect(await act()).toEqual(verdict);
     });
   }
+
+  it('[R192] [R273] of frames that are there already: Accept at their indexes, and nothing is written', async () => {
+    const Envelopes = first.slice(1);
+    const { verdict, message } = await called('Upload', { Updates: [{ Container: container, Index: 1, Envelopes }] });
+    expect(verdict).toEqual([201]);
+    expect(message.Entries?.map(({ IndexContainer, Result }) => [IndexContainer, Result])).toEqual([
+      [1, 'Accept'],
+      [2, 'Accept'],
+    ]);
+  });
+
+  it('[R273] of the same entries under another manifest: 409/12', async () => {
+    const again = new TestWriter(container, alice.person.accountUdf, alice.person.accountOnline);
+    const drafts = first.slice(1).map((octets) => {
+      const { contentMetaData = {}, payload } = openEnvelope(octets);
+      return entry(contentMetaData, payload ?? undefined);
+    });
+    again.write([zero]);
+    const { envelopes } = again.write(drafts);
+    expect(await uploaded(envelopes, { Index: 1 })).toEqual([409, 12]);
+  });
 
   it('[R135] changes nothing when it is refused', async () => {
     const { message } = await called('Status', { Catalogs: [container] });

@@ -9,7 +9,7 @@ import type { RequestSigner } from '@meshd/binding/request-sign';
 import type { HeldTicket } from '@meshd/binding/ticket-hold';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
-import { entry, opening, Person, TestWriter } from '@meshd/shard/testing/person';
+import { entry, mark, opening, Person, type SelfDraft, selfEntry, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   connected,
@@ -119,8 +119,8 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
     ids: '[R075] [R083]',
     message: () => creationOf(new Person('newcomer')),
     answers: {
-      ...{ null: nobody, device: notTheMesh, 'device ticket': nobody, profile: notTheMesh, ticket: notForYou },
-      ...{ host: notTheMesh, 'host ticket': notForHosts },
+      ...{ null: nobody, device: notTheMesh, 'device ticket': nobody, profile: notForYou, ticket: notForYou },
+      ...{ host: notForHosts, 'host ticket': notForHosts },
     },
   },
   Status: {
@@ -183,6 +183,61 @@ for (const [transaction, { ids, message, answers }] of Object.entries(table) as 
     }
   });
 }
+
+/** Rows of the table that are parts of Upload: as Upload itself, and with an administrator's word where one is needed. */
+const asUpload: readonly (readonly [Form, Verdict])[] = [
+  ['null', nobody],
+  ['device', nobody],
+  ['device ticket', nobody],
+  ['profile', ok],
+  ['ticket', ok],
+  ['host', notForHosts],
+  ['host ticket', notForHosts],
+];
+
+describe('[R075] [R264] [R266] Self of Upload', () => {
+  let sent = 0;
+  const selfOf = (draft: Omit<SelfDraft, 'uniqueId'>, signer = alice.device.signature) => {
+    const entryOf = selfEntry(alice.person.accountUdf, signer, { uniqueId: `NAAA-SELF-${++sent}`, ...draft });
+    return { ...ofAlice(), Self: [entryOf] };
+  };
+  for (const [form, verdict] of asUpload) {
+    it(`in the form "${form}": ${verdict.join('/')}`, async () => {
+      const { uniqueId: _, ...draft } = mark('', 'Read', 'NAAA-NONE');
+      expect(await call(form, 'Upload', selfOf(draft))).toEqual(verdict);
+    });
+  }
+
+  it('[S25] MessagePIN and ChallengeConnection need an administrator, whose word may come under a ticket: 403/3', async () => {
+    const { admin } = alice.person;
+    for (const type of ['MessagePIN', 'ChallengeConnection']) {
+      for (const form of ['profile', 'ticket'] as const) {
+        expect(await call(form, 'Upload', selfOf({ type }))).toEqual(needsAdmin);
+        expect(await call(form, 'Upload', selfOf({ type }, admin))).toEqual(ok);
+      }
+    }
+  });
+});
+
+describe('[R075] [R264] [R266] [S25] an Upload to the device catalog', () => {
+  for (const [form, verdict] of asUpload) {
+    it(`in the form "${form}": ${verdict.join('/')}, and 403/3 where the manifest is no administrator's`, async () => {
+      const third = alice.person.device(`listed in the form ${form}`);
+      const draft = entry({ UniqueID: third.udf, Event: 'New' }, third.entry);
+      const upload = (signer = alice.person.admin) => {
+        const { envelopes, tree, log } = alice.devices.seal([draft], { signer });
+        const Updates = [{ Container: 'mmm_Device', Envelopes: [...envelopes] }];
+        return { trees: { tree, log }, message: { ...ofAlice(), Updates } };
+      };
+      if (verdict === ok) {
+        expect(await call(form, 'Upload', upload(alice.device.signature).message)).toEqual(needsAdmin);
+      }
+      const { message, trees } = upload();
+      expect(await call(form, 'Upload', message)).toEqual(verdict);
+      if (verdict === ok) alice.devices.trees = trees;
+    });
+  }
+});
 
 describe('[R083] CreateAccount', () => {
   it('signed by a key of the Mesh in it: 201', async () => {

@@ -7,7 +7,7 @@
  * them. Tickets: `ticket-derivation.ts` computes what both ends must; `seal.ts` seals, `ticket-seal.ts` tickets and
  * `page-key.ts` page keys, under the keys of `ticket-keys.ts`; `ticket-issue.ts` and `ticket-opener.ts` are the service's
  * half, `ticket-hold.ts` and
- * `ticket-wallet.ts` the client's. A client's trust: `pins.ts`, `service-trust.ts`. HTTP: `http-client.ts` posts,
+ * `ticket-wallet.ts` the client's. `redirect.ts`: where an answer may send a client. A client's trust: `pins.ts`, `service-trust.ts`. HTTP: `http-client.ts` posts,
  * `http-server.ts` judges headers.
  * `mesh-connection.ts` puts the client's half together: a transaction and a message in, a verified response out.
  *

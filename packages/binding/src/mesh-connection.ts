@@ -18,6 +18,7 @@ import { BindingError } from './errors.js';
 import { type HttpAnswer, HttpsPoster, type Poster } from './http-client.js';
 import { type BodyForm, mediaTypeOf, parseMediaType } from './media-type.js';
 import type { PinStore } from './pins.js';
+import { redirectedTo } from './redirect.js';
 import { type RequestSigner, type SentRequest, signRequest } from './request-sign.js';
 import { checkResponse, checkTicketResponse, type OpenedResponse, openResponse } from './response-open.js';
 import { ServiceTrust, type VerifiedHello } from './service-trust.js';
@@ -168,7 +169,8 @@ export class MeshConnection {
    * One transaction. Says Hello first where the service is not known yet. Uses a ticket where there is one, and asks for one
    * where there is none; with more than one signer the request is signed.
    *
-   * Statuses are results, not errors: look at `succeeded`.
+   * Statuses are results, not errors: look at `succeeded`. A service that says where else the request should go is followed
+   * once (`redirect.ts`).
    *
    * @param message the request; `Service`, `ID` and `Exchange` are filled in
    * @throws BindingError when there is no verified response; then nothing may be concluded about the request
@@ -178,6 +180,25 @@ export class MeshConnection {
     message: RequestOf<T>,
     signers: readonly RequestSigner[],
     options: CallOptions = {},
+  ): Promise<VerifiedResponse<T>> {
+    const response = await this.#callHere(transaction, message, signers, options);
+    const url = urlOf(this.#options);
+    const place = this.#options.poster === undefined ? redirectedTo(response, this.domain, url) : undefined;
+    if (place === undefined) return response;
+    // Under the same pins; what is there instead is judged like any host of the service.
+    const there = new MeshConnection({ ...this.#options, url: place });
+    try {
+      return await there.#callHere(transaction, message, signers, options);
+    } finally {
+      await there.close();
+    }
+  }
+
+  async #callHere<T extends Transaction>(
+    transaction: T,
+    message: RequestOf<T>,
+    signers: readonly RequestSigner[],
+    options: CallOptions,
   ): Promise<VerifiedResponse<T>> {
     const { features, encodings } = await this.#known(options);
     const named =
@@ -324,8 +345,11 @@ function isTicketRefused({ status, statusExtended }: VerifiedResponse<Transactio
   return status === ticketRefusal.status && statusExtended === ticketRefusal.extended;
 }
 
-function httpsPoster({ domain, url, ca }: MeshConnectionOptions): Poster {
-  return new HttpsPoster({ domain, url: url ?? `https://${domain}${wellKnownPath}`, ca });
+const urlOf = ({ domain, url }: MeshConnectionOptions): string => url ?? `https://${domain}${wellKnownPath}`;
+
+function httpsPoster(options: MeshConnectionOptions): Poster {
+  const { domain, ca } = options;
+  return new HttpsPoster({ domain, url: urlOf(options), ca });
 }
 
 const openingBracket = '['.charCodeAt(0);

@@ -237,10 +237,14 @@ function hostForm(entry: SignatureEntry, key: PublicKeyEd448): Authentication {
   return { form: 'host', key, profileHost: entry.Profile, connectionHost: entry.Connection };
 }
 
-/** CreateAccount: a signature key of the enclosed Mesh proves that the profile is the sender's own (semantics 6.2). */
+/**
+ * CreateAccount: a signature key of the enclosed Mesh proves that the profile is the sender's own (semantics 6.2). A Mesh
+ * key has no connection: who brings one is a connected device or a host, and is told what these are told (semantics 4.1).
+ */
 async function authenticateMesh(opened: OpenedRequest, budget: VerificationBudget): Promise<Authentication> {
   const { received, request } = opened;
   if (request.transaction !== 'CreateAccount') throw new TypeError('only CreateAccount has this form');
+  if (received.entries[0]?.Connection !== undefined) return authenticateDevice(opened, budget);
   const enclosed = request.message.SignedProfileMesh;
   if (enclosed === undefined) throw new MeshError('malformed', 'SignedProfileMesh is missing');
   const [entry, device] = received.entries as readonly [SignatureEntry, SignatureEntry?];

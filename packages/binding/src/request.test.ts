@@ -83,6 +83,14 @@ describe('forms of authentication', () => {
     expect(await fault(authenticate(none.body))).toBe('400/0');
   });
 
+  it('[R083] takes CreateAccount by a connected device for what it is: no Mesh', async () => {
+    const message = { ServiceID: account, SignedProfileMesh: mesh.profile };
+    const { body } = await build('CreateAccount', message, [profileSigner()]);
+    expect((await authenticate(body)).form).toBe('profile');
+    const { body: other } = await build('CreateAccount', message, [{ ...profileSigner(), key: newKey() }]);
+    expect(await fault(authenticate(other))).toBe('401/10');
+  });
+
   it('[R083] verifies the entry of the first device beside that of the Mesh', async () => {
     const message = { ServiceID: account, SignedProfileMesh: mesh.profile };
     const second = { key: device.authentication, profile: device.profile };

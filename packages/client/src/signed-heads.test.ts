@@ -7,7 +7,15 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { withDevice } from './device.js';
 import { ClientError } from './errors.js';
 import { loadEvidence } from './evidence.js';
-import { accountAt, copyHome, type FakeService, fakeHost, fakeNowMs, signingService } from './fake-service.fixture.js';
+import {
+  accountAt,
+  copyHome,
+  type FakeService,
+  fakeHost,
+  fakeNowMs,
+  signedByHost,
+  signingService,
+} from './fake-service.fixture.js';
 import { Home } from './home.js';
 import { acknowledge, auditHome } from './operations/audit.js';
 import { checkProof, proveFrame } from './operations/prove.js';
@@ -80,6 +88,23 @@ describe('[S45] signed heads', () => {
     expect((await refusal(sync(behind))).message).toContain('another account');
     service.headsChanged = (heads) => ({ ...heads, Service: 'example.org' });
     expect((await refusal(sync(behind))).message).toContain('another service');
+  });
+
+  it('[S02] are no other object that the host has signed, nor one that says the same under another tag', async () => {
+    later();
+    const { host } = service;
+    if (host === undefined) throw new Error('this service signs');
+    const profile = await withDevice(
+      home,
+      environment(),
+      async ({ session }) => session.identity.profileAccount.payload,
+    );
+    const Heads = [{ Container: container, Index: 1 }];
+    const other = { Account: service.accountUdf, Service: 'example.com', Time: new Date(nowMs).toISOString(), Heads };
+    for (const payload of [profile ?? content, Buffer.from(JSON.stringify({ DeliveryReceipt: other }))]) {
+      service.brings = { EnvelopedHeads: signedByHost(host, payload) };
+      expect(await refusal(sync(behind))).toMatchObject({ code: 'heads' });
+    }
   });
 
   it('are missed when a service that signs them leaves them out', async () => {

@@ -70,11 +70,33 @@ export function isLegacy(frameZero: DareEnvelope): boolean {
   return !frameZero.signatures.some((entry) => entry.Manifest !== undefined);
 }
 
-function positioned(envelope: DareEnvelope, state: Pick<ReaderState, 'tree' | 'log'>): AuthenticFrame & ReaderTrees {
+const statedIndex = (envelope: DareEnvelope): number | undefined => envelope.header.ContainerInfo?.Index;
+
+function manifestIndex(envelope: DareEnvelope): number | undefined {
+  try {
+    return manifestOf(envelope)?.manifest.index;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What became of the frames, where one stands in the place of another: for the person who reads the error. */
+function misplacement(named: number, frameIndex: number, given: readonly DareEnvelope[]): string {
+  if (named < frameIndex) return `frame ${named} was given before`;
+  const comesLater = given.some((each) => (manifestIndex(each) ?? statedIndex(each)) === frameIndex);
+  return comesLater ? 'the frames are in another order' : `frame ${frameIndex} is missing`;
+}
+
+function positioned(
+  envelope: DareEnvelope,
+  state: Pick<ReaderState, 'tree' | 'log'>,
+  given: readonly DareEnvelope[],
+): AuthenticFrame & ReaderTrees {
   const frameIndex = state.log.frameCount;
-  const stated = envelope.header.ContainerInfo?.Index;
+  const stated = statedIndex(envelope);
   if (stated !== undefined && stated !== frameIndex) {
-    throw new DareError('container', `frame ${stated} stands where frame ${frameIndex} belongs`);
+    const what = misplacement(stated, frameIndex, given);
+    throw new DareError('container', `frame ${stated} stands where frame ${frameIndex} belongs: ${what}`);
   }
   const payloadDigest = framePayloadDigest(envelope);
   const core = coreOfFrame(envelope, payloadDigest);
@@ -128,11 +150,23 @@ export function checkManifestPlace(
   }
 }
 
-async function checkManifest(frame: AuthenticFrame, before: ReaderState, context: ReplayContext): Promise<boolean> {
+async function checkManifest(
+  frame: AuthenticFrame,
+  before: ReaderState,
+  context: ReplayContext,
+  given: readonly DareEnvelope[],
+): Promise<boolean> {
   const found = manifestOf(frame.envelope);
   if (found === undefined) return false;
   const { entry, manifest } = found;
-  checkManifestPlace(manifest, entry, { ...context, covered: before.covered, log: before.log });
+  try {
+    checkManifestPlace(manifest, entry, { ...context, covered: before.covered, log: before.log });
+  } catch (error) {
+    const isElsewhere = error instanceof DareError && error.code === 'tiling' && manifest.index !== frame.frameIndex;
+    if (!isElsewhere) throw error;
+    const what = misplacement(manifest.index, frame.frameIndex, given);
+    throw new DareError('tiling', `${error.message}: ${what}`, { cause: error });
+  }
   const key = await context.entitled(entry, manifest);
   if (key === undefined)
     throw new DareError('entitlement', `frame ${frame.frameIndex} was signed by someone not entitled`);
@@ -161,9 +195,9 @@ export async function tileManifests(
   let settled = state;
   let running = state;
   for (const envelope of envelopes) {
-    const { tree, log, ...frame } = positioned(envelope, running);
+    const { tree, log, ...frame } = positioned(envelope, running, envelopes);
     const isZero = frame.frameIndex === 0;
-    const covers = isZero && context.serviceMadeZero ? true : await checkManifest(frame, running, context);
+    const covers = isZero && context.serviceMadeZero ? true : await checkManifest(frame, running, context, envelopes);
     if (isZero && !covers) throw new DareError('manifest', 'frame 0 has no manifest: the container is legacy');
     pending.push(frame);
     running = { tree, log, covered: covers ? log.frameCount : running.covered };

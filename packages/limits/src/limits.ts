@@ -252,6 +252,8 @@ export const shutdownMsMax = 20 * second;
 export const shutdownDrainMs = second;
 /** A router connects to a shard, or a client to a service, within this. */
 export const connectMsMax = 4 * second;
+/** Path of the place that a service sends a client to; TXT records bound theirs alike (S74). */
+export const redirectPathBytesMax = 255;
 
 // --- Waiting Status, heads (S45, S83) ---
 

@@ -5,7 +5,7 @@ import { MeshError } from '@meshd/schema/status';
 import { whole } from '../reply.js';
 import { requireSuccess } from '../shard-router.js';
 import type { TransactionHandler } from '../transaction.js';
-import { callOf, refuseMembers, requestEnvelope, successCode } from './shared.js';
+import { callerOf, callOf, refuseMembers, requestEnvelope, successCode } from './shared.js';
 
 /**
  * The shard verifies all signatures again and decides (S24); here it is only found out which shard that is.
@@ -29,12 +29,12 @@ export const createAccount: TransactionHandler<'CreateAccount'> = async (message
   });
 };
 
-/** Only a key of the Mesh itself makes an account (semantics 4.1): no ticket stands for one. */
-function requireMesh({ form, ...rest }: Authentication): void {
-  if (form === 'mesh') return;
-  const level = 'ticket' in rest ? rest.ticket.content.level : undefined;
-  if (level === 'service') throw new MeshError('policy', 'not for hosts');
-  throw new MeshError(level === 'profile' ? 'not-authorised' : 'not-authenticated', 'a key of the Mesh is needed');
+/** Only a key of the Mesh itself makes an account (semantics 4.1): neither a connection nor a ticket stands for one. */
+function requireMesh(authentication: Authentication): void {
+  if (authentication.form === 'mesh') return;
+  const caller = callerOf(authentication);
+  if (caller === 'host') throw new MeshError('policy', 'not for hosts');
+  throw new MeshError(caller === 'connected' ? 'not-authorised' : 'not-authenticated', 'a key of the Mesh is needed');
 }
 
 /** A name that cannot be is refused as a name, not as a malformed request (semantics 4). */

@@ -29,6 +29,26 @@ export function envelopeOfRpc({ header, payload, trailer }: Envelope): EnvelopeO
   return { header, payload: payload ?? null, trailer: trailer ?? null };
 }
 
+/** Who calls, whatever the form: a device that is not connected, one that is, a host of a service. */
+export type Caller = 'device' | 'connected' | 'host';
+
+const levels = { device: 'device', profile: 'connected', service: 'host' } as const;
+
+/** Who calls; undefined for nobody and for a Mesh key. */
+export function callerOf(authentication: Authentication): Caller | undefined {
+  switch (authentication.form) {
+    case 'device':
+    case 'host':
+      return authentication.form;
+    case 'profile':
+      return 'connected';
+    case 'ticket':
+      return levels[authentication.ticket.content.level];
+    default:
+      return undefined;
+  }
+}
+
 /** A request of a user, checked as far as the router can. */
 export interface UserCall {
   readonly principal: Principal;

@@ -1,5 +1,6 @@
 import { decodeEdge } from '@meshd/dare/log-tree';
 import { decodeTree } from '@meshd/dare/merkle';
+import { statusWaitsPerAccountMax, statusWaitsPerDeviceMax } from '@meshd/limits/limits';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { entry, opening, Person, type TestDevice, TestWriter } from '../testing/person.js';
 import { TestShard } from '../testing/test-shard.js';
@@ -121,6 +122,33 @@ describe('[S83] a waiting Status', () => {
     await untilWaiting(2);
     await append();
     expect((await Promise.all([second, third])).map(({ containers }) => containers.length)).toEqual([1, 1]);
+  });
+
+  test('one more than an account may is too many, however many devices it has', async () => {
+    const others = Array.from({ length: statusWaitsPerAccountMax / statusWaitsPerDeviceMax }, (_, at) =>
+      alice.device(`waiting ${at}`),
+    );
+    await toDevices(others.map((each) => entry({ UniqueID: each.udf, Event: 'New' }, each.entry)));
+    const all = await known();
+    const leave = new AbortController();
+    const wait = ({ principal }: TestDevice) => ask({ principal, known: all, waitMs: 10_000 }, leave.signal);
+    const waiting = others.flatMap((each) => Array.from({ length: statusWaitsPerDeviceMax }, () => wait(each)));
+    await untilWaiting(waiting.length);
+    await expect(wait(device)).rejects.toMatchObject({ code: 'rate-limited', status: 429 });
+    leave.abort();
+    await Promise.all(waiting);
+  });
+
+  test('[S45] its heads are signed when it is answered, not when it was asked', async () => {
+    const waiting = ask({ known: await known(), waitMs: 10_000, heads: true });
+    await untilWaiting(1);
+    shard.nowMs += 5000;
+    await append();
+    const { heads } = await waiting;
+    const told = JSON.parse(Buffer.from(heads?.payload ?? none).toString()).ContainerHeads;
+    expect(Date.parse(told.Time)).toBe(shard.nowMs);
+    const head = told.Heads.find(({ Container }: { Container: string }) => Container === 'mmm_Credential');
+    expect(head.Index).toBe(2);
   });
 
   test('a device that is revoked meanwhile is told so at once', async () => {
