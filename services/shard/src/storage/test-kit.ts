@@ -75,6 +75,37 @@ export function openTestStore(url: string, options: Partial<StoreOptions> = {}):
   });
 }
 
+/** Any number of storages on one database; a test stops those that it opened. */
+export class TestStores {
+  readonly database: TestDatabase;
+  readonly #open: Store[] = [];
+
+  constructor(database: TestDatabase) {
+    this.database = database;
+  }
+
+  async open(options: Partial<StoreOptions> = {}): Promise<Store> {
+    const store = await openTestStore(this.database.url, options);
+    this.#open.push(store);
+    return store;
+  }
+
+  async stop(): Promise<void> {
+    for (const store of this.#open.splice(0)) await store.stop();
+  }
+
+  /** Leaves of a container's frames, in order, straight from the database. Throws where a frame is missing. */
+  async leavesOf(address: string, name: string): Promise<string[]> {
+    const rows = await this.database.query<{ leaf: Buffer; frame_index: string }>(
+      `SELECT leaf, frame_index FROM frame JOIN container c ON c.id = container_id JOIN account a ON a.id = c.account_id
+       WHERE a.address = $1 AND c.name = $2 ORDER BY frame_index`,
+      [address, name],
+    );
+    if (rows.some(({ frame_index: index }, at) => Number(index) !== at)) throw new Error(`${name} has a gap`);
+    return rows.map(({ leaf }) => leaf.toString('hex'));
+  }
+}
+
 /** A frame with a random payload. */
 export function testFrame(payloadBytes = 64, more: Partial<FrameWrite> = {}): FrameWrite {
   const payload = randomBytes(payloadBytes);

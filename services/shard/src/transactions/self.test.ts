@@ -1,6 +1,5 @@
 import { makeEnvelope, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
 import { decodeEdge, root } from '@meshd/dare/log-tree';
-import { statusRegistry } from '@meshd/schema/status';
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   entry,
@@ -14,8 +13,7 @@ import {
   testKey,
 } from '../testing/person.js';
 import { TestShard } from '../testing/test-shard.js';
-import { codeOfFaults, extendedOf } from '../upload/fault.js';
-import type { UploadResult } from './upload.js';
+import { told } from '../testing/upload-kit.js';
 
 let shard: TestShard;
 let alice: Person;
@@ -33,13 +31,6 @@ const signed = (draft: SelfDraft, signer = device.signature) => selfEntry(alice.
 const send = (...envelopes: ReturnType<typeof signed>[]) =>
   shard.upload(device, [], shard.identity(), { self: envelopes });
 const inbound = () => shard.store.framesOf(alice.address, 'mmm_Inbound');
-
-/** `status/extended result@entry` of the first fault. */
-function told(result: UploadResult): string {
-  if (!('faults' in result)) return 'accepted';
-  const first = result.faults[0];
-  return `${statusRegistry[codeOfFaults(result.faults)].status}/${extendedOf(first?.code ?? 'malformed')} ${first?.result}@${first?.indexRequest}`;
-}
 
 describe('a Self entry', () => {
   test('[R266] is filed on the inbound spool, its frame made by the service around it', async () => {
