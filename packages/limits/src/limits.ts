@@ -269,3 +269,109 @@ export const statusWaitsMax = 65_536;
 export const rpcStatusWaitsMax = 32_768;
 /** Signed heads are given again for this long while nothing changes; clients take them up to five minutes old. */
 export const headsReuseMs = minute;
+
+// --- Messages between services (semantics 6.7, 8, 10; S70–S84) ---
+
+/** Messages times accounts of one Post. */
+export const postDeliveriesMax = 1000;
+/** A decoded Post. */
+export const postDecodedBytesMax = 2 * mebibyte;
+/** A message waits this long for its destination, whatever its queue; then its sender is told that it expired. */
+export const messageMsMax = 48 * hour;
+/** `Created` of a message's manifest lies at most this far back (S73): longer than a message waits. */
+export const messageCreatedPastMsMax = 7 * day;
+/** And at most this far ahead. */
+export const messageCreatedFutureMsMax = 5 * minute;
+/** The identity of a message is remembered for longer than it may be sent (S73). */
+export const messageSeenMs = 8 * day;
+/** An offered message may be sent within this (S82). */
+export const messageOfferMs = 10 * minute;
+/** Offers remembered for one sending domain (S82). */
+export const messageOffersPerDomainMax = 1000;
+/** Answers of one batch of a foreign service are released together and no sooner (S80): what was looked up does not show. */
+export const foreignAnswerMsMin = 50;
+/** Requests for contact that strangers of one domain may send to this service in a day (semantics 8.3, S80). */
+export const contactRequestsPerDomainPerDayMax = 1000;
+/** Messages of one account in an hour; a person's, not a campaign's. */
+export const postsPerAccountPerHourMax = 3600;
+/** Messages of one sending domain in a second, over a minute: 20 a second fill a 10 Mb/s line (semantics 8.4). */
+export const messagesPerDomainPerSecondMax = 2000;
+/** Contacts with permissions of one account that a shard looks at. */
+export const contactPermissionsMax = 10_000;
+/** Text of one contact's permissions: message types with commas between them. */
+export const contactPermissionBytesMax = 512;
+
+// --- Outbound (semantics 8.1, 8.4; design 6) ---
+
+/** One transaction with another service, discovery included (draft 9.1.2.1). */
+export const outboundTransactionMsMax = 5 * second;
+/** Lanes of a destination: workers that may be busy with it at one shard. */
+export const lanesPerDestination = 16;
+/** A leased row is another worker's after this: longer than a transaction with its settling may take. */
+export const outboxLeaseMs = 30 * second;
+/** Rows leased at once. */
+export const outboxLeaseRowsMax = 64;
+/** A failed destination rests this long, doubled with each failure … */
+export const destinationRestMsMin = 5 * second;
+/** … up to this … */
+export const destinationRestMsMax = hour;
+/** … give or take this share, so that not all workers come at once. */
+export const destinationRestJitter = 0.25;
+/** After failures for this long a destination is gone: one attempt each `destinationRestMsMax`. */
+export const destinationGoneMs = 24 * hour;
+/** A peer's wish to wait is followed up to this. */
+export const destinationRetryAfterMsMax = hour;
+/** Posts in work at one worker, all destinations together. */
+export const outboundPostsMax = 256;
+/** Posts in work for one destination at one worker, whatever the controller finds. */
+export const outboundPostsPerDestinationMax = 64;
+/** Samples that the controller of a destination looks back at … */
+export const controllerSamplesMax = 100;
+/** … how many it wants before it judges … */
+export const controllerSamplesMin = 20;
+/** … and how far back they may lie (semantics 8.4). */
+export const controllerWindowMs = 30 * second;
+/** Between two looks for lanes without a wake-up. */
+export const outboxSweepMs = 10 * second;
+/** Connections kept to one destination. */
+export const peerConnectionsMax = 64;
+/** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */
+export const peerConnectionIdleMs = 30 * second;
+/** An answer of another service to Hello or Post: 1,000 entries with receipts of 3 KB in JSON. */
+export const peerResponseBytesMax = 8 * mebibyte;
+
+// --- Other services (S70, S74) ---
+
+/** Calls to new domains in a second, all shards together (S70). */
+export const peerFetchesPerSecondMax = 5;
+/** A failed call is not repeated for this long. */
+export const peerFailureMs = 10 * minute;
+/** A pin is verified anew after this. */
+export const peerRenewMs = 24 * hour;
+/** Domains wanted and not known that a directory remembers; a storm of invented ones fills no more. */
+export const peersWantedMax = 10_000;
+/** A leased call is another worker's after this. */
+export const peerLeaseMs = 15 * second;
+/** Who asks before a pin is there is told to come back after this. */
+export const peerPendingMs = 2 * second;
+/** Pins that a router keeps in memory, and for how long it believes them. */
+export const peersKnownMax = 4096;
+export const peerKnownMs = minute;
+
+// --- Discovery (semantics 2.1, S74) ---
+
+/** Places tried for one service. */
+export const discoveryConnectsMax = 4;
+/** A client's discovery in all. */
+export const discoveryMsMax = 10 * second;
+/** One question to a name server. */
+export const dnsQueryMsMax = 2 * second;
+/** Times to live are believed within these bounds. */
+export const dnsTtlMsMin = 5 * second;
+export const dnsTtlMsMax = day;
+/** That a name has no record is believed for this long where the answer does not say. */
+export const dnsNegativeMs = minute;
+/** Answers kept. */
+export const dnsAnswersMax = 4096;
+/** Records of one answer that are looked at. */
+export const dnsRecordsMax = 32;

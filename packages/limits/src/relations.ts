@@ -14,6 +14,14 @@ export function brokenRelations(): string[] {
     [limits.downloadPayloadBytesMax * (16 / 9) < limits.responseBytesMax, 'a full download must fit a response'],
     [limits.requestSeenMs >= 2 * limits.clockSkewMsMax, 'stored responses must outlive the clock skew both ways'],
     [limits.messageBytesMax <= limits.uploadPayloadBytesMax, 'a message must fit an upload'],
+    [limits.outboxLeaseMs > 2 * limits.outboundTransactionMsMax, 'a lease of messages must outlive their transaction'],
+    [limits.messageMsMax < limits.messageCreatedPastMsMax, 'a message must not become too old while it waits'],
+    [
+      limits.messageCreatedPastMsMax + limits.messageCreatedFutureMsMax < limits.messageSeenMs,
+      'messages must be remembered for as long as they may be repeated',
+    ],
+    [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'a kept connection must end before the peer closes it'],
+    [limits.peerLeaseMs > limits.outboundTransactionMsMax, 'the lease of a call must outlive it'],
     [limits.connectionHostMsMin < limits.connectionHostMsMax, 'connectionHostMsMin must be below connectionHostMsMax'],
   ];
   return relations.filter(([holds]) => !holds).map(([, sentence]) => sentence);

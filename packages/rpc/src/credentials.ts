@@ -14,8 +14,8 @@ import {
 } from '@meshd/limits/limits';
 import { RpcError } from './errors.js';
 
-/** The processes of a provider. */
-export type Role = 'router' | 'shard' | 'outbound';
+/** The processes of a provider, and who operates it. */
+export type Role = 'router' | 'shard' | 'outbound' | 'operator';
 
 /** The DNS name in the certificate of a role. */
 export function roleName(role: Role): string {

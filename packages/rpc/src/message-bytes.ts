@@ -1,10 +1,18 @@
 /** Sizes of messages, near enough for bounds: their octet strings, and something for the rest. */
-import type { DownloadPart, Envelope, TransactRequest, TransactResponse } from './generated/meshd/shard/v1/shard.js';
+import type {
+  DownloadPart,
+  Envelope,
+  RowOutcome,
+  TransactRequest,
+  TransactResponse,
+} from './generated/meshd/shard/v1/shard.js';
 
 const overheadBytes = 256;
 /** One container of a Status. */
 const containerBytes = 128;
 const hashBytes = 34;
+/** An address or domain with what stands beside it. */
+const addressBytes = 128;
 
 /** Octets of an envelope. */
 export function envelopeBytes(envelope: Envelope | undefined): number {
@@ -15,6 +23,10 @@ export function envelopeBytes(envelope: Envelope | undefined): number {
 /** A Status that waits for a change: for long, and doing nothing. */
 export function isWaiting({ transaction }: Pick<TransactRequest, 'transaction'>): boolean {
   return transaction?.$case === 'status' && (transaction.value.waitMs ?? 0) > 0;
+}
+
+function receiptBytes({ outcome }: RowOutcome): number {
+  return outcome?.$case === 'delivered' ? envelopeBytes(outcome.value.receipt) : 0;
 }
 
 /** Octets of a request. */
@@ -38,6 +50,22 @@ export function requestBytes({ transaction }: Pick<TransactRequest, 'transaction
         envelopeBytes(transaction.value.principal?.connection) +
         transaction.value.known.length * containerBytes
       );
+    case 'post': {
+      const { principal, accounts, messages, self } = transaction.value;
+      const entries = [...messages, ...self].reduce((bytes, envelope) => bytes + envelopeBytes(envelope) + 16, 0);
+      return overheadBytes + envelopeBytes(principal?.connection) + accounts.length * addressBytes + entries;
+    }
+    case 'deliver': {
+      const { messages } = transaction.value;
+      return messages.reduce(
+        (bytes, { message, recipients }) => bytes + envelopeBytes(message) + recipients.length * addressBytes + 16,
+        overheadBytes,
+      );
+    }
+    case 'settleOutbox':
+      return transaction.value.rows.reduce((bytes, row) => bytes + 64 + receiptBytes(row), overheadBytes);
+    case 'settlePeer':
+      return overheadBytes + envelopeBytes(transaction.value.peer?.profileService);
     case 'authenticate':
       return overheadBytes + envelopeBytes(transaction.value.principal?.connection);
     default:
@@ -58,6 +86,26 @@ export function responseBytes({ result }: Pick<TransactResponse, 'result'>): num
       );
     case 'upload':
       return overheadBytes + result.value.entries.length * 32 + envelopeBytes(result.value.heads);
+    case 'post':
+      return overheadBytes + result.value.entries.length * addressBytes;
+    case 'deliver':
+      return result.value.results.reduce(
+        (bytes, { receipt }) => bytes + addressBytes + envelopeBytes(receipt),
+        overheadBytes,
+      );
+    case 'leaseOutbox':
+      return result.value.rows.reduce((bytes, { message }) => bytes + 256 + envelopeBytes(message), overheadBytes);
+    case 'lookupPeer':
+      return overheadBytes + envelopeBytes(result.value.peer?.profileService);
+    case 'leasePeers':
+      return result.value.peers.reduce(
+        (bytes, { pinned }) => bytes + addressBytes + envelopeBytes(pinned?.profileService),
+        overheadBytes,
+      );
+    case 'listWork':
+      return overheadBytes + result.value.lanes.length * addressBytes;
+    case 'listDestinations':
+      return overheadBytes + result.value.destinations.length * 2 * addressBytes;
     default:
       return overheadBytes;
   }

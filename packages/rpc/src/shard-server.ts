@@ -83,7 +83,7 @@ export interface ShardServer {
   stop(): Promise<void>;
 }
 
-const maySpeak: readonly Role[] = ['router', 'outbound'];
+const maySpeak: readonly Role[] = ['router', 'outbound', 'operator'];
 
 const internalError: TransactAnswer = {
   outcome: { status: 500, error: 'internal', detail: '', retryAfterMs: 0, correlation: '', mapVersion: 0 },

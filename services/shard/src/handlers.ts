@@ -176,6 +176,8 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: undefined };
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
+      default:
+        throw new MeshError('not-implemented', transaction.$case);
     }
   }
 
@@ -252,8 +254,10 @@ function accountOf(transaction: Transaction): string | undefined {
     case 'status':
     case 'upload':
     case 'authenticate':
+    case 'post':
+    case 'describeDeliveries':
       return required(transaction.value.principal, 'principal').account;
-    case 'describeService':
+    default:
       return undefined;
   }
 }

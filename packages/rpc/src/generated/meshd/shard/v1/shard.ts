@@ -21,7 +21,7 @@ import {
 } from "@grpc/grpc-js";
 
 /**
- * What a router asks of a shard. Messages name what is decided on (principal, account, container, index,
+ * What a router, an outbound worker and an operator ask of a shard. Messages name what is decided on (principal, account, container, index,
  * results); headers, payloads, trailers and profiles travel in them as received octets, never as fields.
  */
 
@@ -90,6 +90,28 @@ export interface TransactRequest {
     | { $case: "upload"; value: Upload }
     | { $case: "describeService"; value: DescribeService }
     | { $case: "authenticate"; value: Authenticate }
+    | { $case: "post"; value: Post }
+    | //
+    /** From routers for messages of other services, from outbound workers for those of our own senders. */
+    { $case: "deliver"; value: Deliver }
+    | //
+    /** From routers: what other services are known by. */
+    { $case: "lookupPeer"; value: LookupPeer }
+    | //
+    /** From outbound workers: the outbox. */
+    { $case: "leaseOutbox"; value: LeaseOutbox }
+    | { $case: "settleOutbox"; value: SettleOutbox }
+    | { $case: "listWork"; value: ListWork }
+    | { $case: "leasePeers"; value: LeasePeers }
+    | { $case: "settlePeer"; value: SettlePeer }
+    | { $case: "peerSpoke"; value: PeerSpoke }
+    | //
+    /** From operators. */
+    { $case: "listDestinations"; value: ListDestinations }
+    | { $case: "changeDestination"; value: ChangeDestination }
+    | //
+    /** From routers, for a device that asks what became of its messages. */
+    { $case: "describeDeliveries"; value: DescribeDeliveries }
     | undefined;
 }
 
@@ -168,6 +190,16 @@ export interface TransactResponse {
     | { $case: "status"; value: StatusResult }
     | { $case: "upload"; value: UploadResult }
     | { $case: "describeService"; value: DescribeServiceResult }
+    | { $case: "post"; value: PostResult }
+    | { $case: "deliver"; value: DeliverResult }
+    | { $case: "lookupPeer"; value: LookupPeerResult }
+    | { $case: "leaseOutbox"; value: LeaseOutboxResult }
+    | { $case: "settleOutbox"; value: SettleOutboxResult }
+    | { $case: "listWork"; value: ListWorkResult }
+    | { $case: "leasePeers"; value: LeasePeersResult }
+    | { $case: "listDestinations"; value: ListDestinationsResult }
+    | { $case: "changeDestination"; value: ChangeDestinationResult }
+    | { $case: "describeDeliveries"; value: DescribeDeliveriesResult }
     | undefined;
 }
 
@@ -205,6 +237,34 @@ export interface StatusResult {
     | undefined;
   /** EnvelopedHeads (S45) */
   heads?: Envelope | undefined;
+}
+
+/** Where messages of the account are that nothing is known of yet. */
+export interface DescribeDeliveries {
+  principal:
+    | Principal
+    | undefined;
+  /** UniqueIDs */
+  messages: string[];
+}
+
+/** Those that are not in a final state: of the others a mark tells. */
+export interface DescribeDeliveriesResult {
+  deliveries: DeliveryState[];
+}
+
+/** One recipient of a message that is still in the outbox. */
+export interface DeliveryState {
+  /** UniqueID */
+  message: string;
+  /** recipient */
+  account: string;
+  attempts: number;
+  /** Unix time; absent: as soon as may be */
+  nextAttemptMs?: number | undefined;
+  expiresMs: number;
+  /** of the last failure; empty: none yet */
+  reason: string;
 }
 
 export interface ContainerStatus {
@@ -370,6 +430,284 @@ export interface ShardAddress {
   shard: string;
   /** host:port of its rpc listener */
   address: string;
+}
+
+/** A device's messages to others (semantics 6.7, 8.1). */
+export interface Post {
+  principal:
+    | Principal
+    | undefined;
+  /** canonical addresses of the recipients */
+  accounts: string[];
+  /** without payload: offered, answered with what may be sent */
+  messages: Envelope[];
+  /** entries for mmm_Inbound, as in Upload */
+  self: Envelope[];
+}
+
+export interface PostResult {
+  /** by message, then account; then one a Self entry */
+  entries: PostEntryResult[];
+  /** in answer to an offer */
+  constraints?: DataConstraints | undefined;
+}
+
+export interface PostEntryResult {
+  indexRequest: number;
+  /** empty for Self */
+  account: string;
+  indexContainer?:
+    | number
+    | undefined;
+  /** Accept, Reject */
+  result: string;
+  statusExtended: number;
+  constraints?: DataConstraints | undefined;
+}
+
+/**
+ * Messages for recipients of this shard. The router has verified the host and its domain (S70); the outbound worker
+ * speaks for our own senders. Everything in the messages the shard verifies itself.
+ */
+export interface Deliver {
+  /** domain that every sender must have */
+  senderDomain: string;
+  /** of the peer's ProfileHost, whose `ID` the request has; empty: ours */
+  hostUdf: string;
+  messages: AddressedMessage[];
+  /** the peer named receipt-1 */
+  receipts: boolean;
+}
+
+export interface AddressedMessage {
+  indexRequest: number;
+  /** without payload: offered (S82) */
+  message:
+    | Envelope
+    | undefined;
+  /** canonical, all of this shard */
+  recipients: string[];
+}
+
+export interface DeliverResult {
+  results: DeliveryResult[];
+}
+
+export interface DeliveryResult {
+  indexRequest: number;
+  account: string;
+  /** Accept, Reject */
+  result: string;
+  /** to our own outbound worker and the log alone (S80) */
+  statusExtended: number;
+  receipt?:
+    | Envelope
+    | undefined;
+  /** in answer to an offer, the same for every account */
+  constraints?: DataConstraints | undefined;
+}
+
+/** What a domain is pinned to (S70). An unknown domain is thereby wanted: an outbound worker will ask it. */
+export interface LookupPeer {
+  domain: string;
+}
+
+export interface LookupPeerResult {
+  /** absent: not known yet */
+  peer?:
+    | Peer
+    | undefined;
+  /** with no peer: when to ask again */
+  retryAfterMs?: number | undefined;
+}
+
+export interface Peer {
+  domain: string;
+  /** raw offline key of the ProfileService */
+  serviceKey: Uint8Array;
+  profileService: Envelope | undefined;
+  features: string[];
+  /** Unix time of the Hello */
+  verifiedMs: number;
+}
+
+/** Rows of the outbox for one worker. A row that is leased is nobody else's until it is settled or the lease ends. */
+export interface LeaseOutbox {
+  owner: string;
+  domain: string;
+  lane: number;
+  rowsMax: number;
+  /** octets of messages together; one row may be larger by itself */
+  bytesMax: number;
+  leaseMs: number;
+}
+
+export interface LeaseOutboxResult {
+  /** oldest first */
+  rows: OutboxRow[];
+  /** rows of this lane are left */
+  more: boolean;
+  /** with no rows: Unix time from which there may be some; absent: none wait */
+  nextAttemptMs?: number | undefined;
+}
+
+export interface OutboxRow {
+  id: number;
+  /** octets as the sender's device sent them */
+  message: Envelope | undefined;
+  sender: string;
+  recipient: string;
+  attempts: number;
+  queuedMs: number;
+  expiresMs: number;
+}
+
+/** What became of leased rows, and of the destination. */
+export interface SettleOutbox {
+  owner: string;
+  domain: string;
+  lane: number;
+  rows: RowOutcome[];
+  /** absent: nobody was asked */
+  destination?: DestinationOutcome | undefined;
+}
+
+export interface RowOutcome {
+  id: number;
+  outcome:
+    | { $case: "delivered"; value: RowDelivered }
+    | { $case: "refused"; value: RowRefused }
+    | { $case: "failed"; value: RowFailed }
+    | { $case: "released"; value: RowReleased }
+    | undefined;
+}
+
+export interface RowDelivered {
+  /** verified by the worker; absent: the peer gives none */
+  receipt?: Envelope | undefined;
+}
+
+export interface RowRefused {
+  /** 0: none was given */
+  statusExtended: number;
+  /** for the log and the operator */
+  reason: string;
+}
+
+/** The attempt is charged and the row waits for the destination's next turn. */
+export interface RowFailed {
+  reason: string;
+}
+
+/** Given back unasked; no attempt is charged. */
+export interface RowReleased {
+}
+
+export interface DestinationOutcome {
+  /** an authenticated answer came */
+  reached: boolean;
+  /** name of the failure; empty: none */
+  failure: string;
+  /** what the peer asked for */
+  retryAfterMs?: number | undefined;
+}
+
+export interface SettleOutboxResult {
+  /** rows of this lane are due */
+  more: boolean;
+  nextAttemptMs?: number | undefined;
+}
+
+/** Lanes with rows, in order of domain and lane: from this the wake-ups are made again (design 3.3). */
+export interface ListWork {
+  /** exclusive, with after_lane */
+  afterDomain: string;
+  afterLane: number;
+  lanesMax: number;
+}
+
+export interface ListWorkResult {
+  lanes: LaneWork[];
+  more: boolean;
+}
+
+export interface LaneWork {
+  domain: string;
+  lane: number;
+  /** Unix time of the next attempt */
+  dueMs: number;
+}
+
+/** Domains whose pin is wanted or a day old. */
+export interface LeasePeers {
+  owner: string;
+  peersMax: number;
+  leaseMs: number;
+}
+
+export interface LeasePeersResult {
+  peers: LeasedPeer[];
+}
+
+export interface LeasedPeer {
+  domain: string;
+  /** absent: this will be the first */
+  pinned?: Peer | undefined;
+}
+
+export interface SettlePeer {
+  owner: string;
+  domain: string;
+  /** absent: it failed */
+  peer?: Peer | undefined;
+  failure: string;
+}
+
+/** An authenticated request came from that service: it is worth trying again (semantics 8.1). */
+export interface PeerSpoke {
+  domain: string;
+}
+
+export interface ListDestinations {
+  /** one of them; empty: all, in order, behind after_domain */
+  domain: string;
+  afterDomain: string;
+  destinationsMax: number;
+}
+
+export interface ListDestinationsResult {
+  destinations: Destination[];
+  more: boolean;
+}
+
+export interface Destination {
+  domain: string;
+  /** healthy, resting, gone, held */
+  state: string;
+  /** in a row */
+  failures: number;
+  lastFailure: string;
+  /** 0: never */
+  lastSuccessMs: number;
+  nextAttemptMs: number;
+  rows: number;
+  leased: number;
+  oldestQueuedMs: number;
+  /** up to 1 min, 10 min, 1 h, 6 h, 24 h, older */
+  rowsByAge: number[];
+}
+
+export interface ChangeDestination {
+  domain: string;
+  /** hold, release, retry, drop */
+  action: string;
+  /** every destination of the shard; `domain` is empty */
+  all: boolean;
+}
+
+export interface ChangeDestinationResult {
+  /** concerned */
+  rows: number;
 }
 
 function createBaseEnvelope(): Envelope {
@@ -768,6 +1106,42 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "authenticate":
         Authenticate.encode(message.transaction.value, writer.uint32(122).fork()).join();
         break;
+      case "post":
+        Post.encode(message.transaction.value, writer.uint32(130).fork()).join();
+        break;
+      case "deliver":
+        Deliver.encode(message.transaction.value, writer.uint32(138).fork()).join();
+        break;
+      case "lookupPeer":
+        LookupPeer.encode(message.transaction.value, writer.uint32(146).fork()).join();
+        break;
+      case "leaseOutbox":
+        LeaseOutbox.encode(message.transaction.value, writer.uint32(154).fork()).join();
+        break;
+      case "settleOutbox":
+        SettleOutbox.encode(message.transaction.value, writer.uint32(162).fork()).join();
+        break;
+      case "listWork":
+        ListWork.encode(message.transaction.value, writer.uint32(170).fork()).join();
+        break;
+      case "leasePeers":
+        LeasePeers.encode(message.transaction.value, writer.uint32(178).fork()).join();
+        break;
+      case "settlePeer":
+        SettlePeer.encode(message.transaction.value, writer.uint32(186).fork()).join();
+        break;
+      case "peerSpoke":
+        PeerSpoke.encode(message.transaction.value, writer.uint32(194).fork()).join();
+        break;
+      case "listDestinations":
+        ListDestinations.encode(message.transaction.value, writer.uint32(202).fork()).join();
+        break;
+      case "changeDestination":
+        ChangeDestination.encode(message.transaction.value, writer.uint32(210).fork()).join();
+        break;
+      case "describeDeliveries":
+        DescribeDeliveries.encode(message.transaction.value, writer.uint32(218).fork()).join();
+        break;
     }
     return writer;
   },
@@ -871,6 +1245,111 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             }
 
             message.transaction = { $case: "authenticate", value: Authenticate.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.transaction = { $case: "post", value: Post.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.transaction = { $case: "deliver", value: Deliver.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.transaction = { $case: "lookupPeer", value: LookupPeer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.transaction = { $case: "leaseOutbox", value: LeaseOutbox.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.transaction = { $case: "settleOutbox", value: SettleOutbox.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.transaction = { $case: "listWork", value: ListWork.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.transaction = { $case: "leasePeers", value: LeasePeers.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.transaction = { $case: "settlePeer", value: SettlePeer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.transaction = { $case: "peerSpoke", value: PeerSpoke.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.transaction = {
+              $case: "listDestinations",
+              value: ListDestinations.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.transaction = {
+              $case: "changeDestination",
+              value: ChangeDestination.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.transaction = {
+              $case: "describeDeliveries",
+              value: DescribeDeliveries.decode(reader, reader.uint32()),
+            };
             continue;
           }
         }
@@ -1436,6 +1915,36 @@ export const TransactResponse: MessageFns<TransactResponse> = {
       case "describeService":
         DescribeServiceResult.encode(message.result.value, writer.uint32(114).fork()).join();
         break;
+      case "post":
+        PostResult.encode(message.result.value, writer.uint32(130).fork()).join();
+        break;
+      case "deliver":
+        DeliverResult.encode(message.result.value, writer.uint32(138).fork()).join();
+        break;
+      case "lookupPeer":
+        LookupPeerResult.encode(message.result.value, writer.uint32(146).fork()).join();
+        break;
+      case "leaseOutbox":
+        LeaseOutboxResult.encode(message.result.value, writer.uint32(154).fork()).join();
+        break;
+      case "settleOutbox":
+        SettleOutboxResult.encode(message.result.value, writer.uint32(162).fork()).join();
+        break;
+      case "listWork":
+        ListWorkResult.encode(message.result.value, writer.uint32(170).fork()).join();
+        break;
+      case "leasePeers":
+        LeasePeersResult.encode(message.result.value, writer.uint32(178).fork()).join();
+        break;
+      case "listDestinations":
+        ListDestinationsResult.encode(message.result.value, writer.uint32(202).fork()).join();
+        break;
+      case "changeDestination":
+        ChangeDestinationResult.encode(message.result.value, writer.uint32(210).fork()).join();
+        break;
+      case "describeDeliveries":
+        DescribeDeliveriesResult.encode(message.result.value, writer.uint32(218).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1515,6 +2024,95 @@ export const TransactResponse: MessageFns<TransactResponse> = {
             }
 
             message.result = { $case: "describeService", value: DescribeServiceResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.result = { $case: "post", value: PostResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.result = { $case: "deliver", value: DeliverResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.result = { $case: "lookupPeer", value: LookupPeerResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.result = { $case: "leaseOutbox", value: LeaseOutboxResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.result = { $case: "settleOutbox", value: SettleOutboxResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.result = { $case: "listWork", value: ListWorkResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.result = { $case: "leasePeers", value: LeasePeersResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.result = {
+              $case: "listDestinations",
+              value: ListDestinationsResult.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.result = {
+              $case: "changeDestination",
+              value: ChangeDestinationResult.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.result = {
+              $case: "describeDeliveries",
+              value: DescribeDeliveriesResult.decode(reader, reader.uint32()),
+            };
             continue;
           }
         }
@@ -1787,6 +2385,210 @@ export const StatusResult: MessageFns<StatusResult> = {
             }
 
             message.heads = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDescribeDeliveries(): DescribeDeliveries {
+  return { principal: undefined, messages: [] };
+}
+
+export const DescribeDeliveries: MessageFns<DescribeDeliveries> = {
+  encode(message: DescribeDeliveries, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.messages) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeDeliveries {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeDeliveries();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.messages.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDescribeDeliveriesResult(): DescribeDeliveriesResult {
+  return { deliveries: [] };
+}
+
+export const DescribeDeliveriesResult: MessageFns<DescribeDeliveriesResult> = {
+  encode(message: DescribeDeliveriesResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.deliveries) {
+      DeliveryState.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeDeliveriesResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeDeliveriesResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deliveries.push(DeliveryState.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeliveryState(): DeliveryState {
+  return { message: "", account: "", attempts: 0, nextAttemptMs: undefined, expiresMs: 0, reason: "" };
+}
+
+export const DeliveryState: MessageFns<DeliveryState> = {
+  encode(message: DeliveryState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.message !== "") {
+      writer.uint32(10).string(message.message);
+    }
+    if (message.account !== "") {
+      writer.uint32(18).string(message.account);
+    }
+    if (message.attempts !== 0) {
+      writer.uint32(24).uint32(message.attempts);
+    }
+    if (message.nextAttemptMs !== undefined) {
+      writer.uint32(32).uint64(message.nextAttemptMs);
+    }
+    if (message.expiresMs !== 0) {
+      writer.uint32(40).uint64(message.expiresMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliveryState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliveryState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attempts = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.nextAttemptMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.expiresMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
             continue;
           }
         }
@@ -3158,6 +3960,2407 @@ export const ShardAddress: MessageFns<ShardAddress> = {
             }
 
             message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePost(): Post {
+  return { principal: undefined, accounts: [], messages: [], self: [] };
+}
+
+export const Post: MessageFns<Post> = {
+  encode(message: Post, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.accounts) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.messages) {
+      Envelope.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.self) {
+      Envelope.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Post {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePost();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.accounts.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.messages.push(Envelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.self.push(Envelope.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePostResult(): PostResult {
+  return { entries: [], constraints: undefined };
+}
+
+export const PostResult: MessageFns<PostResult> = {
+  encode(message: PostResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      PostEntryResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.constraints !== undefined) {
+      DataConstraints.encode(message.constraints, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PostResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePostResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(PostEntryResult.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.constraints = DataConstraints.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePostEntryResult(): PostEntryResult {
+  return {
+    indexRequest: 0,
+    account: "",
+    indexContainer: undefined,
+    result: "",
+    statusExtended: 0,
+    constraints: undefined,
+  };
+}
+
+export const PostEntryResult: MessageFns<PostEntryResult> = {
+  encode(message: PostEntryResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.indexRequest !== 0) {
+      writer.uint32(8).uint32(message.indexRequest);
+    }
+    if (message.account !== "") {
+      writer.uint32(18).string(message.account);
+    }
+    if (message.indexContainer !== undefined) {
+      writer.uint32(24).uint64(message.indexContainer);
+    }
+    if (message.result !== "") {
+      writer.uint32(34).string(message.result);
+    }
+    if (message.statusExtended !== 0) {
+      writer.uint32(40).uint32(message.statusExtended);
+    }
+    if (message.constraints !== undefined) {
+      DataConstraints.encode(message.constraints, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PostEntryResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePostEntryResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.indexRequest = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.indexContainer = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.result = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.statusExtended = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.constraints = DataConstraints.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeliver(): Deliver {
+  return { senderDomain: "", hostUdf: "", messages: [], receipts: false };
+}
+
+export const Deliver: MessageFns<Deliver> = {
+  encode(message: Deliver, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.senderDomain !== "") {
+      writer.uint32(10).string(message.senderDomain);
+    }
+    if (message.hostUdf !== "") {
+      writer.uint32(18).string(message.hostUdf);
+    }
+    for (const v of message.messages) {
+      AddressedMessage.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.receipts !== false) {
+      writer.uint32(32).bool(message.receipts);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Deliver {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliver();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.senderDomain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hostUdf = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.messages.push(AddressedMessage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.receipts = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAddressedMessage(): AddressedMessage {
+  return { indexRequest: 0, message: undefined, recipients: [] };
+}
+
+export const AddressedMessage: MessageFns<AddressedMessage> = {
+  encode(message: AddressedMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.indexRequest !== 0) {
+      writer.uint32(8).uint32(message.indexRequest);
+    }
+    if (message.message !== undefined) {
+      Envelope.encode(message.message, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.recipients) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddressedMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddressedMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.indexRequest = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.recipients.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeliverResult(): DeliverResult {
+  return { results: [] };
+}
+
+export const DeliverResult: MessageFns<DeliverResult> = {
+  encode(message: DeliverResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      DeliveryResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliverResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliverResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(DeliveryResult.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeliveryResult(): DeliveryResult {
+  return { indexRequest: 0, account: "", result: "", statusExtended: 0, receipt: undefined, constraints: undefined };
+}
+
+export const DeliveryResult: MessageFns<DeliveryResult> = {
+  encode(message: DeliveryResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.indexRequest !== 0) {
+      writer.uint32(8).uint32(message.indexRequest);
+    }
+    if (message.account !== "") {
+      writer.uint32(18).string(message.account);
+    }
+    if (message.result !== "") {
+      writer.uint32(26).string(message.result);
+    }
+    if (message.statusExtended !== 0) {
+      writer.uint32(32).uint32(message.statusExtended);
+    }
+    if (message.receipt !== undefined) {
+      Envelope.encode(message.receipt, writer.uint32(42).fork()).join();
+    }
+    if (message.constraints !== undefined) {
+      DataConstraints.encode(message.constraints, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliveryResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliveryResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.indexRequest = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.result = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.statusExtended = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.receipt = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.constraints = DataConstraints.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLookupPeer(): LookupPeer {
+  return { domain: "" };
+}
+
+export const LookupPeer: MessageFns<LookupPeer> = {
+  encode(message: LookupPeer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LookupPeer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLookupPeer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLookupPeerResult(): LookupPeerResult {
+  return { peer: undefined, retryAfterMs: undefined };
+}
+
+export const LookupPeerResult: MessageFns<LookupPeerResult> = {
+  encode(message: LookupPeerResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== undefined) {
+      Peer.encode(message.peer, writer.uint32(10).fork()).join();
+    }
+    if (message.retryAfterMs !== undefined) {
+      writer.uint32(16).uint32(message.retryAfterMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LookupPeerResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLookupPeerResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = Peer.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.retryAfterMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePeer(): Peer {
+  return { domain: "", serviceKey: new Uint8Array(0), profileService: undefined, features: [], verifiedMs: 0 };
+}
+
+export const Peer: MessageFns<Peer> = {
+  encode(message: Peer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.serviceKey.length !== 0) {
+      writer.uint32(18).bytes(message.serviceKey);
+    }
+    if (message.profileService !== undefined) {
+      Envelope.encode(message.profileService, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.features) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.verifiedMs !== 0) {
+      writer.uint32(40).uint64(message.verifiedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Peer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.serviceKey = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.profileService = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.features.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.verifiedMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeaseOutbox(): LeaseOutbox {
+  return { owner: "", domain: "", lane: 0, rowsMax: 0, bytesMax: 0, leaseMs: 0 };
+}
+
+export const LeaseOutbox: MessageFns<LeaseOutbox> = {
+  encode(message: LeaseOutbox, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.domain !== "") {
+      writer.uint32(18).string(message.domain);
+    }
+    if (message.lane !== 0) {
+      writer.uint32(24).uint32(message.lane);
+    }
+    if (message.rowsMax !== 0) {
+      writer.uint32(32).uint32(message.rowsMax);
+    }
+    if (message.bytesMax !== 0) {
+      writer.uint32(40).uint32(message.bytesMax);
+    }
+    if (message.leaseMs !== 0) {
+      writer.uint32(48).uint32(message.leaseMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseOutbox {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseOutbox();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.lane = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rowsMax = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bytesMax = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.leaseMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeaseOutboxResult(): LeaseOutboxResult {
+  return { rows: [], more: false, nextAttemptMs: undefined };
+}
+
+export const LeaseOutboxResult: MessageFns<LeaseOutboxResult> = {
+  encode(message: LeaseOutboxResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rows) {
+      OutboxRow.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(16).bool(message.more);
+    }
+    if (message.nextAttemptMs !== undefined) {
+      writer.uint32(24).uint64(message.nextAttemptMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseOutboxResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseOutboxResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rows.push(OutboxRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nextAttemptMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOutboxRow(): OutboxRow {
+  return { id: 0, message: undefined, sender: "", recipient: "", attempts: 0, queuedMs: 0, expiresMs: 0 };
+}
+
+export const OutboxRow: MessageFns<OutboxRow> = {
+  encode(message: OutboxRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.message !== undefined) {
+      Envelope.encode(message.message, writer.uint32(18).fork()).join();
+    }
+    if (message.sender !== "") {
+      writer.uint32(26).string(message.sender);
+    }
+    if (message.recipient !== "") {
+      writer.uint32(34).string(message.recipient);
+    }
+    if (message.attempts !== 0) {
+      writer.uint32(40).uint32(message.attempts);
+    }
+    if (message.queuedMs !== 0) {
+      writer.uint32(48).uint64(message.queuedMs);
+    }
+    if (message.expiresMs !== 0) {
+      writer.uint32(56).uint64(message.expiresMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OutboxRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutboxRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sender = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.recipient = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.attempts = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.queuedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.expiresMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSettleOutbox(): SettleOutbox {
+  return { owner: "", domain: "", lane: 0, rows: [], destination: undefined };
+}
+
+export const SettleOutbox: MessageFns<SettleOutbox> = {
+  encode(message: SettleOutbox, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.domain !== "") {
+      writer.uint32(18).string(message.domain);
+    }
+    if (message.lane !== 0) {
+      writer.uint32(24).uint32(message.lane);
+    }
+    for (const v of message.rows) {
+      RowOutcome.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.destination !== undefined) {
+      DestinationOutcome.encode(message.destination, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SettleOutbox {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSettleOutbox();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.lane = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.rows.push(RowOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.destination = DestinationOutcome.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRowOutcome(): RowOutcome {
+  return { id: 0, outcome: undefined };
+}
+
+export const RowOutcome: MessageFns<RowOutcome> = {
+  encode(message: RowOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint64(message.id);
+    }
+    switch (message.outcome?.$case) {
+      case "delivered":
+        RowDelivered.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "refused":
+        RowRefused.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+      case "failed":
+        RowFailed.encode(message.outcome.value, writer.uint32(34).fork()).join();
+        break;
+      case "released":
+        RowReleased.encode(message.outcome.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RowOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRowOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "delivered", value: RowDelivered.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "refused", value: RowRefused.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outcome = { $case: "failed", value: RowFailed.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.outcome = { $case: "released", value: RowReleased.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRowDelivered(): RowDelivered {
+  return { receipt: undefined };
+}
+
+export const RowDelivered: MessageFns<RowDelivered> = {
+  encode(message: RowDelivered, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.receipt !== undefined) {
+      Envelope.encode(message.receipt, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RowDelivered {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRowDelivered();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.receipt = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRowRefused(): RowRefused {
+  return { statusExtended: 0, reason: "" };
+}
+
+export const RowRefused: MessageFns<RowRefused> = {
+  encode(message: RowRefused, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.statusExtended !== 0) {
+      writer.uint32(8).uint32(message.statusExtended);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RowRefused {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRowRefused();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.statusExtended = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRowFailed(): RowFailed {
+  return { reason: "" };
+}
+
+export const RowFailed: MessageFns<RowFailed> = {
+  encode(message: RowFailed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RowFailed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRowFailed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRowReleased(): RowReleased {
+  return {};
+}
+
+export const RowReleased: MessageFns<RowReleased> = {
+  encode(_: RowReleased, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RowReleased {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRowReleased();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDestinationOutcome(): DestinationOutcome {
+  return { reached: false, failure: "", retryAfterMs: undefined };
+}
+
+export const DestinationOutcome: MessageFns<DestinationOutcome> = {
+  encode(message: DestinationOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reached !== false) {
+      writer.uint32(8).bool(message.reached);
+    }
+    if (message.failure !== "") {
+      writer.uint32(18).string(message.failure);
+    }
+    if (message.retryAfterMs !== undefined) {
+      writer.uint32(24).uint32(message.retryAfterMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DestinationOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDestinationOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reached = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.retryAfterMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSettleOutboxResult(): SettleOutboxResult {
+  return { more: false, nextAttemptMs: undefined };
+}
+
+export const SettleOutboxResult: MessageFns<SettleOutboxResult> = {
+  encode(message: SettleOutboxResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.more !== false) {
+      writer.uint32(8).bool(message.more);
+    }
+    if (message.nextAttemptMs !== undefined) {
+      writer.uint32(16).uint64(message.nextAttemptMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SettleOutboxResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSettleOutboxResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.nextAttemptMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListWork(): ListWork {
+  return { afterDomain: "", afterLane: 0, lanesMax: 0 };
+}
+
+export const ListWork: MessageFns<ListWork> = {
+  encode(message: ListWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.afterDomain !== "") {
+      writer.uint32(10).string(message.afterDomain);
+    }
+    if (message.afterLane !== 0) {
+      writer.uint32(16).uint32(message.afterLane);
+    }
+    if (message.lanesMax !== 0) {
+      writer.uint32(24).uint32(message.lanesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.afterDomain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.afterLane = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.lanesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListWorkResult(): ListWorkResult {
+  return { lanes: [], more: false };
+}
+
+export const ListWorkResult: MessageFns<ListWorkResult> = {
+  encode(message: ListWorkResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.lanes) {
+      LaneWork.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(16).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWorkResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWorkResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lanes.push(LaneWork.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLaneWork(): LaneWork {
+  return { domain: "", lane: 0, dueMs: 0 };
+}
+
+export const LaneWork: MessageFns<LaneWork> = {
+  encode(message: LaneWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.lane !== 0) {
+      writer.uint32(16).uint32(message.lane);
+    }
+    if (message.dueMs !== 0) {
+      writer.uint32(24).uint64(message.dueMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LaneWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLaneWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.lane = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dueMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeasePeers(): LeasePeers {
+  return { owner: "", peersMax: 0, leaseMs: 0 };
+}
+
+export const LeasePeers: MessageFns<LeasePeers> = {
+  encode(message: LeasePeers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.peersMax !== 0) {
+      writer.uint32(16).uint32(message.peersMax);
+    }
+    if (message.leaseMs !== 0) {
+      writer.uint32(24).uint32(message.leaseMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeasePeers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeasePeers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.peersMax = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leaseMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeasePeersResult(): LeasePeersResult {
+  return { peers: [] };
+}
+
+export const LeasePeersResult: MessageFns<LeasePeersResult> = {
+  encode(message: LeasePeersResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.peers) {
+      LeasedPeer.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeasePeersResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeasePeersResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peers.push(LeasedPeer.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeasedPeer(): LeasedPeer {
+  return { domain: "", pinned: undefined };
+}
+
+export const LeasedPeer: MessageFns<LeasedPeer> = {
+  encode(message: LeasedPeer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.pinned !== undefined) {
+      Peer.encode(message.pinned, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeasedPeer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeasedPeer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pinned = Peer.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSettlePeer(): SettlePeer {
+  return { owner: "", domain: "", peer: undefined, failure: "" };
+}
+
+export const SettlePeer: MessageFns<SettlePeer> = {
+  encode(message: SettlePeer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.domain !== "") {
+      writer.uint32(18).string(message.domain);
+    }
+    if (message.peer !== undefined) {
+      Peer.encode(message.peer, writer.uint32(26).fork()).join();
+    }
+    if (message.failure !== "") {
+      writer.uint32(34).string(message.failure);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SettlePeer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSettlePeer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.peer = Peer.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePeerSpoke(): PeerSpoke {
+  return { domain: "" };
+}
+
+export const PeerSpoke: MessageFns<PeerSpoke> = {
+  encode(message: PeerSpoke, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeerSpoke {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeerSpoke();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListDestinations(): ListDestinations {
+  return { domain: "", afterDomain: "", destinationsMax: 0 };
+}
+
+export const ListDestinations: MessageFns<ListDestinations> = {
+  encode(message: ListDestinations, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.afterDomain !== "") {
+      writer.uint32(18).string(message.afterDomain);
+    }
+    if (message.destinationsMax !== 0) {
+      writer.uint32(24).uint32(message.destinationsMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDestinations {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDestinations();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.afterDomain = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.destinationsMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListDestinationsResult(): ListDestinationsResult {
+  return { destinations: [], more: false };
+}
+
+export const ListDestinationsResult: MessageFns<ListDestinationsResult> = {
+  encode(message: ListDestinationsResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.destinations) {
+      Destination.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(16).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDestinationsResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDestinationsResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.destinations.push(Destination.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDestination(): Destination {
+  return {
+    domain: "",
+    state: "",
+    failures: 0,
+    lastFailure: "",
+    lastSuccessMs: 0,
+    nextAttemptMs: 0,
+    rows: 0,
+    leased: 0,
+    oldestQueuedMs: 0,
+    rowsByAge: [],
+  };
+}
+
+export const Destination: MessageFns<Destination> = {
+  encode(message: Destination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.failures !== 0) {
+      writer.uint32(24).uint32(message.failures);
+    }
+    if (message.lastFailure !== "") {
+      writer.uint32(34).string(message.lastFailure);
+    }
+    if (message.lastSuccessMs !== 0) {
+      writer.uint32(40).uint64(message.lastSuccessMs);
+    }
+    if (message.nextAttemptMs !== 0) {
+      writer.uint32(48).uint64(message.nextAttemptMs);
+    }
+    if (message.rows !== 0) {
+      writer.uint32(56).uint64(message.rows);
+    }
+    if (message.leased !== 0) {
+      writer.uint32(64).uint64(message.leased);
+    }
+    if (message.oldestQueuedMs !== 0) {
+      writer.uint32(72).uint64(message.oldestQueuedMs);
+    }
+    if (message.rowsByAge.length !== 0) {
+      writer.uint32(82).fork();
+      for (const v of message.rowsByAge) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Destination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.failures = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.lastFailure = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.lastSuccessMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.nextAttemptMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.rows = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.leased = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.oldestQueuedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag === 80) {
+              message.rowsByAge.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 82) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.rowsByAge.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeDestination(): ChangeDestination {
+  return { domain: "", action: "", all: false };
+}
+
+export const ChangeDestination: MessageFns<ChangeDestination> = {
+  encode(message: ChangeDestination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.action !== "") {
+      writer.uint32(18).string(message.action);
+    }
+    if (message.all !== false) {
+      writer.uint32(24).bool(message.all);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeDestination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeDestinationResult(): ChangeDestinationResult {
+  return { rows: 0 };
+}
+
+export const ChangeDestinationResult: MessageFns<ChangeDestinationResult> = {
+  encode(message: ChangeDestinationResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rows !== 0) {
+      writer.uint32(8).uint64(message.rows);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeDestinationResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeDestinationResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rows = longToNumber(reader.uint64());
             continue;
           }
         }

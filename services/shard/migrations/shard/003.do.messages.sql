@@ -1,0 +1,73 @@
+-- Messages to others: what waits to be sent, what came before, and whom people let write to them. Times are Unix
+-- milliseconds. Runs as one transaction.
+
+-- One row for each recipient of a message that is not in a final state; the message itself is a frame of mmm_Outbound. The
+-- row is deleted in the transaction of the mark that says how it ended.
+CREATE TABLE outbox (
+  id              bigint  PRIMARY KEY CHECK (id > 0),
+  container_id    bigint  NOT NULL,
+  frame_index     bigint  NOT NULL CHECK (frame_index >= 0),
+  sender          text    NOT NULL CHECK (sender <> ''),
+  recipient       text    NOT NULL CHECK (recipient <> ''),
+  domain          text    NOT NULL CHECK (domain <> ''),
+  -- Messages to one recipient stay in one lane, and so in order.
+  lane            integer NOT NULL CHECK (lane >= 0),
+  message_id      text    NOT NULL CHECK (message_id <> ''),
+  message_bytes   integer NOT NULL CHECK (message_bytes > 0),
+  queued_at_ms    bigint  NOT NULL CHECK (queued_at_ms > 0),
+  expires_at_ms   bigint  NOT NULL CHECK (expires_at_ms > queued_at_ms),
+  attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  last_failure    text    NOT NULL DEFAULT '',
+  lease_owner     text,
+  lease_until_ms  bigint,
+  CHECK ((lease_owner IS NULL) = (lease_until_ms IS NULL)),
+  UNIQUE (container_id, frame_index, recipient)
+) WITH (fillfactor = 80);
+CREATE INDEX outbox_lane ON outbox (domain, lane, id);
+CREATE INDEX outbox_expiry ON outbox (expires_at_ms);
+
+-- What is known of a domain that messages go to. No row: never tried, healthy.
+CREATE TABLE destination (
+  domain            text    PRIMARY KEY CHECK (domain <> ''),
+  failures          integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
+  failing_since_ms  bigint,
+  last_failure      text    NOT NULL DEFAULT '',
+  last_success_ms   bigint  NOT NULL DEFAULT 0,
+  next_attempt_ms   bigint  NOT NULL DEFAULT 0,
+  -- By an operator: nothing is sent until it is released.
+  held              boolean NOT NULL DEFAULT false,
+  CHECK ((failures = 0) = (failing_since_ms IS NULL))
+);
+
+-- Messages taken or refused for good, so that a repetition gets the answer of the first time (S73). The identity is a digest
+-- of signer key and core; what says when it came is the manifest.
+CREATE TABLE message_seen (
+  account_id   bigint NOT NULL,
+  identity     bytea  NOT NULL CHECK (octet_length(identity) = 32),
+  seen_at_ms   bigint NOT NULL CHECK (seen_at_ms > 0),
+  -- Of the receipt given then.
+  receipt_id   text   NOT NULL,
+  PRIMARY KEY (account_id, identity)
+);
+CREATE INDEX message_seen_age ON message_seen (seen_at_ms);
+
+-- Whom a person lets write, as the newest entry of each contact says (semantics 8.3). Derived from frames of mmm_Contact, in
+-- the transaction of the frame.
+CREATE TABLE contact_permission (
+  account_id   bigint NOT NULL,
+  -- Key of the entry in the catalog, and the UDF of the contact's ProfileAccount.
+  unique_id    text   NOT NULL,
+  contact_udf  text   NOT NULL,
+  -- Message types with commas between them, * for all, - for none.
+  permissions  text   NOT NULL,
+  PRIMARY KEY (account_id, unique_id)
+);
+CREATE INDEX contact_permission_udf ON contact_permission (account_id, contact_udf);
+
+-- Requests for contact taken from strangers, by sending domain and day (S80).
+CREATE TABLE contact_request_count (
+  domain  text    NOT NULL,
+  day     integer NOT NULL,
+  count   integer NOT NULL CHECK (count > 0),
+  PRIMARY KEY (domain, day)
+);
