@@ -1,5 +1,5 @@
 import { sha256 } from '@meshd/crypto/digest';
-import { accountNameBytesMax, domainBytesMax } from '@meshd/limits/limits';
+import { accountNameBytesMax, domainBytesMax, lanesPerDestination } from '@meshd/limits/limits';
 import { MeshError } from './status.js';
 
 /** An account address in canonical form, and its two parts. */
@@ -85,6 +85,17 @@ export function slotOfAddress(address: string): number {
 export function slotOfText(text: string): number {
   const digest = sha256(new TextEncoder().encode(text));
   return ((digest[0] as number) << 4) | ((digest[1] as number) >> 4);
+}
+
+/**
+ * The lane that messages to a recipient take to their destination, 0 to `lanesPerDestination` - 1: one recipient's stay in
+ * order, a busy destination is served by several workers (design 6).
+ *
+ * @throws AddressError
+ */
+export function laneOfRecipient(address: string): number {
+  const digest = sha256(new TextEncoder().encode(canonicalAddress(address)));
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(0) % lanesPerDestination;
 }
 
 function canonicalLocal(text: string): string {

@@ -24,6 +24,8 @@ CREATE TABLE outbox (
   UNIQUE (container_id, frame_index, recipient)
 ) WITH (fillfactor = 80);
 CREATE INDEX outbox_lane ON outbox (domain, lane, id);
+-- Few at any time: who leases looks whose turn it is.
+CREATE INDEX outbox_leased ON outbox (domain, lane) WHERE lease_owner IS NOT NULL;
 CREATE INDEX outbox_expiry ON outbox (expires_at_ms);
 
 -- What is known of a domain that messages go to. No row: never tried, healthy.
@@ -32,6 +34,7 @@ CREATE TABLE destination (
   failures          integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
   failing_since_ms  bigint,
   last_failure      text    NOT NULL DEFAULT '',
+  last_failure_ms   bigint  NOT NULL DEFAULT 0,
   last_success_ms   bigint  NOT NULL DEFAULT 0,
   next_attempt_ms   bigint  NOT NULL DEFAULT 0,
   -- By an operator: nothing is sent until it is released.

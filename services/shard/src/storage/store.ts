@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 
 /** One stored envelope, its parts as received; `payload` null is a redacted one. Same shape as `EnvelopeOctets`. */
 export interface StoredEnvelope {
@@ -232,6 +233,10 @@ export interface AccountWrite {
   readonly deviceCatalogBegun?: true;
   readonly seen?: SeenWrite;
   readonly service?: readonly ServiceAppend[];
+  /** Rows for messages that wait to be sent. */
+  readonly outbox?: readonly OutboxInsert[];
+  /** Numbers of outbox rows that have ended. */
+  readonly ended?: readonly number[];
 }
 
 /** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */
@@ -327,6 +332,8 @@ export interface AccountTransactor extends AccountReader {
 export interface Store {
   /** Epoch of the lease this process writes under. */
   readonly epoch: number;
+  /** Messages that wait to be sent, and where to. */
+  readonly outbox: OutboxTables;
   /** Runs `read` on the account as last committed; the address is canonical, or `@service`. */
   readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
   /** Runs `transact` as the only writer of the account; others of the same account wait in order. */

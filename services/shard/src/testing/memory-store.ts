@@ -1,5 +1,6 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
+import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
 import {
   type AccountFields,
   type AccountReader,
@@ -38,6 +39,8 @@ interface MemoryAccount {
 export class MemoryStore implements Store {
   readonly epoch = 1;
   readonly seen = new Map<string, Seen>();
+  /** Rows for messages to others, whatever became of them. */
+  readonly outboxRows: OutboxInsert[] = [];
   /** Writes committed so far. */
   commitCount = 0;
   readonly #accounts = new Map<string, MemoryAccount>();
@@ -67,6 +70,11 @@ export class MemoryStore implements Store {
       },
     };
     return transact(transactor);
+  }
+
+  /** Leases and states of destinations are the database's work. */
+  get outbox(): OutboxTables {
+    throw new Error('no outbox in memory');
   }
 
   watchAccount(address: string, listener: () => void): () => void {
@@ -149,6 +157,7 @@ export class MemoryStore implements Store {
       this.#quarantine.set(address, this.#now() + 1_000_000);
     }
     if (write.seen !== undefined) this.seen.set(seenKey(write.seen.principal, write.seen.id), write.seen);
+    this.outboxRows.push(...(write.outbox ?? []));
     this.commitCount += 1;
   }
 
