@@ -207,6 +207,12 @@ export function withContainerInfo(octets: EnvelopeOctets, info: JsonObject): Env
   return { ...octets, header: writeJson({ ...partOf(octets.header), ContainerInfo: info }) };
 }
 
+/** The same envelope without `ContainerInfo`: how the service sends a filed message on. */
+export function withoutContainerInfo(octets: EnvelopeOctets): EnvelopeOctets {
+  const { ContainerInfo: _, ...header } = partOf(octets.header);
+  return { ...octets, header: writeJson(header) };
+}
+
 /** The same envelope with `PayloadDigest` in its trailer, if neither part stated it (encoding 3.9). */
 export function withPayloadDigest(octets: EnvelopeOctets, digest: Uint8Array): EnvelopeOctets {
   if (openEnvelope(octets).payloadDigest !== undefined) return octets;

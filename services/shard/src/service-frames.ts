@@ -69,6 +69,32 @@ function appendOf(placed: PlacedFrame, frame: FrameWrite, keys: readonly Catalog
 }
 
 /**
+ * Puts messages made by the service behind the end of a spool. Their identifiers are fresh: they are keys of their own.
+ *
+ * @param messages at least one.
+ */
+export function appendMessages(
+  container: ContainerState,
+  messages: readonly { readonly signed: SignedObject; readonly uniqueId: string; readonly createdMs: number }[],
+): ContainerAppend {
+  let trees: ContainerTrees = { tree: decodeTree(container.dareTree), log: decodeEdge(container.logTree) };
+  const frames: FrameWrite[] = [];
+  const keys: CatalogKey[] = [];
+  for (const { signed, uniqueId, createdMs } of messages) {
+    const contentMeta = {
+      ...{ UniqueID: uniqueId, MessageType: signed.type, cty: 'application/mmm', Created: new Date(createdMs) },
+    };
+    const index = trees.log.frameCount;
+    const placed = placeFrame({ contentMeta, payload: signed.payload }, trees, () => [signed.entry]);
+    frames.push(frameWrite(placed, trees, signed.payload, contentMeta));
+    keys.push({ uniqueId, latestIndex: index, firstIndex: index, deleted: false });
+    trees = placed;
+  }
+  const { tree, log } = trees;
+  return { frames, dareTree: encodeTree(tree), logTree: encodeEdge(log), manifestFrom: log.frameCount, keys };
+}
+
+/**
  * Puts a signed object behind the end of a container. What depends on the place stands outside the signature.
  *
  * @param key where the entry's key stands after the frame.
