@@ -1,5 +1,5 @@
 /** What a command sees of the world: files, standard streams, progress. Commands import nothing else that does I/O. */
-import { createReadStream, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { SingleBar } from 'cli-progress';
@@ -97,8 +97,9 @@ function failure(verb: string, path: string, error: unknown): CommandError {
 
 async function readStdin(): Promise<Uint8Array> {
   const parts: Buffer[] = [];
-  // Descriptor 0 through a stream: readFileSync(0) fails with EAGAIN on some pipes.
-  for await (const part of createReadStream('', { fd: 0, autoClose: false })) parts.push(part as Buffer);
+  // The process's own stream: whatever imports node:process makes a pipe on descriptor 0 non-blocking, and reading the
+  // descriptor as a file then fails with EAGAIN as soon as the writer is slower than we are.
+  for await (const part of process.stdin) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }
 

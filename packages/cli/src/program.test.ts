@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { contentDigestUdf } from '@meshd/crypto/udf';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 interface Run {
@@ -80,6 +82,21 @@ describe('mesh', () => {
     const { code, stderr } = await mesh('udf', 'digest', join(folder, 'absent'), '--type', 'text/plain');
     expect([code, isOneLine(stderr)]).toEqual([1, true]);
     expect(stderr).toContain('absent');
+  });
+
+  it('waits for a standard input whose writer is slower than it', async () => {
+    const child = execFile(process.execPath, [launcher('mesh'), 'udf', 'digest', '-', '--type', 'text/plain']);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: string) => (output += text));
+    const ended = once(child, 'close');
+    child.stdin?.on('error', (error) => (output += error.message));
+    // Each part is written when the one before has left: in between the reader finds nothing to read.
+    const part = Buffer.alloc(1024 * 1024, 'x');
+    for (let sent = 0; sent < 8; sent++) await new Promise((resolve) => child.stdin?.write(part, resolve));
+    child.stdin?.end();
+    const [code] = await ended;
+    const expected = contentDigestUdf({ data: Buffer.alloc(8 * part.length, 'x'), contentType: 'text/plain' });
+    expect([code, output]).toEqual([0, `${expected}\n`]);
   });
 
   it('says what to check when a service does not answer', async () => {
