@@ -84,6 +84,13 @@ describe('mesh', () => {
     expect(stderr).toContain('absent');
   });
 
+  it('says nothing but the reason where the result cannot be written', async () => {
+    const envelope = join(folder, 'plain.dare');
+    await writeFile(envelope, '[{},"aGVsbG8"]');
+    const { code, stderr } = await mesh('dare', 'decode', envelope, '--out', join(folder, 'absent', 'out'));
+    expect([code, stderr, isOneLine(stderr)]).toEqual([1, expect.stringContaining('does not exist'), true]);
+  });
+
   it('waits for a standard input whose writer is slower than it', async () => {
     const child = execFile(process.execPath, [launcher('mesh'), 'udf', 'digest', '-', '--type', 'text/plain']);
     let output = '';

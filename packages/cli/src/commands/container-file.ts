@@ -22,7 +22,7 @@ import { EncodingError } from '@meshd/encoding/errors';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { CommandError, type CommandIo } from '../command-io.js';
-import type { CandidateKey } from '../dare-verdict.js';
+import type { CandidateKey } from '../profile-keys.js';
 import { enclose, recipientOption, signingKeys, signOption } from './dare.js';
 
 const base64Url = (octets: Uint8Array): string => Buffer.from(octets).toString('base64url');
