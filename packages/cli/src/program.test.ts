@@ -51,6 +51,8 @@ describe('mesh', () => {
       ['account', 'sync', '--filter', 'read=2026-01-01'],
       ['account', 'sync', '--conflicts', 'both'],
       ['account', 'watch', '--json'],
+      ['container', 'create', '-'],
+      ['container', 'append', '-', 'absent'],
       ['container', 'prove', 'my_Notes', '1'],
       ['container', 'prove', 'my_Notes', 'first', '--out', '-'],
     ];
@@ -89,6 +91,20 @@ describe('mesh', () => {
     await writeFile(envelope, '[{},"aGVsbG8"]');
     const { code, stderr } = await mesh('dare', 'decode', envelope, '--out', join(folder, 'absent', 'out'));
     expect([code, stderr, isOneLine(stderr)]).toEqual([1, expect.stringContaining('does not exist'), true]);
+  });
+
+  it('prints one JSON document where the result itself goes to standard output', async () => {
+    const envelope = await run('mesh', ['dare', 'encode', '-', '--out', '-', '--json'], 'hello');
+    const content = await run('mesh', ['dare', 'decode', '-', '--out', '-', '--json'], envelope.stdout);
+    const { stdout: plain } = await run('mesh', ['dare', 'decode', '-', '--out', '-'], envelope.stdout);
+    const converted = await run(
+      'mesh',
+      ['json', 'convert', '--from', 'json', '--to', 'json', '-', '-', '--json'],
+      '[1]',
+    );
+    expect(JSON.parse(envelope.stdout)).toHaveLength(3);
+    expect(JSON.parse(content.stdout)).toMatchObject({ bytes: 5, content: 'aGVsbG8' });
+    expect([plain, JSON.parse(converted.stdout)]).toEqual(['hello', [1]]);
   });
 
   it('waits for a standard input whose writer is slower than it', async () => {

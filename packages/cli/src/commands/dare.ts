@@ -232,7 +232,7 @@ async function encode(io: CommandIo, file: string, options: EncodeOptions): Prom
   const keys = await signingKeys(io, options.sign ?? []);
   const envelope = enclose(await io.readFile(file), { keys, to: options.to ?? [], type: options.type, digest: true });
   const text = Buffer.from(writeEnvelope(envelope)).toString('utf8');
-  if (options.out === undefined) {
+  if (options.out === undefined || options.out === '-') {
     io.print(JSON.parse(text), text);
     return;
   }
@@ -262,7 +262,7 @@ async function decode(io: CommandIo, file: string, options: DecodeOptions): Prom
     kids: opened.signatures.map((entry) => entry.kid ?? ''),
     annotations: annotations().map((octets) => Buffer.from(octets).toString('base64url')),
   };
-  if (options.out !== undefined) {
+  if (options.out !== undefined && options.out !== '-') {
     await io.writeFile(options.out, content);
     io.print({ file: options.out, ...about }, `${options.out}: ${content.length} octets`);
   } else if (io.json) io.print({ ...about, content: Buffer.from(content).toString('base64url') }, '');
