@@ -42,6 +42,7 @@ describe('mesh', () => {
       ['account', 'create'],
       ['account', 'create', 'no-at-sign'],
       ['account', 'create', 'a\u0007b@example.com'],
+      ['account', 'create', 'a\u202eb@example.com'],
       ['account', 'create', 'a@example.com', '--url', 'http://example.com'],
       ['container', 'download', 'my_Notes', '--min', '-x'],
       ['hello', 'example.com', '--unknown-option'],
@@ -59,7 +60,7 @@ describe('mesh', () => {
     for (const args of wrong) {
       const { code, stdout, stderr } = await mesh('--home', join(folder, 'none'), ...args);
       expect([args, code, stdout, isOneLine(stderr)]).toEqual([args, 2, '', true]);
-      expect(stderr).not.toContain('\u0007');
+      expect(stderr).not.toMatch(/[\u0007\u202e]/);
     }
   });
 
