@@ -1,6 +1,7 @@
 /** What `mesh dare verify` finds out about an envelope. Pure: octets and keys in, verdict out. */
 import { importPublicKey, verify } from '@meshd/crypto/ed448';
 import { verifyContextualEd25519 } from '@meshd/crypto/ed25519';
+import { canonicalName } from '@meshd/crypto/udf';
 import { coreOfFrame } from '@meshd/dare/core';
 import {
   checkPayloadDigest,
@@ -86,11 +87,12 @@ function verdictOf(
   },
 ): SignatureVerdict {
   const kid = entry.kid ?? '';
-  const named = (candidates: readonly CandidateKey[]) => candidates.filter((key) => keys.ignoreKid || key.udf === kid);
+  const name = canonicalName(kid);
+  const named = (candidates: readonly CandidateKey[]) => candidates.filter((key) => keys.ignoreKid || key.udf === name);
   const proves = proofOf(opened, entry, payloadDigest);
   const trusted = named(keys.trusted);
   if (trusted.length > 0) return { kid, valid: trusted.some(proves), trusted: true };
-  return { kid, valid: keys.others.filter((key) => key.udf === kid).some(proves), trusted: false };
+  return { kid, valid: keys.others.filter((key) => key.udf === name).some(proves), trusted: false };
 }
 
 function failureOf(opened: DareEnvelope, signatures: readonly SignatureVerdict[]): string | null {

@@ -174,6 +174,13 @@ describe('what a reader refuses', () => {
     expect(await codeOf(() => read(remade(2)))).toBe('tiling');
   });
 
+  test('[S43] a gap: a frame that nobody vouched for, below a manifest that begins behind it', async () => {
+    const unproven = placeFrame(newItem('a', 'A'), later);
+    const behind = sealBatch([newItem('b', 'B')], { ...later, tree: unproven.tree, log: unproven.log });
+    const given = open([...start.envelopes, unproven.envelope, ...behind.envelopes]);
+    expect(await codeOf(() => read(given))).toBe('tiling');
+  });
+
   test('[S42] a batch of another container or another account', async () => {
     expect(await codeOf(() => read(whole, nothingRead, { ...context, container: 'mmm_Network' }))).toBe('manifest');
     expect(await codeOf(() => read(whole, nothingRead, { ...context, accountUdf: 'MAAA' }))).toBe('manifest');
