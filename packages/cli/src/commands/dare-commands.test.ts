@@ -2,13 +2,12 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type SigningKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
+import { signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { udfOfKey } from '@meshd/crypto/key-udf';
 import { frameZero, sealBatch } from '@meshd/dare/batch';
 import { type EnvelopeOctets, writeEnvelope } from '@meshd/dare/envelope';
 import { emptyLog } from '@meshd/dare/log-tree';
 import { emptyDareTree } from '@meshd/dare/merkle';
-import { signEnvelope } from '@meshd/dare/sign';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CommandIo, type IoSettings, processIo } from '../command-io.js';
@@ -114,44 +113,6 @@ describe('mesh dare verify', () => {
     expect(account.exitCode).toBe(1);
     expect(account.result).toMatchObject({ valid: false, signatures: [{ valid: false, trusted: false }] });
     expect(account.human).toMatch(/not trusted/);
-  });
-
-  describe('profiles that somebody made', () => {
-    const keyOf = (fill: number) => signingKeyFromSeed(Buffer.alloc(57, fill));
-    const [victim, attacker] = [keyOf(1), keyOf(2)];
-    const named = ({ publicKey }: SigningKey, UDF = publicKey.udf) => {
-      const Public = Buffer.from(publicKey.raw).toString('base64url');
-      return { UDF, PublicParameters: { PublicKeyECDH: { crv: 'Ed448', Public } } };
-    };
-    const signed = (value: object, ...keys: SigningKey[]) =>
-      writeEnvelope(signEnvelope({ payload: Buffer.from(JSON.stringify(value)), keys }));
-    const verdictOf = async (content: Uint8Array) => (await mesh('dare', 'verify', file('made', content))).result;
-
-    test('[S01] an online key that a profile lists does not vouch for the profile itself', async () => {
-      const listed = { KeyOfflineSignature: named(victim), KeysOnlineSignature: [named(attacker)] };
-      const forged = signed({ ProfileMesh: listed }, attacker);
-      expect(await verdictOf(forged)).toMatchObject({ valid: false, signatures: [{ trusted: false }] });
-      expect(await verdictOf(signed({ ProfileMesh: listed }, victim))).toMatchObject({ valid: true });
-      // an account that lists the same key does not lend it to the Mesh beside it, nor to itself
-      const account = { KeyOfflineSignature: named(attacker), KeysOnlineSignature: [named(attacker)] };
-      const assertion = signed({ ProfileAccount: account }, attacker);
-      const [first, second] = [forged, assertion].map((octets) => JSON.parse(Buffer.from(octets).toString()));
-      const message = { CreateAccount: { SignedProfileMesh: first, SignedAssertionAccount: second } };
-      expect((await verdictOf(Buffer.from(JSON.stringify(message)))).failure).toMatch(/^SignedProfileMesh/);
-      const online = { KeyOfflineSignature: named(victim), KeysOnlineSignature: [named(attacker)] };
-      expect(await verdictOf(signed({ ProfileAccount: online }, attacker))).toMatchObject({ valid: false });
-    });
-
-    test('[R305] a key under the name of another key', async () => {
-      for (const member of [
-        { KeyAuthentication: named(attacker, victim.publicKey.udf) },
-        { KeysOnlineSignature: [named(attacker, victim.publicKey.udf)] },
-      ]) {
-        const profile = signed({ ProfileHost: { KeyOfflineSignature: named(victim), ...member } }, victim);
-        const { valid, failure } = await verdictOf(profile);
-        expect([valid, failure]).toEqual([false, expect.stringContaining('UDF')]);
-      }
-    });
   });
 
   test('a key counts only for the kid that is its UDF, unless names are ignored', async () => {
