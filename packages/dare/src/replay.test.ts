@@ -230,6 +230,14 @@ describe('what a reader refuses', () => {
     expect(await codeOf(() => read([...whole.slice(0, 2), withEntries([{ ...entry, Manifest: message }])]))).toBe(
       'manifest',
     );
+    // one that fits the place in all but its kind
+    const own = placeFrame(newItem('a', 'A'), later, (core, index) => {
+      const fields = { from: 1, index, root: root(later.log), createdMs: 0, subject: place.accountUdf };
+      const kind = manifestKinds.self;
+      const Manifest = signManifest(writer, { ...fields, kind, object: place.container }, core);
+      return [{ alg: 'S512-MAN1', kid: writer.publicKey.udf, Manifest }];
+    });
+    expect(await codeOf(() => read(open([...start.envelopes, own.envelope])))).toBe('manifest');
   });
 
   test('[S03] [S43] a Delete whose only proof is S512 over the empty digest is not covered', async () => {
