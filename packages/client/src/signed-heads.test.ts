@@ -76,6 +76,12 @@ describe('[S45] signed heads', () => {
     expect(await refusal(sync(behind))).toMatchObject({ code: 'heads' });
   });
 
+  it('[S26] are refused when the host’s connection was not in force at the time that they state', async () => {
+    later(8 * 24 * 60 * minuteMs);
+    const { code, message } = await refusal(sync(behind));
+    expect([code, message]).toEqual(['heads', expect.stringContaining('not in force')]);
+  });
+
   it('are refused when a host of another service signed them', async () => {
     const { profileService } = service.host ?? (await fakeHost());
     service.host = { ...(await fakeHost()), profileService };
