@@ -55,7 +55,7 @@ function rounds(value: () => Promise<number>, limit: () => Promise<number>): Mea
 
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => `${prefix}-${at}`);
 
-const statusMembers = names('ticket', 16);
+const statusMembers = names('ticket', 64);
 const statusEach = 40;
 
 /** Statuses under tickets beside signed ones, both in JSON-B. */

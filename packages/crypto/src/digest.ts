@@ -71,8 +71,12 @@ export function u64(x: number | bigint): Uint8Array {
 
 /** lv(x): 4-octet big-endian length, then the octets; a string stands for its UTF-8. What is missing is the empty string. */
 export function lv(x: Uint8Array | string): Uint8Array {
-  const octets = typeof x === 'string' ? Buffer.from(x, 'utf8') : x;
-  return Buffer.concat([u32(octets.length), octets]);
+  const bytes = typeof x === 'string' ? Buffer.byteLength(x, 'utf8') : x.length;
+  const octets = Buffer.allocUnsafe(4 + bytes);
+  octets.writeUInt32BE(bytes);
+  if (typeof x === 'string') octets.write(x, 4, 'utf8');
+  else octets.set(x, 4);
+  return octets;
 }
 
 /**

@@ -183,6 +183,8 @@ export const shardWritesWaitingMax = 8192;
 export const leaseRenewMs = 2 * second;
 /** … and another process may take it when it was not renewed for this long. */
 export const leaseMs = 10 * second;
+/** Slots of addresses that a process keeps, about 100 octets each: the same few thousand accounts ask all day. */
+export const addressSlotsMax = 16_384;
 /** Account states (container heads, devices) a shard keeps in memory. */
 export const accountStatesMax = 20_000;
 /** Octets gathered into one database transaction; one write may be larger by itself. Bounds what a commit waits for. */
