@@ -147,7 +147,7 @@ export const ticketChainMsMax = 24 * hour;
 export const sealKeyMs = 24 * hour;
 /** A client renews a ticket that ends sooner than this: clocks differ, and the answer should still find it good. */
 export const ticketRenewMs = 5 * minute;
-/** Opened tickets a router keeps, about 2 KB each: opening one costs a dozen digests. */
+/** Opened tickets a router keeps, about 3 KB each: opening one costs a dozen digests. */
 export const openedTicketsMax = 8192;
 /** Octets of a ticket that a router looks at; ours have about 600. */
 export const ticketBytesMax = 2 * kibibyte;
