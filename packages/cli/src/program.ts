@@ -13,6 +13,7 @@ import { registerHelloCommands } from './commands/hello.js';
 import { registerJsonCommands } from './commands/json.js';
 import { registerKeyCommands } from './commands/key.js';
 import { registerUdfCommands } from './commands/udf.js';
+import { terminalControls } from './table.js';
 
 /** A base64url value that happens to begin with a dash: as long as the shortest public key, so never an option. */
 const dashedValue = /^-[A-Za-z0-9_-]{40,}$/;
@@ -106,7 +107,7 @@ function oneLine(error: unknown): string {
 
 function escapeControls(text: string): string {
   const codeOf = (character: string) => (character.codePointAt(0) ?? 0).toString(16).padStart(4, '0');
-  return text.replace(/\p{Cc}/gu, (character) => `\\u${codeOf(character)}`);
+  return text.replace(terminalControls, (character) => `\\u${codeOf(character)}`);
 }
 
 function reportError(name: string, error: unknown, debug: boolean): 0 | 1 | 2 {

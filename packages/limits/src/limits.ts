@@ -147,7 +147,7 @@ export const ticketChainMsMax = 24 * hour;
 export const sealKeyMs = 24 * hour;
 /** A client renews a ticket that ends sooner than this: clocks differ, and the answer should still find it good. */
 export const ticketRenewMs = 5 * minute;
-/** Opened tickets a router keeps, about 2 KB each: opening one costs a dozen digests. */
+/** Opened tickets a router keeps, about 3 KB each: opening one costs a dozen digests. */
 export const openedTicketsMax = 8192;
 /** Octets of a ticket that a router looks at; ours have about 600. */
 export const ticketBytesMax = 2 * kibibyte;
@@ -183,6 +183,8 @@ export const shardWritesWaitingMax = 8192;
 export const leaseRenewMs = 2 * second;
 /** … and another process may take it when it was not renewed for this long. */
 export const leaseMs = 10 * second;
+/** Slots of addresses that a process keeps, about 100 octets each: the same few thousand accounts ask all day. */
+export const addressSlotsMax = 16_384;
 /** Account states (container heads, devices) a shard keeps in memory. */
 export const accountStatesMax = 20_000;
 /** Octets gathered into one database transaction; one write may be larger by itself. Bounds what a commit waits for. */

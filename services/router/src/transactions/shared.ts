@@ -1,5 +1,6 @@
 /** What several transactions need: who may call, which account is meant, and forms of the rpc. */
 import type { Authentication } from '@meshd/binding/request-authenticate';
+import { requestEnvelopeOf } from '@meshd/binding/request-open';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import type { Envelope, Outcome, Principal } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { canonicalAddress } from '@meshd/schema/address';
@@ -147,8 +148,9 @@ const notForHosts = () => new MeshError('policy', 'not for hosts');
 
 /** The whole envelope of a request whose signatures the shard verifies itself (S24). */
 export function requestEnvelope({ received }: TransactionContext): Envelope {
-  if (received.envelope === undefined) throw new MeshError('not-authenticated');
-  return rpcEnvelope(received.envelope);
+  const envelope = requestEnvelopeOf(received);
+  if (envelope === undefined) throw new MeshError('not-authenticated');
+  return rpcEnvelope(envelope);
 }
 
 /** Name of a success by the status that the shard gave. */
