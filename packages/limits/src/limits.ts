@@ -292,8 +292,10 @@ export const messageOfferMs = 10 * minute;
 export const messageOffersPerDomainMax = 1000;
 /** Answers of one batch of a foreign service are released together and no sooner (S80): what was looked up does not show. */
 export const foreignAnswerMsMin = 50;
-/** Requests for contact that strangers of one domain may send to this service in a day (semantics 8.3, S80). */
+/** Requests for contact that strangers of one domain may send to one shard in a day (semantics 8.3, S80). */
 export const contactRequestsPerDomainPerDayMax = 1000;
+/** Sending domains that a shard counts such requests of. */
+export const sendingDomainsMax = 16_384;
 /** Time over which messages of one account are counted. */
 export const postRateMs = hour;
 /** Messages of one account in an hour, for each recipient one; a person's, not a campaign's. */

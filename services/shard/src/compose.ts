@@ -15,6 +15,7 @@ import type { ShardConfig } from './config.js';
 import { defineOutboxFigures, defineShardFigures, defineStoreFigures, type OutboxFigures } from './figures.js';
 import { Handlers } from './handlers.js';
 import { AccountHeads } from './heads.js';
+import { SendingDomains } from './message/offers.js';
 import { notReady } from './not-ready.js';
 import { Destinations } from './outbox/destinations.js';
 import { startExpiry } from './outbox/expiry.js';
@@ -244,6 +245,7 @@ class ShardProcess implements Shard {
   #takeWork(): void {
     const directory = this.#directory;
     const { domains, registration, shardName, postsPerHourMax } = this.#config;
+    const { blockedDomains, openDomains, dropsSilently } = this.#config;
     const context = {
       store: this.#store,
       host: () => this.#host.current(),
@@ -253,6 +255,8 @@ class ShardProcess implements Shard {
       heads: new AccountHeads(() => this.#host.current()),
       waits: this.#waits,
       domains: new Set(domains),
+      site: { blockedDomains: new Set(blockedDomains), openDomains: new Set(openDomains), dropsSilently },
+      sendingDomains: new SendingDomains(),
       destinations: new Destinations(() => this.#store.outbox),
       postRates: new PostRates(postsPerHourMax),
       wakeUps: this.#wakeUps,

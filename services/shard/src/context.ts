@@ -3,6 +3,8 @@ import type { Random } from '@meshd/crypto/random';
 import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
 import type { AccountHeads } from './heads.js';
+import type { SitePolicy } from './message/access-control.js';
+import type { SendingDomains } from './message/offers.js';
 import type { Destinations } from './outbox/destinations.js';
 import type { PostRates } from './outbox/post-rates.js';
 import type { StatusWaits } from './status-waits.js';
@@ -23,6 +25,10 @@ export interface ShardContext {
   readonly waits: StatusWaits;
   /** Domains served, canonical. */
   readonly domains: ReadonlySet<string>;
+  /** What the operator decides about messages. */
+  readonly site: SitePolicy;
+  /** What other domains have used up. */
+  readonly sendingDomains: SendingDomains;
   /** Where messages go to. */
   readonly destinations: Destinations;
   /** How many messages accounts send. */

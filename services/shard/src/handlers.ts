@@ -12,6 +12,7 @@ import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
+import { answerDeliver, recipientsOf } from './message-answers.js';
 import { answerOutbox, refusedPost, rpcPostResult } from './outbox-answers.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
 import {
@@ -182,6 +183,13 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
       case 'post':
         return this.#post(context, transaction.value, request);
+      case 'deliver': {
+        if (!recipientsOf(transaction.value).every((account) => ownership.owns(account))) return this.#misrouted();
+        const caller = { isRouter: call.role === 'router', identity: request.identity };
+        const value = await answerDeliver(context, transaction.value, caller);
+        for (const { result } of value.results) this.#options.figures.delivered.inc({ result });
+        return { ended: done, result: { $case: 'deliver', value } };
+      }
       default: {
         const answered = await answerOutbox(context, transaction);
         if (answered !== undefined) return { ended: done, ...answered };

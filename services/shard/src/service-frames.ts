@@ -4,12 +4,14 @@ import type { Random } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type ContainerTrees, type FrameDraft, frameZero, type PlacedFrame, placeFrame } from '@meshd/dare/batch';
 import { logId } from '@meshd/dare/core';
+import { digestOf, type EnvelopeOctets, makeEnvelope } from '@meshd/dare/envelope';
 import type { ContentMeta, SignatureEntry } from '@meshd/dare/header';
 import { appendLeafKeeping } from '@meshd/dare/log-proof';
 import { decodeEdge, emptyLog, encodeEdge } from '@meshd/dare/log-tree';
 import { apex, decodeTree, emptyDareTree, encodeTree } from '@meshd/dare/merkle';
-import { signatureEntry } from '@meshd/dare/sign';
+import { headerWith, signatureEntry } from '@meshd/dare/sign';
 import { encodeTagged, type ObjectTable } from '@meshd/encoding/codec';
+import { itemContentType } from '@meshd/schema/container-name';
 import type {
   CatalogKey,
   ContainerAppend,
@@ -44,6 +46,20 @@ export function signObject<T>(host: HostSigner, table: ObjectTable<T>, value: T)
   const payload = encodeTagged(table, value, 'json');
   const credentials = { Profile: host.profileHost, Connection: host.connectionHost };
   return { payload, entry: signatureEntry(host.signingKey, payload, credentials), type: table.name };
+}
+
+/**
+ * A tagged object under the host's signature, as an envelope of its own. Signed on the thread pool: heads are asked for with
+ * every upload, and receipts are made for every message.
+ */
+export async function signEnvelopeOf<T>(host: HostSigner, table: ObjectTable<T>, value: T): Promise<EnvelopeOctets> {
+  const payload = encodeTagged(table, value, 'json');
+  const digest = digestOf(payload);
+  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
+  const signature = await signingKey.signAsync(digest);
+  const entry = { alg: 'S512', kid: signingKey.publicKey.udf, signature, Profile, Connection };
+  const header = headerWith({}, { MessageType: table.name }, itemContentType);
+  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digest } });
 }
 
 function frameWrite(placed: PlacedFrame, before: ContainerTrees, payload: Uint8Array, entry?: ContentMeta): FrameWrite {

@@ -20,22 +20,22 @@ export function contactChanges(container: string, frames: readonly UploadedFrame
   return [...changes.values()];
 }
 
-function valueOf(values: readonly KeyValue[], key: string): string | undefined {
+function textOf(values: readonly KeyValue[], key: string): string | undefined {
   const value = values.find((each) => each.Key === key)?.Value;
   return value !== undefined && value.length <= contactPermissionBytesMax ? value : undefined;
 }
 
 function ruleOf(values: readonly KeyValue[]): ContactRule | undefined {
-  const accountUdf = valueOf(values, 'AccountUDF');
+  const accountUdf = textOf(values, 'AccountUDF');
   const address = addressOf(values);
-  const permissions = valueOf(values, 'Permissions');
+  const permissions = textOf(values, 'Permissions');
   if (permissions === undefined || (accountUdf === undefined && address === undefined)) return undefined;
   return { accountUdf, address, permissions };
 }
 
 function addressOf(values: readonly KeyValue[]): string | undefined {
   try {
-    return canonicalAddress(valueOf(values, 'Address') ?? '');
+    return canonicalAddress(textOf(values, 'Address') ?? '');
   } catch {
     return undefined;
   }

@@ -87,7 +87,7 @@ export class Outgoing {
     if (!('frame' in message) || refused !== undefined) return accounts.map((account) => answer(account, refused));
     const judged = accounts.map((account) => answer(account, addressedTo(message, account)));
     if (judged.every(({ code }) => code !== undefined)) return judged;
-    const place = message.offered ? this.#roomFor(message) : await this.#placeOf(message);
+    const place = message.isOffer ? this.#roomFor(message) : await this.#placeOf(message);
     if (typeof place === 'string') return judged.map((one) => ({ ...one, code: one.code ?? place }));
     return judged.map((one) => {
       if (one.code !== undefined || place === undefined) return one;
@@ -111,11 +111,11 @@ export class Outgoing {
   }
 
   /** S24, S71: the message is this account's, and bears the hand of one of its devices that is connected now. */
-  #refusalOf({ sender, contact, signerKey, messageType, frame }: VerifiedMessage): ErrorCode | undefined {
+  #refusalOf({ sender, accountKey, signer, messageType, frame }: VerifiedMessage): ErrorCode | undefined {
     const { state, keySignature } = this.#caller;
-    if (sender !== state.address || contact.accountUdf !== state.accountUdf) return 'not-authorised';
+    if (sender !== state.address || accountKey.udf !== state.accountUdf) return 'not-authorised';
     const writers = writersOf(state, outboundSpool, keySignature);
-    if (!writers.some(({ raw }) => sameKey(raw, signerKey))) return 'not-authorised';
+    if (!writers.some(({ raw }) => sameKey(raw, signer.raw))) return 'not-authorised';
     if (serviceTypes.has(messageType)) return 'event-rule';
     return judgeContent(frame, messageType, state.address)?.code;
   }

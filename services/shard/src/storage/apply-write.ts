@@ -11,6 +11,7 @@ import { keyRow } from './sql/catalog-key.js';
 import { containerRow, headRow } from './sql/container.js';
 import { upsertDevice } from './sql/device.js';
 import { frameInsertRow } from './sql/frame.js';
+import { changeContact, deleteContacts, insertMessageSeen } from './sql/message.js';
 import type { Row } from './sql/multi-row.js';
 import { deleteOutbox, outboxInsertRow } from './sql/outbox.js';
 import { seenRow } from './sql/request-seen.js';
@@ -171,10 +172,9 @@ function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): A
 }
 
 function needsOwner(write: AccountWrite): boolean {
-  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun, outbox } = write;
-  return [replace, remove, containers?.[0], devices?.[0], revokedKeys?.[0], deviceCatalogBegun, outbox?.[0]].some(
-    (part) => part !== undefined,
-  );
+  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun, outbox, contacts } = write;
+  const lists = [containers?.[0], devices?.[0], revokedKeys?.[0], outbox?.[0], contacts?.[0]];
+  return [replace, remove, deviceCatalogBegun, ...lists].some((part) => part !== undefined);
 }
 
 function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, context: WriteContext): AccountState {
@@ -227,6 +227,9 @@ export function prepareWrite(write: AccountWrite, context: WriteContext): Prepar
     after = { state: undefined, name: { quarantinedUntilMs: untilMs } };
   }
   if (write.ended !== undefined && write.ended.length > 0) rows.last.push(deleteOutbox(write.ended));
+  if (write.messageSeen !== undefined) rows.last.push(insertMessageSeen(context.address, write.messageSeen));
+  for (const change of write.contacts ?? []) rows.last.push(changeContact(context.address, change));
+  if (write.remove) rows.last.push(deleteContacts(context.address));
   if (write.seen !== undefined) {
     rows.seen.push(seenRow(write.seen));
     rows.bytes += write.seen.result.length;

@@ -8,6 +8,7 @@ import {
   type AccountTransactor,
   type AccountWrite,
   type CatalogKey,
+  type ContactChange,
   type ContainerAppend,
   type ContainerState,
   type ContainerWrite,
@@ -15,6 +16,7 @@ import {
   type FrameSelection,
   frameBytes,
   keyText,
+  type MessageSeen,
   type NameState,
   type Seen,
   type Store,
@@ -47,6 +49,8 @@ export class MemoryStore implements Store {
   readonly #quarantine = new Map<string, number>();
   readonly #now: () => number;
   readonly #watches = new AccountWatches();
+  readonly #messages = new Map<string, MessageSeen>();
+  readonly #contacts = new Map<string, ContactChange>();
   #numbers = 0;
 
   constructor(now: () => number) {
@@ -135,6 +139,14 @@ export class MemoryStore implements Store {
         };
       },
       findSeen: async (principal, id) => this.seen.get(seenKey(principal, id)),
+      findMessageSeen: async (identity) => this.#messages.get(messageKey(address, identity)),
+      contactRules: async (person) => {
+        const own = [...this.#contacts].filter(([key]) => key.startsWith(`${address} `));
+        return own.flatMap(([, { rule }]) => {
+          const isMeant = rule?.accountUdf === person.accountUdf || rule?.address === person.address;
+          return rule !== undefined && isMeant ? [rule] : [];
+        });
+      },
     };
   }
 
@@ -156,6 +168,10 @@ export class MemoryStore implements Store {
       this.#accounts.delete(address);
       this.#quarantine.set(address, this.#now() + 1_000_000);
     }
+    if (write.messageSeen !== undefined) {
+      this.#messages.set(messageKey(address, write.messageSeen.identity), write.messageSeen);
+    }
+    for (const change of write.contacts ?? []) this.#contacts.set(`${address} ${change.uniqueId}`, change);
     if (write.seen !== undefined) this.seen.set(seenKey(write.seen.principal, write.seen.id), write.seen);
     this.outboxRows.push(...(write.outbox ?? []));
     this.commitCount += 1;
@@ -235,6 +251,10 @@ export class MemoryStore implements Store {
       frameCount: sum((container) => container.frameCount),
     };
   }
+}
+
+function messageKey(recipient: string, identity: Uint8Array): string {
+  return `${recipient} ${Buffer.from(identity).toString('hex')}`;
 }
 
 function seenKey(principal: string, id: Uint8Array): string {

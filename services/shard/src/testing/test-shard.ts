@@ -6,6 +6,7 @@ import { systemRandom } from '@meshd/crypto/random';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
+import { SendingDomains } from '../message/offers.js';
 import { Destinations } from '../outbox/destinations.js';
 import { PostRates } from '../outbox/post-rates.js';
 import { serviceAccount } from '../service-records.js';
@@ -42,6 +43,8 @@ export class TestShard {
       heads: new AccountHeads(() => host),
       waits: new StatusWaits(),
       domains: new Set(['example.com']),
+      site: { blockedDomains: new Set(), openDomains: new Set(), dropsSilently: false },
+      sendingDomains: new SendingDomains(),
       destinations: new Destinations(() => this.context.store.outbox),
       postRates: new PostRates(),
       wakeUps: noWakeUps,

@@ -1,12 +1,9 @@
 import { nonceUdf } from '@meshd/crypto/udf';
 import { isEncrypted } from '@meshd/dare/decrypt';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { envelopeBytes } from '@meshd/dare/envelope';
 import { decodeTagged } from '@meshd/encoding/codec';
-import { messageBytesMax, messageCreatedFutureMsMax, messageCreatedPastMsMax } from '@meshd/limits/limits';
 import { parseAddress } from '@meshd/schema/address';
 import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
-import { type VerifiedMessage, verifyMessage } from '@meshd/schema/message-check';
 import { messageRegistry } from '@meshd/schema/messages-mesh';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { RequestIdentity, ShardContext } from '../context.js';
@@ -14,6 +11,7 @@ import { type Decision, decide } from '../message/access-control.js';
 import { messageIdentity } from '../message/identity.js';
 import { offerName } from '../message/offers.js';
 import { makeReceipt } from '../message/receipt.js';
+import { type VerifiedMessage, verifyMessage } from '../message/verify-message.js';
 import { incidentRecord } from '../service-records.js';
 import type {
   AccountReader,
@@ -24,9 +22,9 @@ import type {
   MessageSeen,
 } from '../storage/store.js';
 import { answerOf, findAnswer, type WritingRequest } from '../stored-answer.js';
-import { placeMessage } from '../upload/place-message.js';
-import { viewOf } from '../upload/view.js';
 import { appendOf } from '../upload/append-of.js';
+import { placeMessage } from '../upload/self-entry.js';
+import { viewOf } from '../upload/view.js';
 
 /** Messages for recipients of this shard. */
 export interface DeliverRequest {
@@ -98,11 +96,7 @@ async function judgeMessage(
   nowMs: number,
 ): Promise<VerifiedMessage | MeshError> {
   try {
-    if (envelopeBytes(octets) > messageBytesMax) {
-      throw new MeshError('too-large', `a message has at most ${messageBytesMax} octets`);
-    }
-    const message = await verifyMessage(octets);
-    requireTime(message, nowMs);
+    const message = await verifyMessage(octets, { nowMs });
     if (parseAddress(message.sender).domain !== senderDomain) {
       throw new MeshError('manifest', 'the sender is of another domain than the service that brings it');
     }
@@ -110,14 +104,6 @@ async function judgeMessage(
   } catch (error) {
     if (error instanceof MeshError) return error;
     throw error;
-  }
-}
-
-/** Repetitions are remembered for longer than this (S73). @throws MeshError `manifest` */
-export function requireTime({ createdMs }: Pick<VerifiedMessage, 'createdMs'>, nowMs: number): void {
-  const ageMs = nowMs - createdMs;
-  if (ageMs > messageCreatedPastMsMax || -ageMs > messageCreatedFutureMsMax) {
-    throw new MeshError('manifest', 'Created of the manifest is too far from now');
   }
 }
 
@@ -133,7 +119,7 @@ async function deliverOne(
   { indexRequest, account, message }: OneDelivery,
 ): Promise<DeliveryResult> {
   const done = { indexRequest, account, code: undefined, receipt: undefined, isOffer: false };
-  if (message instanceof MeshError) return { ...done, result: 'Reject', code: message.code as ErrorCode };
+  if (message instanceof MeshError) return { ...done, result: 'Reject', code: message.code };
   const { isOffer } = message;
   const refused = (code: ErrorCode): DeliveryResult => ({ ...done, isOffer, result: 'Reject', code });
   if (!message.recipients.includes(account)) return refused('manifest');
@@ -268,7 +254,6 @@ function fileIn(
     return { service: [incidentRecord(maker, { kind, account: message.recipients.join(' '), detail })] };
   }
   const view = viewOf(spool);
-  const { octets, payloadDigest, core, uniqueId, envelope } = message;
-  const placed = placeMessage({ octets, payloadDigest, core, uniqueId, signatures: envelope.signatures }, view);
+  const placed = placeMessage(message, view);
   return { containers: [appendOf(spool, [placed.write], placed.view)] };
 }

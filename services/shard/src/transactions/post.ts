@@ -127,7 +127,7 @@ async function opening(context: ShardContext, octets: EnvelopeOctets): Promise<O
 }
 
 function isOffer({ messages, self }: OpenedPost): boolean {
-  const isOffered = (message: OpenedMessage) => 'frame' in message && (message as VerifiedMessage).offered;
+  const isOffered = (message: OpenedMessage) => 'frame' in message && (message as VerifiedMessage).isOffer;
   return messages.some(isOffered) || self.some((entry) => !isFault(entry) && entry.redacted);
 }
 

@@ -141,9 +141,15 @@ export function isSameMessage({ frame, kid }: Pick<PendingSelf, 'frame' | 'kid'>
   return opened.signatures.some((entry) => entry.Manifest !== undefined && sameName(entry.kid ?? '', kid));
 }
 
+/** A message that was judged: what its frame is made of. */
+export interface PlacedMessage {
+  readonly uniqueId: string;
+  readonly frame: Pick<UploadedFrame, 'octets' | 'payloadDigest' | 'core' | 'signatures'>;
+}
+
 /** A message in its frame, at the end of the spool (encoding 3.9). */
 export function placeMessage(
-  { frame, uniqueId }: Pick<PendingSelf, 'frame' | 'uniqueId'>,
+  { frame, uniqueId }: PlacedMessage,
   view: ContainerView,
 ): { readonly write: FrameWrite; readonly view: ContainerView } {
   const { payloadDigest, core, signatures } = frame;
