@@ -357,6 +357,18 @@ export const peerPendingMs = 2 * second;
 /** Pins that a router keeps in memory, and for how long it believes them. */
 export const peersKnownMax = 4096;
 export const peerKnownMs = minute;
+/** Our copy of a directory's note that a domain is wanted is not written more often than this. */
+export const peerWantedNotedMs = minute;
+/** Octets of the name of a failure that the directory keeps. */
+export const peerFailureBytesMax = 200;
+/** Connections of a shard to the directory for look-ups of other services. */
+export const peerConnectionsToDirectoryMax = 2;
+/** Shards are told no more often than this that a domain's service spoke: its destination wakes once. */
+export const peerSpokeMs = second;
+/** Hosts of other services whose chain a router verified and remembers. */
+export const peerHostsMax = 1024;
+/** Domains of one host that a ticket can name; a service with more signs for the others. */
+export const peerTicketDomainsMax = 16;
 
 // --- Discovery (semantics 2.1, S74) ---
 

@@ -12,6 +12,7 @@ import type { Logger } from '@meshd/telemetry/logger';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
+import { leasePeers, lookupPeer, settlePeer } from './peer-pins.js';
 import {
   acceptedEntries,
   downloadRequestOf,
@@ -27,6 +28,7 @@ import {
   uploadRequestOf,
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
+import type { PeerStore } from './storage/peers.js';
 import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
@@ -48,6 +50,8 @@ export interface Ownership {
 export interface HandlerOptions {
   readonly context: ShardContext;
   readonly ownership: Ownership;
+  /** Other services, in the directory. */
+  readonly peers: PeerStore;
   readonly figures: ShardFigures;
   readonly logger: Logger;
 }
@@ -176,9 +180,31 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: undefined };
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
+      case 'lookupPeer': {
+        requireRole(call, 'router', 'outbound');
+        const value = await lookupPeer(this.#options.peers, transaction.value, context.clock());
+        return { ended: done, result: { $case: 'lookupPeer', value } };
+      }
+      case 'leasePeers': {
+        requireRole(call, 'outbound');
+        const value = await leasePeers(this.#options.peers, transaction.value, context.clock());
+        return { ended: done, result: { $case: 'leasePeers', value } };
+      }
+      case 'settlePeer':
+        requireRole(call, 'outbound');
+        return this.#settlePeer(transaction.value, context);
       default:
         throw new MeshError('not-implemented', transaction.$case);
     }
+  }
+
+  async #settlePeer(
+    asked: Extract<Transaction, { $case: 'settlePeer' }>['value'],
+    { clock }: ShardContext,
+  ): Promise<Answer> {
+    const failure = await settlePeer(this.#options.peers, asked, clock);
+    if (failure !== '') this.#options.logger.warn({ domain: asked.domain, failure }, 'another service is not pinned');
+    return { ended: succeeded('success', this.#options.ownership.version), result: undefined };
   }
 
   async #upload(
@@ -228,6 +254,11 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
 /** Only routers authenticate people; no other process may name one (S91). */
 function requireRouter({ role }: CallContext): void {
   if (role !== 'router') throw new MeshError('policy', 'only a router names user principals');
+}
+
+/** What is for processes of some roles only (S91). */
+function requireRole({ role }: CallContext, ...roles: readonly CallContext['role'][]): void {
+  if (!roles.includes(role)) throw new MeshError('policy', `not for the role ${role}`);
 }
 
 function unknownTransaction(): MeshError {

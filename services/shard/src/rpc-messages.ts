@@ -29,7 +29,8 @@ export function envelopeOctets({ header, payload, trailer }: Envelope): Envelope
   return { header, payload: payload ?? null, trailer: trailer ?? null };
 }
 
-function rpcEnvelope({ header, payload, trailer }: EnvelopeOctets): Envelope {
+/** The same for the rpc. */
+export function rpcEnvelope({ header, payload, trailer }: EnvelopeOctets): Envelope {
   return { header, payload: payload ?? undefined, trailer: trailer ?? undefined };
 }
 
