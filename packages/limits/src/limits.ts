@@ -307,6 +307,19 @@ export const contactPermissionsMax = 10_000;
 /** Text of one contact's permissions: message types with commas between them. */
 export const contactPermissionBytesMax = 512;
 
+/** Requests of one source in a second: the messages that another service may send, one a request. */
+export const requestsPerSourcePerSecondMax = 2000;
+/** Who is early by no more than this waits instead of being refused … */
+export const limitDelayMsMax = 500;
+/** … but no more than so many at one router. */
+export const limitDelaysMax = 256;
+/** Who is refused more often than this in a minute, for what an honest peer does not do … */
+export const abuseRefusalsPerMinuteMax = 120;
+/** … is refused for this long before anything is done. */
+export const abuseBarMs = minute;
+/** The router's own work on a request under full load, instead of `transactionMsMax`. */
+export const pressedTransactionMsMin = 1 * second;
+
 // --- Outbound (semantics 8.1, 8.4; design 6) ---
 
 /** One transaction with another service, discovery included (draft 9.1.2.1). */
@@ -385,6 +398,18 @@ export const peerPendingMs = 2 * second;
 /** Pins that a router keeps in memory, and for how long it believes them. */
 export const peersKnownMax = 4096;
 export const peerKnownMs = minute;
+/** Our copy of a directory's note that a domain is wanted is not written more often than this. */
+export const peerWantedNotedMs = minute;
+/** Octets of the name of a failure that the directory keeps. */
+export const peerFailureBytesMax = 200;
+/** Connections of a shard to the directory for look-ups of other services. */
+export const peerConnectionsToDirectoryMax = 2;
+/** Shards are told no more often than this that a domain's service spoke: its destination wakes once. */
+export const peerSpokeMs = second;
+/** Hosts of other services whose chain a router verified and remembers. */
+export const peerHostsMax = 1024;
+/** Domains of one host that a ticket can name; a service with more signs for the others. */
+export const peerTicketDomainsMax = 16;
 
 // --- Discovery (semantics 2.1, S74) ---
 

@@ -24,6 +24,7 @@ import { recordIncident, serviceAccount } from './service-records.js';
 import { StatusWaits } from './status-waits.js';
 import { type Directory, openDirectory } from './storage/directory.js';
 import { openStore } from './storage/open-store.js';
+import { openPeers, type PeerStore } from './storage/peers.js';
 import { shardOfAccount } from './storage/slot-table.js';
 import type { Store } from './storage/store.js';
 import type { DamageReport } from './storage/store-options.js';
@@ -89,6 +90,7 @@ class ShardProcess implements Shard {
   #host!: HostWatch;
   #server!: ShardServer;
   #directory!: Directory;
+  #peers!: PeerStore;
   #store!: Store;
   #wakeUps: WakeUps = noWakeUps;
   #adminUrl = '';
@@ -197,6 +199,9 @@ class ShardProcess implements Shard {
       onError: (error) => this.#logger.warn({ err: error }, 'the directory cannot be read'),
     });
     this.#stops.push(() => this.#directory.stop());
+    const peers = openPeers(directoryUrl);
+    this.#peers = peers;
+    this.#stops.push(() => peers.stop());
   }
 
   async #openStore(): Promise<void> {
@@ -267,7 +272,7 @@ class ShardProcess implements Shard {
       () => this.#waits.count,
     );
     const ownership = ownershipOf(directory, shardName);
-    const handlers = new Handlers({ context, ownership, figures, logger: this.#logger });
+    const handlers = new Handlers({ context, ownership, peers: this.#peers, figures, logger: this.#logger });
     this.#handlers = {
       transact: (request, call) => handlers.transact(request, call),
       download: (request, sink) => handlers.download(request, sink),

@@ -15,6 +15,7 @@ import type { ShardFigures } from './figures.js';
 import { answerDeliver, recipientsOf } from './message-answers.js';
 import { answerOutbox, refusedPost, rpcPostResult } from './outbox-answers.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
+import { leasePeers, lookupPeer, settlePeer } from './peer-pins.js';
 import {
   acceptedEntries,
   downloadRequestOf,
@@ -31,6 +32,7 @@ import {
   uploadRequestOf,
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
+import type { PeerStore } from './storage/peers.js';
 import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
@@ -53,6 +55,8 @@ export interface Ownership {
 export interface HandlerOptions {
   readonly context: ShardContext;
   readonly ownership: Ownership;
+  /** Other services, in the directory. */
+  readonly peers: PeerStore;
   readonly figures: ShardFigures;
   readonly logger: Logger;
 }
@@ -190,6 +194,16 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         for (const { result } of value.results) this.#options.figures.delivered.inc({ result });
         return { ended: done, result: { $case: 'deliver', value } };
       }
+      case 'lookupPeer': {
+        const value = await lookupPeer(this.#options.peers, transaction.value, context.clock());
+        return { ended: done, result: { $case: 'lookupPeer', value } };
+      }
+      case 'leasePeers': {
+        const value = await leasePeers(this.#options.peers, transaction.value, context.clock());
+        return { ended: done, result: { $case: 'leasePeers', value } };
+      }
+      case 'settlePeer':
+        return this.#settlePeer(transaction.value, context);
       default: {
         const answered = await answerOutbox(context, transaction);
         if (answered !== undefined) return { ended: done, ...answered };
@@ -215,6 +229,15 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       return { ended: refused('policy', '', ownership.version), result };
     }
     return { ended: succeeded(posted.status === 300 ? 'bodies-awaited' : 'success', ownership.version), result };
+  }
+
+  async #settlePeer(
+    asked: Extract<Transaction, { $case: 'settlePeer' }>['value'],
+    { clock }: ShardContext,
+  ): Promise<Answer> {
+    const failure = await settlePeer(this.#options.peers, asked, clock);
+    if (failure !== '') this.#options.logger.warn({ domain: asked.domain, failure }, 'another service is not pinned');
+    return { ended: succeeded('success', this.#options.ownership.version), result: undefined };
   }
 
   async #upload(
@@ -267,7 +290,7 @@ const onlyRouters = 'only a router names user principals';
 const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
   ...{ authenticate: ['router'], post: ['router'], describeDeliveries: ['router'] },
-  ...{ deliver: ['router', 'outbound'], lookupPeer: ['router'], peerSpoke: ['router'] },
+  ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
   ...{ listDestinations: ['operator'], changeDestination: ['operator'] },
