@@ -181,7 +181,7 @@ export function selectDomains(after: string, domainsMax: number): Statement {
         SELECT next.domain FROM found AS f CROSS JOIN LATERAL (
           SELECT o.domain FROM outbox AS o WHERE o.domain > f.domain ORDER BY o.domain LIMIT 1) AS next
       ), known AS (SELECT domain FROM destination WHERE domain > $1 ORDER BY domain LIMIT $2)
-      SELECT domain FROM (SELECT domain FROM found UNION SELECT domain FROM known) AS both ORDER BY domain LIMIT $2`,
+      SELECT domain FROM (SELECT domain FROM found UNION SELECT domain FROM known) AS named ORDER BY domain LIMIT $2`,
     values: [after, domainsMax],
   };
 }
