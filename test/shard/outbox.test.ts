@@ -48,7 +48,7 @@ async function lease(): Promise<LeaseOutboxResult> {
 }
 
 describe('a posted message', () => {
-  test('[R140] is leased as it was sent, delivered, and its sender told', async () => {
+  test('[R171] is leased as it was sent, delivered, and its sender told', async () => {
     expect(await send()).toMatchObject({
       outcome: { status: 201 },
       result: { $case: 'post', value: { entries: [{ account: bob, result: 'Accept', indexContainer: 1 }] } },
@@ -81,7 +81,7 @@ describe('a posted message', () => {
     redis.disconnect();
   });
 
-  test('outlives the shard', async () => {
+  test('[R169] outlives the shard', async () => {
     const before = (await lease()).rows;
     expect(before.length).toBeGreaterThan(0);
     const rows = before.map(({ id }) => ({ id, outcome: { $case: 'released', value: {} } as const }));
