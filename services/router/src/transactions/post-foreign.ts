@@ -67,8 +67,7 @@ export async function postForeign(message: PostRequest, context: TransactionCont
   return answerOf(read, addressees, results, host, context);
 }
 
-function readMessage(envelope: EnvelopeOctets, at: number): ForeignMessage {
-  const indexRequest = at + 1;
+function readMessage(envelope: EnvelopeOctets, indexRequest: number): ForeignMessage {
   try {
     const octets = openEnvelope(envelope).signatures.find(({ Manifest }) => Manifest !== undefined)?.Manifest;
     if (octets === undefined) throw new MeshError('manifest', `message ${indexRequest} has no manifest`);
