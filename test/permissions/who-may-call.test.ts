@@ -151,8 +151,8 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
     ids: '[R075] [R086]',
     message: () => ({}),
     answers: {
-      ...{ null: nobody, device: nobody, 'device ticket': nobody, profile: later, ticket: later },
-      ...{ host: later, 'host ticket': later },
+      ...{ null: nobody, device: nobody, 'device ticket': nobody, profile: empty, ticket: empty },
+      ...{ host: empty, 'host ticket': empty },
     },
   },
   Connect: {

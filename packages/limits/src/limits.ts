@@ -314,6 +314,9 @@ export const abuseBarMs = minute;
 /** The router's own work on a request under full load, instead of `transactionMsMax`. */
 export const pressedTransactionMsMin = 1 * second;
 
+/** Messages that a Status may ask about (feature `delivery-1`). */
+export const deliveriesAskedMax = 100;
+
 // --- Outbound (semantics 8.1, 8.4; design 6) ---
 
 /** One transaction with another service, discovery included (draft 9.1.2.1). */
