@@ -86,6 +86,8 @@ const notForYou: Verdict = [403, 2];
 const needsAdmin: Verdict = [403, 3];
 const notForHosts: Verdict = [403, 5];
 const later: Verdict = [501];
+/** Taken as a caller; nothing was to be posted. */
+const empty: Verdict = [400];
 /** The Mesh's own signature is missing: nobody else's stands in for it. */
 const notTheMesh: Verdict = [401, 10];
 

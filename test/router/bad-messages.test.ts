@@ -72,7 +72,6 @@ describe('what is not built', () => {
       ['Status', { ...of, Wait: -1 }, 400],
       ['Status', { ...of, Known: [{ Container: 'a_b' }] }, 400],
       ['Status', { ...of, Known: [{ Index: 1 }] }, 400],
-      ['Post', {}, 400],
       ['DeleteAccount', { ...of, MovedTo: 'alice@b.example' }, 501],
     ];
     for (const [transaction, message, expected] of cases) {

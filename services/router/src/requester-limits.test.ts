@@ -1,4 +1,5 @@
-import { abuseBarMs, pressedTransactionMsMin, requestsInFlightMax, transactionMsMax } from '@meshd/limits/limits';
+import { requestsInFlightMax, transactionMsMax } from '@meshd/limits/limits';
+import { abuseBarMs, pressedTransactionMsMin } from '@meshd/limits/requesters';
 import { describe, expect, it } from 'vitest';
 import { type RequesterLimitOptions, RequesterLimits, workMsOf } from './requester-limits.js';
 
@@ -15,7 +16,7 @@ const codeOf = (work: Promise<void>) =>
     (error) => `${error.code} ${error.resource}`,
   );
 
-describe('[R166] limits by who asks', () => {
+describe('[R174] [R175] limits by who asks', () => {
   it('one source, one service, one account do not use up the share of another', async () => {
     const made = limits({
       requestsPerSourcePerSecond: 1,
