@@ -179,6 +179,38 @@ describe('[S70] who speaks for a domain', () => {
   });
 });
 
+describe('[S33] [S70] under a service ticket', () => {
+  const ticketed = async (account: string, udf?: string): Promise<Authentication> => {
+    const accountUdf = udf ?? (await verifyService(good.profileService)).udf;
+    const content = { level: 'service', account, accountUdf, deviceUdf: 'HOST', key: good.signingKey.publicKey.raw };
+    return { form: 'ticket', ticket: { content } } as unknown as Authentication;
+  };
+  const call = { identity: { id: Buffer.alloc(24), payloadDigest: Buffer.alloc(64) }, deadlineMs: nowMs + 5000 };
+
+  it('the domains that it names are spoken for, by the service that is still pinned', async () => {
+    const host = await peers.hostOf(await ticketed('other.example good.example'), ['good.example'], call);
+    expect(host).toMatchObject({ hostUdf: 'HOST', domains: ['good.example'] });
+    const other = peers.hostOf(await ticketed('good.example', 'ANOTHER'), ['good.example'], call);
+    await expect(other).rejects.toMatchObject({ code: 'ticket' });
+  });
+
+  it('for another domain a signature is asked for, and nothing is looked up', async () => {
+    const refused = peers.hostOf(await ticketed('good.example'), ['evil.example'], call);
+    await expect(refused).rejects.toMatchObject({ code: 'ticket' });
+    expect(asked).toEqual([]);
+  });
+
+  it('a host is described for its ticket by what its pin vouches for, and not at all without one', async () => {
+    const { udf } = await verifyService(good.profileService);
+    const described = await peers.describe(speaking(good), call);
+    expect(described).toMatchObject({ account: 'good.example', principal: { accountUdf: udf } });
+    await expect(peers.describe(speaking(thief), call)).rejects.toMatchObject({ code: 'signature-invalid' });
+    pins.clear();
+    peers = new Peers({ shards, clock: () => nowMs });
+    expect(await peers.describe(speaking(good), call)).toBeUndefined();
+  });
+});
+
 describe('[S71] what a service may say', () => {
   it('Self is for own devices: 403/5', async () => {
     expect(await refusal({ ...toAlice(), Self: [mail(bob, [alice])] })).toBe('policy');
@@ -240,6 +272,29 @@ describe('[S80] what answers tell', () => {
       expect(performance.now() - begunAt).toBeGreaterThanOrEqual(foreignAnswerMsMin);
     }
   });
+
+  it('times of the existing and of the invented account cannot be told apart (rank test, p > 0.01)', async () => {
+    const timeOf = async (account: string) => {
+      const begunAt = performance.now();
+      await posted({ Accounts: [account], Message: [mail(bob, [account])] });
+      return performance.now() - begunAt;
+    };
+    // Mann-Whitney: how often the one is slower, against what chance gives, in standard deviations.
+    const deviation = async () => {
+      const [known, invented]: [number[], number[]] = [[], []];
+      for (let turn = 0; turn < 40; turn += 1) {
+        known.push(await timeOf('carol@example.com'));
+        invented.push(await timeOf('zed@example.com'));
+      }
+      const n = known.length;
+      const slower = known.reduce((sum, time) => sum + invented.filter((other) => time > other).length, 0);
+      return Math.abs(slower - (n * n) / 2) / Math.sqrt((n * n * (2 * n + 1)) / 12);
+    };
+    await timeOf(alice);
+    // Chance alone exceeds this once in a hundred rounds, and twice in a row once in ten thousand; a difference always does.
+    const bound = 2.576;
+    expect((await deviation()) < bound || (await deviation()) < bound).toBe(true);
+  }, 20_000);
 
   it('an offer is answered by 300 with bounds of the service', async () => {
     const { code, message } = await entriesOf({ Accounts: [alice], Message: [mail(bob, [alice], null)] });
