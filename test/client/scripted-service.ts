@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reqAuth } from '@meshd/binding/credential';
 import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
+import { parseMediaType } from '@meshd/binding/media-type';
 import { type ReceivedRequest, receiveRequest } from '@meshd/binding/request-open';
 import { signResponse } from '@meshd/binding/response-sign';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
@@ -88,17 +89,19 @@ export class ScriptedService {
     this.respond = (request) => this.honestly(request);
   }
 
-  static async start(): Promise<ScriptedService> {
+  /** @param names domains of its certificate, where they are not those that its host speaks for */
+  static async start(domains: readonly string[] = [domain], names = domains): Promise<ScriptedService> {
     const folder = await mkdtemp(join(tmpdir(), 'meshd-scripted-'));
-    const { server: files, caFile } = await ensureCertificates(folder, [domain], Date.now());
-    const identity = await makeIdentity(join(folder, 'service'));
+    const { server: files, caFile } = await ensureCertificates(folder, names, Date.now());
+    const identity = await makeIdentity(join(folder, 'service'), { domains });
     const [cert, key] = await Promise.all([readFile(files.certFile), readFile(files.keyFile)]);
     const server = createServer({ cert, key, minVersion: 'TLSv1.3' });
     const service = new ScriptedService(folder, await readFile(caFile, 'utf8'), identity, server);
     server.on('request', async (incoming, outgoing) => {
       const parts: Uint8Array[] = [];
       for await (const part of incoming) parts.push(part);
-      const request = receiveRequest(Buffer.concat(parts), 'json');
+      const form = parseMediaType(incoming.headers['content-type']) ?? 'json';
+      const request = receiveRequest(Buffer.concat(parts), form);
       service.requests.push(request);
       const { httpStatus, headers, body } = await service.respond(request);
       outgoing.writeHead(httpStatus, { 'content-type': 'application/json', ...headers });
@@ -108,8 +111,17 @@ export class ScriptedService {
     return service;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get url(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  /** Closes its connections, as a service that restarts does. */
+  disconnect(): void {
+    this.#server.closeAllConnections();
   }
 
   /** What an honest service says: Hello as it is, success without contents to all else. */

@@ -43,7 +43,10 @@ function report(what: DnsReport): void {
   process.send?.(what);
 }
 
+const sockets = new Set<Socket>();
 const tcp = createServer((socket) => {
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
   serveTcp(socket).catch(() => socket.destroy());
 });
 const udp = createSocket('udp4');
@@ -58,7 +61,11 @@ process.on('message', (order: DnsOrder) => {
     report({ counts });
   }
 });
-process.on('disconnect', () => process.exit(0));
+process.on('disconnect', () => {
+  udp.close();
+  tcp.close();
+  for (const socket of sockets) socket.destroy();
+});
 // The port that TCP gets is asked of UDP too, so that one address names both.
 tcp.listen(Number(process.argv[2] ?? 0), loopback, () => {
   const { port } = tcp.address() as { port: number };

@@ -27,6 +27,8 @@ export interface Zone {
 }
 
 const defaultTtl = 60;
+/** Aliases followed for one answer: they may lead in a circle. */
+const aliasesMax = 4;
 const rcode = { servfail: 2, nxdomain: 3 } as const;
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
@@ -60,14 +62,14 @@ export function answersTo(query: Uint8Array, zone: Zone, transport: 'udp' | 'tcp
 }
 
 /** With the aliases that lead to them, as a server that resolves for others gives them. */
-function recordsOf(zone: Zone, name: string, type: string): Answer[] {
+function recordsOf(zone: Zone, name: string, type: string, aliasesLeft = aliasesMax): Answer[] {
   const own = zone.records.filter((record) => sameName(record.name, name));
   const answers = (records: readonly ZoneRecord[]) =>
     records.map((record) => ({ ttl: defaultTtl, ...record, name }) as unknown as Answer);
   const found = own.filter((record) => record.type === type);
   const alias = own.find((record) => record.type === 'CNAME');
-  if (found.length > 0 || alias === undefined) return answers(found);
-  return [...answers([alias]), ...recordsOf(zone, String(alias.data), type)];
+  if (found.length > 0 || alias === undefined || aliasesLeft === 0) return answers(found);
+  return [...answers([alias]), ...recordsOf(zone, String(alias.data), type, aliasesLeft - 1)];
 }
 
 function authorityOf({ negativeTtl }: Zone): Answer[] {
