@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { reqAuth } from '@meshd/binding/credential';
 import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
 import { parseMediaType } from '@meshd/binding/media-type';
@@ -27,6 +28,9 @@ export interface RawAnswer {
 export interface HelloScript {
   readonly features?: readonly string[];
   readonly profileService?: EnvelopeOctets;
+  readonly encodings?: readonly string[];
+  /** Other members, or other values of these. */
+  readonly members?: Partial<MeshHelloResponse>;
 }
 
 const features = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
@@ -63,10 +67,14 @@ export async function answer(
 /** Signs the answer to a Hello. */
 export function helloAnswer(identity: HostIdentity, request: ReceivedRequest, script: HelloScript = {}) {
   const message: MeshHelloResponse = {
-    Version: { Major: 3, Minor: 0, Features: [...(script.features ?? features)] },
+    Version: {
+      ...{ Major: 3, Minor: 0, Features: [...(script.features ?? features)] },
+      Encodings: [{ ID: [...(script.encodings ?? ['application/json'])] }],
+    },
     EnvelopedProfileService: script.profileService ?? identity.profileService,
     EnvelopedProfileHost: identity.profileHost,
     EnvelopedConnectionHost: identity.connectionHost,
+    ...script.members,
   };
   return answer(identity, request, MeshHelloResponse.name, message);
 }
@@ -78,6 +86,8 @@ export class ScriptedService {
   identity: HostIdentity;
   /** Requests as received, in order. */
   readonly requests: ReceivedRequest[] = [];
+  /** What each was addressed to: `Host`, TLS server name, path. */
+  readonly addressed: { host: string | undefined; serverName: unknown; path: string | undefined }[] = [];
   respond: (request: ReceivedRequest) => Promise<RawAnswer>;
   readonly #server: Server;
 
@@ -103,6 +113,8 @@ export class ScriptedService {
       const form = parseMediaType(incoming.headers['content-type']) ?? 'json';
       const request = receiveRequest(Buffer.concat(parts), form);
       service.requests.push(request);
+      const { headers: sentHeaders, url: path } = incoming;
+      service.addressed.push({ host: sentHeaders.host, serverName: (incoming.socket as TLSSocket).servername, path });
       const { httpStatus, headers, body } = await service.respond(request);
       outgoing.writeHead(httpStatus, { 'content-type': 'application/json', ...headers });
       outgoing.end(body);
