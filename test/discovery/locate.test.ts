@@ -37,7 +37,7 @@ describe('the DNS server of these tests', () => {
   });
 });
 
-describe('[R038] [R040] a service', () => {
+describe('[R038] [R039] [R040] a service', () => {
   it('is where the SRV record of _mmm._tcp says', async () => {
     const records = [srv('host.beta.test', 8443), at('host.beta.test', first), at('host.beta.test', '2a00::1')];
     expect(await locate(records)).toEqual([

@@ -42,7 +42,7 @@ async function silence(): Promise<{ port: number; stop(): void }> {
 }
 
 describe('a Post to another service', () => {
-  it('[R058] [S70] is signed as a host, and addressed to the domain wherever it goes', async () => {
+  it('[R042] [R058] [S70] is signed as a host, and addressed to the domain wherever it goes', async () => {
     const zone = zoneAt(peer.port);
     await bench.dns.setZone({ ...zone, records: [...zone.records, txt(domain, 'path=/mesh')] });
     const response = await bench.link().post(post, within());
