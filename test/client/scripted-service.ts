@@ -4,8 +4,10 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { reqAuth } from '@meshd/binding/credential';
 import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
+import { parseMediaType } from '@meshd/binding/media-type';
 import { type ReceivedRequest, receiveRequest } from '@meshd/binding/request-open';
 import { signResponse } from '@meshd/binding/response-sign';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
@@ -26,6 +28,9 @@ export interface RawAnswer {
 export interface HelloScript {
   readonly features?: readonly string[];
   readonly profileService?: EnvelopeOctets;
+  readonly encodings?: readonly string[];
+  /** Other members, or other values of these. */
+  readonly members?: Partial<MeshHelloResponse>;
 }
 
 const features = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
@@ -62,10 +67,14 @@ export async function answer(
 /** Signs the answer to a Hello. */
 export function helloAnswer(identity: HostIdentity, request: ReceivedRequest, script: HelloScript = {}) {
   const message: MeshHelloResponse = {
-    Version: { Major: 3, Minor: 0, Features: [...(script.features ?? features)] },
+    Version: {
+      ...{ Major: 3, Minor: 0, Features: [...(script.features ?? features)] },
+      Encodings: [{ ID: [...(script.encodings ?? ['application/json'])] }],
+    },
     EnvelopedProfileService: script.profileService ?? identity.profileService,
     EnvelopedProfileHost: identity.profileHost,
     EnvelopedConnectionHost: identity.connectionHost,
+    ...script.members,
   };
   return answer(identity, request, MeshHelloResponse.name, message);
 }
@@ -77,6 +86,8 @@ export class ScriptedService {
   identity: HostIdentity;
   /** Requests as received, in order. */
   readonly requests: ReceivedRequest[] = [];
+  /** What each was addressed to: `Host`, TLS server name, path. */
+  readonly addressed: { host: string | undefined; serverName: unknown; path: string | undefined }[] = [];
   respond: (request: ReceivedRequest) => Promise<RawAnswer>;
   readonly #server: Server;
 
@@ -88,18 +99,22 @@ export class ScriptedService {
     this.respond = (request) => this.honestly(request);
   }
 
-  static async start(): Promise<ScriptedService> {
+  /** @param names domains of its certificate, where they are not those that its host speaks for */
+  static async start(domains: readonly string[] = [domain], names = domains): Promise<ScriptedService> {
     const folder = await mkdtemp(join(tmpdir(), 'meshd-scripted-'));
-    const { server: files, caFile } = await ensureCertificates(folder, [domain], Date.now());
-    const identity = await makeIdentity(join(folder, 'service'));
+    const { server: files, caFile } = await ensureCertificates(folder, names, Date.now());
+    const identity = await makeIdentity(join(folder, 'service'), { domains });
     const [cert, key] = await Promise.all([readFile(files.certFile), readFile(files.keyFile)]);
     const server = createServer({ cert, key, minVersion: 'TLSv1.3' });
     const service = new ScriptedService(folder, await readFile(caFile, 'utf8'), identity, server);
     server.on('request', async (incoming, outgoing) => {
       const parts: Uint8Array[] = [];
       for await (const part of incoming) parts.push(part);
-      const request = receiveRequest(Buffer.concat(parts), 'json');
+      const form = parseMediaType(incoming.headers['content-type']) ?? 'json';
+      const request = receiveRequest(Buffer.concat(parts), form);
       service.requests.push(request);
+      const { headers: sentHeaders, url: path } = incoming;
+      service.addressed.push({ host: sentHeaders.host, serverName: (incoming.socket as TLSSocket).servername, path });
       const { httpStatus, headers, body } = await service.respond(request);
       outgoing.writeHead(httpStatus, { 'content-type': 'application/json', ...headers });
       outgoing.end(body);
@@ -108,8 +123,17 @@ export class ScriptedService {
     return service;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get url(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  /** Closes its connections, as a service that restarts does. */
+  disconnect(): void {
+    this.#server.closeAllConnections();
   }
 
   /** What an honest service says: Hello as it is, success without contents to all else. */

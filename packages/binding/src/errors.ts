@@ -11,6 +11,10 @@
  * - `pin-mismatch`: the service is another one than before
  * - `feature-missing`: a feature that is required, or was there before, is not offered (S23)
  * - `host-files`: files of a host cannot be used
+ * - `discovery-none`, `discovery-refused`: the domain has no such service, or says so (semantics 2.1)
+ * - `discovery-failed`: the name servers did not answer, or not with an answer; may pass
+ * - `discovery-private`: its DNS points to addresses that must not be connected to
+ * - `discovery-unfit`: no host has what is needed, or the records cannot be used
  */
 export type BindingErrorCode =
   | 'not-https'
@@ -23,7 +27,12 @@ export type BindingErrorCode =
   | 'host-refused'
   | 'pin-mismatch'
   | 'feature-missing'
-  | 'host-files';
+  | 'host-files'
+  | 'discovery-none'
+  | 'discovery-refused'
+  | 'discovery-failed'
+  | 'discovery-private'
+  | 'discovery-unfit';
 
 /** Options of {@link BindingError}. */
 export interface BindingErrorOptions extends ErrorOptions {
@@ -31,6 +40,11 @@ export interface BindingErrorOptions extends ErrorOptions {
   readonly httpStatus?: number;
   /** How long the sender should wait before it tries again, milliseconds, bounded by us. */
   readonly pauseMs?: number;
+  /**
+   * Of a fault of transport: `unreached` where nothing was sent, so that another place may be tried; `stale` where a kept
+   * connection broke before any answer, so that a fresh one may be.
+   */
+  readonly reach?: 'unreached' | 'stale';
 }
 
 /** A transaction that gave no verified response. No state may change because of it. */
@@ -39,11 +53,13 @@ export class BindingError extends Error {
   readonly code: BindingErrorCode;
   readonly httpStatus: number | undefined;
   readonly pauseMs: number | undefined;
+  readonly reach: 'unreached' | 'stale' | undefined;
 
   constructor(code: BindingErrorCode, message: string, options: BindingErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.httpStatus = options.httpStatus;
     this.pauseMs = options.pauseMs;
+    this.reach = options.reach;
   }
 }

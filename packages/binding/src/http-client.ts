@@ -21,6 +21,12 @@ export interface HttpsPosterOptions {
   readonly ca?: string | undefined;
   /** Largest answer taken, octets. */
   readonly responseBytesMax?: number | undefined;
+  /** Connections at once. */
+  readonly connectionsMax?: number | undefined;
+  /** A kept connection that carries nothing is closed after this, milliseconds. */
+  readonly idleMs?: number | undefined;
+  /** Connecting, TLS included, milliseconds. */
+  readonly connectMs?: number | undefined;
 }
 
 /** An answer as HTTP gives it. */
@@ -46,12 +52,15 @@ export class HttpsPoster implements Poster {
   readonly #agent: Agent;
   readonly #target: RequestOptions;
   readonly #bytesMax: number;
+  readonly #connectMs: number;
 
   /** @throws BindingError `not-https` for any other address (S28, R077) */
   constructor(options: HttpsPosterOptions) {
     const url = URL.canParse(options.url) ? new URL(options.url) : undefined;
     if (url?.protocol !== 'https:') throw new BindingError('not-https', `not an https address: ${options.url}`);
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 32, timeout: httpKeepAliveMsMax });
+    const { connectionsMax: maxSockets = 32, idleMs: timeout = httpKeepAliveMsMax } = options;
+    this.#agent = new Agent({ keepAlive: true, maxSockets, timeout });
+    this.#connectMs = options.connectMs ?? connectMsMax;
     this.#bytesMax = options.responseBytesMax ?? responseBytesMax;
     this.#target = {
       agent: this.#agent,
@@ -79,7 +88,7 @@ export class HttpsPoster implements Poster {
     } catch (error) {
       if (error instanceof BindingError) throw error;
       if (expired.aborted) throw new BindingError('timeout', `no answer within ${timeoutMs} ms`, { cause: error });
-      throw new BindingError('transport', messageOf(error), { cause: error });
+      throw transportError(error);
     }
   }
 
@@ -90,11 +99,21 @@ export class HttpsPoster implements Poster {
       const request = httpsRequest({ ...this.#target, headers, signal }, (response) => {
         readAll(response, this.#bytesMax).then((octets) => resolve(answerOf(response, octets)), reject);
       });
-      request.on('error', reject);
+      let reach: BindingError['reach'] = 'unreached';
+      request.on('error', (error) => reject(signal.aborted ? error : transportError(error, reach)));
+      request.once('response', () => {
+        reach = undefined;
+      });
       request.once('socket', (socket) => {
-        if (!socket.connecting) return;
-        const late = setTimeout(() => request.destroy(new Error('no connection in time')), connectMsMax);
-        socket.once('secureConnect', () => clearTimeout(late));
+        if (!socket.connecting) {
+          reach = request.reusedSocket ? 'stale' : undefined;
+          return;
+        }
+        const late = setTimeout(() => request.destroy(new Error('no connection in time')), this.#connectMs);
+        socket.once('secureConnect', () => {
+          clearTimeout(late);
+          reach = undefined;
+        });
         socket.once('close', () => clearTimeout(late));
       });
       request.end(body);
@@ -137,7 +156,8 @@ function answerOf(response: IncomingMessage, body: Uint8Array): HttpAnswer {
   };
 }
 
-function messageOf(error: unknown): string {
+function transportError(error: unknown, reach?: BindingError['reach']): BindingError {
   const { code, message } = error as { code?: string; message?: string };
-  return code === undefined ? `connection failed: ${message}` : `connection failed: ${code}: ${message}`;
+  const text = code === undefined ? `connection failed: ${message}` : `connection failed: ${code}: ${message}`;
+  return new BindingError('transport', text, { cause: error, ...(reach === undefined ? {} : { reach }) });
 }

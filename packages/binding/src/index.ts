@@ -9,6 +9,8 @@
  * half, `ticket-hold.ts` and
  * `ticket-wallet.ts` the client's. `redirect.ts`: where an answer may send a client. A client's trust: `pins.ts`, `service-trust.ts`. HTTP: `http-client.ts` posts,
  * `http-server.ts` judges headers.
+ * `discovery/` finds a service by its domain, `located-poster.ts` posts to what it found, `peer-connection.ts` is one
+ * service's way to another.
  * `mesh-connection.ts` puts the client's half together: a transaction and a message in, a verified response out.
  *
  * Nothing here knows accounts, containers or storage.

@@ -14,8 +14,10 @@ import type { Request } from '@meshd/schema/common';
 import { type Feature, wellKnownPath } from '@meshd/schema/features';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { statusRegistry } from '@meshd/schema/status';
+import type { ServiceLocator } from './discovery/service-locator.js';
 import { BindingError } from './errors.js';
 import { type HttpAnswer, HttpsPoster, type Poster } from './http-client.js';
+import { LocatedPoster } from './located-poster.js';
 import { type BodyForm, mediaTypeOf, parseMediaType } from './media-type.js';
 import type { PinStore } from './pins.js';
 import { redirectedTo } from './redirect.js';
@@ -52,6 +54,8 @@ export interface MeshConnectionOptions {
   readonly random?: Random | undefined;
   /** Bound of one exchange, milliseconds. */
   readonly timeoutMs?: number | undefined;
+  /** Finds the service by its domain, where there is no `url` (semantics 2.1). */
+  readonly locator?: ServiceLocator | undefined;
   /** Another way to the service than HTTPS: tests, and links that are shaped. */
   readonly poster?: Poster | undefined;
   /** Encoding of requests and answers; where absent JSON-B if the service takes it, else JSON. */
@@ -132,7 +136,7 @@ export class MeshConnection {
     this.#options = options;
     this.#clock = options.clock ?? (() => Date.now());
     this.#random = options.random ?? systemRandom;
-    this.#poster = options.poster ?? httpsPoster(options);
+    this.#poster = options.poster ?? httpsPoster(options, this.#clock);
     this.#trust = new ServiceTrust(options.domain, options.pins, this.#clock);
     const { domain, tickets: store } = options;
     this.#wallet = new TicketWallet({ domain, store, clock: this.#clock, random: this.#random });
@@ -252,7 +256,7 @@ export class MeshConnection {
   ): Promise<VerifiedResponse<T>> {
     const answered = await this.#exchangeInForm(transaction, message, attempt, options);
     const { opened, sent } = answered;
-    const host = await this.#verify(opened, sent, attempt.ticket);
+    const host = await this.#verify(opened, sent, attempt.ticket, options);
     if (name !== undefined) {
       const { exchange, ticket, signers } = attempt;
       const features = (message as Request).Features ?? [];
@@ -267,12 +271,13 @@ export class MeshConnection {
     opened: OpenedResponse<T>,
     sent: SentRequest,
     ticket: HeldTicket | undefined,
+    options: CallOptions,
   ): Promise<{ key: PublicKeyEd448; udf: string; notAfterMs: number }> {
     if (opened.entry.kind === 'ticket' && ticket !== undefined) {
       checkTicketResponse(opened, sent);
       return { ...ticket.host, key: importPublicKey(ticket.host.key) };
     }
-    const host = await this.#trust.hostOf(opened.entry, () => this.hello());
+    const host = await this.#trust.hostOf(opened.entry, () => this.hello({ signal: options.signal }));
     await checkResponse(opened, sent, host.key);
     return host;
   }
@@ -288,7 +293,7 @@ export class MeshConnection {
     const known = await this.#trust.pin();
     // Asked again now and then: a service learns new things (semantics 6.1).
     const isFresh = known !== undefined && this.#clock() < (known.helloMs ?? 0) + helloCacheMs;
-    const pin = isFresh ? known : (await this.hello(options.signal ? { signal: options.signal } : {})).pin;
+    const pin = isFresh ? known : (await this.hello({ signal: options.signal })).pin;
     return { features: pin.features, encodings: pin.encodings ?? [] };
   }
 
@@ -304,7 +309,7 @@ export class MeshConnection {
     } catch (error) {
       const isEncoding = error instanceof BindingError && error.httpStatus === statusRegistry['media-type'].status;
       if (!isEncoding || attempt.form === 'json') throw error;
-      const { encodings } = await this.hello();
+      const { encodings } = await this.hello({ signal: options.signal });
       const form = this.#formFor(transaction, encodings);
       if (form === attempt.form) throw error;
       return this.#exchange(transaction, message, { ...attempt, form }, options);
@@ -347,8 +352,9 @@ function isTicketRefused({ status, statusExtended }: VerifiedResponse<Transactio
 
 const urlOf = ({ domain, url }: MeshConnectionOptions): string => url ?? `https://${domain}${wellKnownPath}`;
 
-function httpsPoster(options: MeshConnectionOptions): Poster {
-  const { domain, ca } = options;
+function httpsPoster(options: MeshConnectionOptions, clock: () => number): Poster {
+  const { domain, ca, locator, url } = options;
+  if (url === undefined && locator !== undefined) return new LocatedPoster({ domain, ca, locator, clock });
   return new HttpsPoster({ domain, url: urlOf(options), ca });
 }
 

@@ -39,6 +39,8 @@ export interface CommandIo {
   readonly home: string;
   /** Encoding of requests (`--encoding`); the best that the service takes where undefined. */
   readonly encoding: 'json' | 'json-b' | undefined;
+  /** Name server that is asked where services are (`--resolver`); those of the environment or system where undefined. */
+  readonly resolver: string | undefined;
   /** Colour functions; they return their input unchanged where standard output is no terminal or `--json` is given. */
   readonly colours: ReturnType<typeof colorsOf.createColors>;
   /** Reads a whole file, `-` = standard input. Throws {@link CommandError} that names the file. */
@@ -69,6 +71,7 @@ export interface IoSettings {
   json: boolean;
   home: string;
   encoding?: 'json' | 'json-b' | undefined;
+  resolver?: string | undefined;
   exitCode: 0 | 1 | 2;
 }
 
@@ -205,6 +208,9 @@ export function processIo(settings: IoSettings): CommandIo {
     },
     get encoding() {
       return settings.encoding;
+    },
+    get resolver() {
+      return settings.resolver;
     },
     get colours() {
       return colorsOf.createColors(!settings.json && process.stdout.isTTY === true && colorsOf.isColorSupported);

@@ -1,8 +1,11 @@
 /** The client's view of the world behind a command: real clock, progress on the terminal, files named on the line. */
+import { ServiceLocator } from '@meshd/binding/discovery/service-locator';
+import { DiscoverySettingError, readDiscoverySettings } from '@meshd/binding/discovery/settings';
 import type { Change, Decide } from '@meshd/client/conflicts';
 import { type ClientEnvironment, systemEnvironment } from '@meshd/client/environment';
 import { AddressError, canonicalAddress, canonicalDomain } from '@meshd/schema/address';
 import { type CommandIo, type Progress, UsageError } from './command-io.js';
+import { currentMs, readDiscoveryTexts } from './environment.js';
 
 /** Options that say where a service is. */
 export interface ServiceOptions {
@@ -25,11 +28,23 @@ export async function withEnvironment<T>(
       shown.display.update(done, total);
     }),
     form: io.encoding,
+    locator: locatorOf(io),
   };
   try {
     return await work(environment);
   } finally {
     shown?.display.stop();
+  }
+}
+
+/** Finds services as the DNS says it; on a user's own device also in the user's own network. @throws UsageError */
+function locatorOf(io: CommandIo): ServiceLocator {
+  const { servers, overrides } = readDiscoveryTexts();
+  try {
+    const settings = readDiscoverySettings({ servers: io.resolver ?? servers, overrides });
+    return new ServiceLocator({ ...settings, reach: 'any', clock: currentMs });
+  } catch (error) {
+    throw error instanceof DiscoverySettingError ? new UsageError(error.message) : error;
   }
 }
 
@@ -59,9 +74,9 @@ export async function caArgument(io: CommandIo, path: string | undefined): Promi
   return text;
 }
 
-/** Where a service is: as said, or at its domain (discovery follows with a later version). */
-export function urlArgument(url: string | undefined, domain: string): string {
-  if (url === undefined) return `https://${domain}`;
+/** Where a service is, if it was said; otherwise its domain says it. @throws UsageError */
+export function urlArgument(url: string | undefined): string | undefined {
+  if (url === undefined) return undefined;
   if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError(`${url} is no https address`);
   return url;
 }

@@ -69,10 +69,11 @@ function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings):
     // One line on standard error for wrong usage, printed below with every other error.
     .configureOutput(silentErrors)
     .hook('preAction', () => {
-      const flags = program.opts<{ json?: boolean; home?: string; encoding?: 'json' | 'json-b' }>();
+      const flags = program.opts<{ json?: boolean; home?: string; encoding?: 'json' | 'json-b'; resolver?: string }>();
       settings.json = flags.json === true;
       settings.home = flags.home ?? '';
       settings.encoding = flags.encoding;
+      settings.resolver = flags.resolver;
     });
   if (shape.hasHome) {
     program.option('--home <dir>', "folder of this device's state", join(homedir(), '.mesh'));
@@ -82,6 +83,7 @@ function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings):
         'json-b',
       ]),
     );
+    program.option('--resolver <address:port>', "name server that is asked where services are (default: the system's)");
   }
   shape.register(program, io);
   for (const command of descendants(program)) {

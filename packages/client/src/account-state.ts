@@ -16,8 +16,8 @@ export interface AccountState {
   readonly version: 1;
   /** Canonical address. */
   readonly address: string;
-  /** `https` address of the service. */
-  readonly url: string;
+  /** `https` address of the service; absent where its domain says where it is. */
+  readonly url?: string | undefined;
   readonly stage: AccountStage;
   readonly meshUdf: string;
   readonly deviceUdf: string;

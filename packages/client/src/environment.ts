@@ -1,3 +1,4 @@
+import type { ServiceLocator } from '@meshd/binding/discovery/service-locator';
 import type { BodyForm } from '@meshd/binding/media-type';
 import type { CallOptions, VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
 import type { RequestSigner } from '@meshd/binding/request-sign';
@@ -22,6 +23,7 @@ export interface ServiceConnection {
 /** Where a service is, and what certificates to trust there. */
 export interface ServiceLocation {
   readonly domain: string;
+  /** `https` address; undefined where the domain says where its service is. */
   readonly url: string | undefined;
   readonly ca: string | undefined;
 }
@@ -37,6 +39,8 @@ export interface ClientEnvironment {
   pause(durationMs: number): Promise<void>;
   /** Encoding of requests; where absent JSON-B if the service takes it. */
   readonly form?: BodyForm | undefined;
+  /** Finds services by their domains; where absent they are taken to be at the domain itself. */
+  readonly locator?: ServiceLocator | undefined;
   /** Opens the way to a service; HTTPS under the pins of the home where absent. */
   connect?(service: ServiceLocation): ServiceConnection;
 }

@@ -60,6 +60,10 @@ const adviceOf: Readonly<Record<string, string>> = {
   'pin-mismatch':
     'if its operator has told you of a new service key, forget the old one: mesh hello ADDRESS --forget-pin',
   'feature-missing': 'somebody may be standing between: do not go on',
+  'discovery-none': 'check the domain, or say where its service is (--url)',
+  'discovery-refused': 'check the domain, or say where its service is (--url)',
+  'discovery-failed': 'check the connection to the network and its name servers, or try again later',
+  'discovery-unfit': 'update this program, or tell the operator of the service',
   transport: 'check the address (--url), the certificate (--ca) and that the service runs',
   timeout: 'try again later',
   'unsigned-error': 'try again later',
@@ -84,6 +88,7 @@ export function connectionFor(home: Home, environment: ClientEnvironment, servic
     if (environment.connect !== undefined) return environment.connect(service);
     return new MeshConnection({
       ...service,
+      locator: environment.locator,
       pins: homePins(home),
       clock: () => environment.nowMs(),
       random: environment.random,

@@ -344,6 +344,12 @@ export const outboxSweepMs = 10 * second;
 export const peerConnectionsMax = 64;
 /** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */
 export const peerConnectionIdleMs = 30 * second;
+/** A place that could not be connected to is tried last for this long. */
+export const peerPlaceFailedMs = minute;
+/** Places of one service to which connections are kept. */
+export const peerPlacesMax = 32;
+/** A ticket that a peer did not give is asked for again after this. */
+export const peerTicketRetryMs = minute;
 /** An answer of another service to Hello or Post: 1,000 entries with receipts of 3 KB in JSON. */
 export const peerResponseBytesMax = 8 * mebibyte;
 
@@ -383,8 +389,16 @@ export const peerTicketDomainsMax = 16;
 export const discoveryConnectsMax = 4;
 /** A client's discovery in all. */
 export const discoveryMsMax = 10 * second;
-/** One question to a name server. */
+/** Connecting to one of several places: a silent one must leave time for the next. */
+export const discoveryConnectMsMax = 2 * second;
+/** Hosts of one service that are looked at. */
+export const discoveryHostsMax = 8;
+/** One question to name servers, repetitions included. */
 export const dnsQueryMsMax = 2 * second;
+/** An answer that is late is asked for again, at the next server. */
+export const dnsRepeatMs = 500;
+/** Aliases followed from one name. */
+export const dnsAliasesMax = 8;
 /** Times to live are believed within these bounds. */
 export const dnsTtlMsMin = 5 * second;
 export const dnsTtlMsMax = day;

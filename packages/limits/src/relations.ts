@@ -22,6 +22,13 @@ export function brokenRelations(): string[] {
     ],
     [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'a kept connection must end before the peer closes it'],
     [limits.peerLeaseMs > limits.outboundTransactionMsMax, 'the lease of a call must outlive it'],
+    [
+      2 * limits.discoveryConnectMsMax < limits.outboundTransactionMsMax,
+      'a silent place must leave time to connect to the next',
+    ],
+    [2 * limits.dnsQueryMsMax < limits.outboundTransactionMsMax, 'two steps of discovery must fit a transaction'],
+    [limits.dnsRepeatMs * 2 <= limits.dnsQueryMsMax, 'a second name server must have its turn'],
+    [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'we must give up kept connections before our peer does'],
     [limits.connectionHostMsMin < limits.connectionHostMsMax, 'connectionHostMsMin must be below connectionHostMsMax'],
   ];
   return relations.filter(([holds]) => !holds).map(([, sentence]) => sentence);

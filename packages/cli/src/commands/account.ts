@@ -15,7 +15,6 @@ import {
   addressArgument,
   caArgument,
   decisionArgument,
-  domainArgument,
   type ServiceOptions,
   urlArgument,
   withEnvironment,
@@ -35,7 +34,7 @@ function shortPath(path: string): string {
 
 async function create(io: CommandIo, text: string, flags: ServiceOptions): Promise<void> {
   const address = addressArgument(text);
-  const url = urlArgument(flags.url, domainArgument(address));
+  const url = urlArgument(flags.url);
   const ca = await caArgument(io, flags.ca);
   const { state, profileMeshDigest } = await withEnvironment(io, (environment) =>
     createAccount(io.home, environment, { address, url, ca }),
@@ -85,7 +84,8 @@ async function status(io: CommandIo): Promise<void> {
     const rows = result.containers.map(({ container, index, localIndex, digest }) => {
       return [container, index, localIndex, shortHex(digest)];
     });
-    return `${state.address} at ${state.url}\n${textTable(['container', 'frames', 'here', 'digest'], rows)}`;
+    const place = state.url === undefined ? '' : ` at ${state.url}`;
+    return `${state.address}${place}\n${textTable(['container', 'frames', 'here', 'digest'], rows)}`;
   });
 }
 
@@ -172,7 +172,7 @@ export function registerAccountCommands(program: Command, io: CommandIo): void {
     .command('create')
     .description('make an account, with this device as its first')
     .argument('<address>', 'NAME@DOMAIN')
-    .option('--url <url>', 'https address of the service (default: https://DOMAIN)')
+    .option('--url <url>', 'https address of the service (default: as the DNS of DOMAIN says)')
     .option('--ca <file>', 'certificates (PEM) to trust instead of the usual ones')
     .action((address: string, flags: ServiceOptions) => create(io, address, flags));
   account

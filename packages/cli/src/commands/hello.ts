@@ -21,7 +21,7 @@ async function serviceOf(io: CommandIo, domain: string, flags: HelloFlags) {
   const account = await accountOf(io.home);
   const isOwn = account?.address.endsWith(`@${domain}`) === true;
   const url = flags.url ?? (isOwn ? account?.url : undefined);
-  return { domain, url: urlArgument(url, domain), ca: ca ?? (isOwn ? await loadCaOf(io.home) : undefined) };
+  return { domain, url: urlArgument(url), ca: ca ?? (isOwn ? await loadCaOf(io.home) : undefined) };
 }
 
 async function hello(io: CommandIo, address: string, flags: HelloFlags): Promise<void> {
@@ -61,7 +61,7 @@ export function registerHelloCommands(program: Command, io: CommandIo): void {
     .command('hello')
     .description('ask a service who it is, verify the answer and remember its key')
     .argument('<address>', 'an account address or a domain')
-    .option('--url <url>', 'https address of the service (default: https://DOMAIN)')
+    .option('--url <url>', 'https address of the service (default: as the DNS of DOMAIN says)')
     .option('--ca <file>', 'certificates (PEM) to trust instead of the usual ones')
     .option('--forget-pin', 'forget the key that the service had, and remember the one it has now')
     .action((address: string, flags: HelloFlags) => hello(io, address, flags));

@@ -25,8 +25,8 @@ import { syncAccount } from './sync.js';
 export interface CreateOptions {
   /** Canonical address. */
   readonly address: string;
-  /** `https` address of the service. */
-  readonly url: string;
+  /** `https` address of the service; absent where its domain says where it is. */
+  readonly url?: string | undefined;
   /** Certificates (PEM) to trust instead of the usual ones. */
   readonly ca?: string | undefined;
 }
