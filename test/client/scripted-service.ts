@@ -89,6 +89,8 @@ export class ScriptedService {
   /** What each was addressed to: `Host`, TLS server name, path. */
   readonly addressed: { host: string | undefined; serverName: unknown; path: string | undefined }[] = [];
   respond: (request: ReceivedRequest) => Promise<RawAnswer>;
+  /** So many of the next requests find their connection closed in the place of an answer. */
+  cuts = 0;
   readonly #server: Server;
 
   private constructor(folder: string, ca: string, identity: HostIdentity, server: Server) {
@@ -108,6 +110,11 @@ export class ScriptedService {
     const server = createServer({ cert, key, minVersion: 'TLSv1.3' });
     const service = new ScriptedService(folder, await readFile(caFile, 'utf8'), identity, server);
     server.on('request', async (incoming, outgoing) => {
+      if (service.cuts > 0) {
+        service.cuts -= 1;
+        incoming.socket.destroy();
+        return;
+      }
       const parts: Uint8Array[] = [];
       for await (const part of incoming) parts.push(part);
       const form = parseMediaType(incoming.headers['content-type']) ?? 'json';
@@ -129,11 +136,6 @@ export class ScriptedService {
 
   get url(): string {
     return `https://127.0.0.1:${this.port}`;
-  }
-
-  /** Closes its connections, as a service that restarts does. */
-  disconnect(): void {
-    this.#server.closeAllConnections();
   }
 
   /** What an honest service says: Hello as it is, success without contents to all else. */

@@ -1,5 +1,6 @@
 /** One service's way to another: places, tickets, deadlines, and what it does not follow (semantics 8.1). */
 import { createServer, type Server, type Socket } from 'node:net';
+import { memoryPinStore } from '@meshd/binding/pins';
 import { makeRequestId } from '@meshd/binding/request-id';
 import { systemRandom } from '@meshd/crypto/random';
 import { waitFor } from '@meshd/dev/wait';
@@ -133,9 +134,19 @@ describe('places of another service', () => {
 
   it('keep connections, and one that was closed meanwhile is replaced', async () => {
     const link = bench.link();
-    await link.post(post, within());
-    peer.disconnect();
+    await link.hello(within());
+    peer.cuts = 1;
     expect((await link.post(post, within())).status).toBe(201);
+    expect(peer.cuts).toBe(0);
+  });
+
+  it('are not sent to again by themselves where a fresh connection broke: the Post may have been taken', async () => {
+    const pins = memoryPinStore();
+    await bench.link({ pins }).hello(within());
+    await bench.dns.setZone(zoneAt(peer.port, peer.port));
+    peer.cuts = 2;
+    expect(await codeOf(bench.link({ pins }).post(post, within()))).toBe('transport');
+    expect(peer.cuts).toBe(1);
   });
 });
 
