@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DnsServer, startDnsServer } from '@meshd/dev/dns-server';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
-import { discoveryMsMax } from '@meshd/limits/limits';
+import { discoveryMsMax } from '@meshd/limits/discovery';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mesh } from './mesh-program.js';
 

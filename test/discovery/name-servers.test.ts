@@ -1,7 +1,7 @@
 /** Name servers that are slow, silent, lying or down. */
 import { type DnsServer, startDnsServer } from '@meshd/dev/dns-server';
 import type { ZoneFault } from '@meshd/dev/dns-zone';
-import { dnsQueryMsMax } from '@meshd/limits/limits';
+import { dnsQueryMsMax } from '@meshd/limits/discovery';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anywhere, at, codeOf, domain, locatorAt, serviceNameOf, srv, within } from './discovery-kit.js';
 

@@ -1,6 +1,6 @@
 /** Answers of the DNS are kept for as long as they say, and that there are none is kept too. */
 import { type DnsServer, startDnsServer } from '@meshd/dev/dns-server';
-import { dnsNegativeMs, dnsTtlMsMax, dnsTtlMsMin } from '@meshd/limits/limits';
+import { dnsNegativeMs, dnsTtlMsMax, dnsTtlMsMin } from '@meshd/limits/discovery';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { anywhere, at, codeOf, domain, locatorAt, serviceNameOf, srv, within } from './discovery-kit.js';
 

@@ -1,3 +1,4 @@
+import * as discovery from './discovery.js';
 import * as limits from './limits.js';
 
 /**
@@ -23,11 +24,11 @@ export function brokenRelations(): string[] {
     [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'a kept connection must end before the peer closes it'],
     [limits.peerLeaseMs > limits.outboundTransactionMsMax, 'the lease of a call must outlive it'],
     [
-      2 * limits.discoveryConnectMsMax < limits.outboundTransactionMsMax,
+      2 * discovery.discoveryConnectMsMax < limits.outboundTransactionMsMax,
       'a silent place must leave time to connect to the next',
     ],
-    [2 * limits.dnsQueryMsMax < limits.outboundTransactionMsMax, 'two steps of discovery must fit a transaction'],
-    [limits.dnsRepeatMs * 2 <= limits.dnsQueryMsMax, 'a second name server must have its turn'],
+    [2 * discovery.dnsQueryMsMax < limits.outboundTransactionMsMax, 'two steps of discovery must fit a transaction'],
+    [discovery.dnsRepeatMs * 2 <= discovery.dnsQueryMsMax, 'a second name server must have its turn'],
     [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'we must give up kept connections before our peer does'],
     [limits.connectionHostMsMin < limits.connectionHostMsMax, 'connectionHostMsMin must be below connectionHostMsMax'],
   ];

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, isIPv6 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '@meshd/crypto/random';
-import { dnsQueryMsMax, dnsRepeatMs } from '@meshd/limits/limits';
+import { dnsQueryMsMax, dnsRepeatMs } from '@meshd/limits/discovery';
 import { type DecodedPacket, decode, encode, streamEncode } from 'dns-packet';
 
 /** A name server; `host` is an address. */

@@ -8,7 +8,7 @@ import {
   dnsRecordsMax,
   dnsTtlMsMax,
   dnsTtlMsMin,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/discovery';
 import type { Answer, DecodedPacket } from 'dns-packet';
 import { LRUCache } from 'lru-cache';
 import { askServers, type DnsQuestion, type NameServer, type RecordType } from './dns-question.js';

@@ -1,7 +1,7 @@
 /** Where the service of a domain is: overrides, SRV and TXT, and the fallbacks of semantics 2.1. */
 import { isIP, isIPv6 } from 'node:net';
 import { type Random, systemRandom } from '@meshd/crypto/random';
-import { discoveryConnectsMax, discoveryHostsMax } from '@meshd/limits/limits';
+import { discoveryConnectsMax, discoveryHostsMax } from '@meshd/limits/discovery';
 import { canonicalDomain } from '@meshd/schema/address';
 import { serviceName, wellKnownPath } from '@meshd/schema/features';
 import { BindingError, type BindingErrorCode } from '../errors.js';

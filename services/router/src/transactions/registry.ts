@@ -5,7 +5,6 @@ import { deleteAccount } from './delete-account.js';
 import { download } from './download.js';
 import { hello } from './hello.js';
 import { notBuilt } from './not-built.js';
-import { post } from './post.js';
 import { status } from './status.js';
 import { upload } from './upload.js';
 
@@ -17,7 +16,8 @@ export const transactionHandlers: TransactionHandlers = {
   Status: status,
   Download: download,
   Upload: upload,
-  Post: post,
+  // Taken at router and shards already; refused until there is a worker that carries what was taken.
+  Post: notBuilt('connected', 'host'),
   Connect: notBuilt('device'),
   Complete: notBuilt('device', 'connected'),
 };

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@meshd/schema/status';
-import type { ContactRule } from '../storage/store.js';
+import type { ContactRule } from '../storage/message-rows.js';
 
 /*
  * Whether a message is taken (semantics 8.3), by the first rule that says something. Pure: who is who, what was agreed and what

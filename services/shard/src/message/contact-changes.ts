@@ -2,7 +2,7 @@ import type { KeyValue } from '@meshd/dare/header';
 import { contactPermissionBytesMax } from '@meshd/limits/limits';
 import { canonicalAddress } from '@meshd/schema/address';
 import { contactCatalog } from '@meshd/schema/container-name';
-import type { ContactChange, ContactRule } from '../storage/store.js';
+import type { ContactChange, ContactRule } from '../storage/message-rows.js';
 import type { UploadedFrame } from '../upload/frame.js';
 
 /**

@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
 import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 
 /** One stored envelope, its parts as received; `payload` null is a redacted one. Same shape as `EnvelopeOctets`. */
@@ -208,33 +209,6 @@ export interface SeenWrite {
   /** PayloadDigest of the request, 64 octets. */
   readonly digest: Uint8Array;
   readonly result: Uint8Array;
-}
-
-/** A message that was taken for an address (S73). */
-export interface MessageSeen {
-  /** Digest of signer key and core, 32 octets. */
-  readonly identity: Uint8Array;
-  /** Unix time in milliseconds. */
-  readonly seenAtMs: number;
-  /** Of the receipt given then. */
-  readonly receiptId: string;
-}
-
-/** What an entry of the contacts' catalog lets a person do (semantics 8.3). */
-export interface ContactRule {
-  /** UDF of the person's account, once it is known. */
-  readonly accountUdf: string | undefined;
-  /** Canonical. */
-  readonly address: string | undefined;
-  /** Message types with commas between them, `*` for all, `-` for none. */
-  readonly permissions: string;
-}
-
-/** An entry of the contacts' catalog as it says now; without a rule it says nothing, or is gone. */
-export interface ContactChange {
-  /** Key of the entry. */
-  readonly uniqueId: string;
-  readonly rule: ContactRule | undefined;
 }
 
 /** What a writing request left behind. */

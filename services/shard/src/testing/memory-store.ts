@@ -1,5 +1,6 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
+import type { ContactChange, MessageSeen } from '../storage/message-rows.js';
 import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
 import {
   type AccountFields,
@@ -8,7 +9,6 @@ import {
   type AccountTransactor,
   type AccountWrite,
   type CatalogKey,
-  type ContactChange,
   type ContainerAppend,
   type ContainerState,
   type ContainerWrite,
@@ -16,7 +16,6 @@ import {
   type FrameSelection,
   frameBytes,
   keyText,
-  type MessageSeen,
   type NameState,
   type Seen,
   type Store,

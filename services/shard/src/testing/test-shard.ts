@@ -6,6 +6,7 @@ import { systemRandom } from '@meshd/crypto/random';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
+import type { SitePolicy } from '../message/access-control.js';
 import { SendingDomains } from '../message/offers.js';
 import { Destinations } from '../outbox/destinations.js';
 import { PostRates } from '../outbox/post-rates.js';
@@ -21,6 +22,7 @@ import { entry, opening, type Person, type TestDevice, TestWriter } from './pers
 export class TestShard {
   nowMs = 1_767_225_600_000;
   registration: Registration = 'open';
+  site: SitePolicy = { blockedDomains: new Set(), openDomains: new Set(), dropsSilently: false };
   readonly store = new MemoryStore(() => this.nowMs);
   #context: ShardContext | undefined;
   #requestCount = 0;
@@ -43,7 +45,7 @@ export class TestShard {
       heads: new AccountHeads(() => host),
       waits: new StatusWaits(),
       domains: new Set(['example.com']),
-      site: { blockedDomains: new Set(), openDomains: new Set(), dropsSilently: false },
+      site: this.site,
       sendingDomains: new SendingDomains(),
       destinations: new Destinations(() => this.context.store.outbox),
       postRates: new PostRates(),
@@ -53,7 +55,8 @@ export class TestShard {
   }
 
   get context(): ShardContext {
-    return { ...(this.#context as ShardContext), registration: this.registration };
+    const { registration, site } = this;
+    return { ...(this.#context as ShardContext), registration, site };
   }
 
   /** The host whose key signs what the service makes. */

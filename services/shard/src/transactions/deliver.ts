@@ -13,14 +13,8 @@ import { offerName } from '../message/offers.js';
 import { makeReceipt } from '../message/receipt.js';
 import { type VerifiedMessage, verifyMessage } from '../message/verify-message.js';
 import { incidentRecord } from '../service-records.js';
-import type {
-  AccountReader,
-  AccountState,
-  AccountTransactor,
-  AccountWrite,
-  ContainerState,
-  MessageSeen,
-} from '../storage/store.js';
+import type { MessageSeen } from '../storage/message-rows.js';
+import type { AccountReader, AccountState, AccountTransactor, AccountWrite, ContainerState } from '../storage/store.js';
 import { answerOf, findAnswer, type WritingRequest } from '../stored-answer.js';
 import { appendOf } from '../upload/append-of.js';
 import { placeMessage } from '../upload/self-entry.js';
@@ -127,7 +121,7 @@ async function deliverOne(
   const taken = await context.store.transactAccount(account, (transactor) =>
     takeMessage(context, request, transactor, { indexRequest, message }),
   );
-  if ('code' in taken) return refused(taken.code);
+  if ('refused' in taken) return refused(taken.refused);
   if (isOffer || !request.receipts) return { ...done, isOffer, result: 'Accept' };
   const receipt = await makeReceipt(context.host(), {
     ...{ service: parseAddress(account).domain, senderService: request.senderDomain, recipient: account },
@@ -137,7 +131,7 @@ async function deliverOne(
 }
 
 /** When a message was taken, or why not. */
-type Taken = Pick<MessageSeen, 'receiptId' | 'seenAtMs'> | { readonly code: ErrorCode };
+type Taken = Pick<MessageSeen, 'receiptId' | 'seenAtMs'> | { readonly refused: ErrorCode };
 
 async function takeMessage(
   context: ShardContext,
@@ -151,7 +145,7 @@ async function takeMessage(
   const seen = await transactor.findMessageSeen(identity);
   const judged = await judge(context, request, transactor, message);
   if (seen !== undefined) return seen;
-  if ('code' in judged) return judged;
+  if ('refused' in judged) return judged;
   const nowMs = context.clock();
   const domains = context.sendingDomains;
   if (message.isOffer) {
@@ -185,7 +179,7 @@ async function judge(
   { senderDomain }: DeliverRequest,
   transactor: AccountTransactor,
   message: VerifiedMessage,
-): Promise<Accepted | { readonly code: ErrorCode }> {
+): Promise<Accepted | { readonly refused: ErrorCode }> {
   const { state, address } = transactor;
   const accountUdf = message.accountKey.udf;
   const rules = await transactor.contactRules({ accountUdf, address: message.sender });
@@ -203,9 +197,9 @@ async function judge(
     },
     context.site,
   );
-  if (decision.result === 'reject') return { code: decision.code };
+  if (decision.result === 'reject') return { refused: decision.code };
   // Another message of that name: the spool holds each once.
-  if (known.size > 0) return { code: 'event-rule' };
+  if (known.size > 0) return { refused: 'event-rule' };
   return decision;
 }
 

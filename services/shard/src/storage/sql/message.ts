@@ -1,6 +1,6 @@
 /** Messages taken, and whom people let write to them. */
 import type { Statement } from '../database.js';
-import type { ContactChange, MessageSeen } from '../store.js';
+import type { ContactChange, MessageSeen } from '../message-rows.js';
 
 /** Remembers a message; one that is there already stays as it was. */
 export function insertMessageSeen(recipient: string, { identity, seenAtMs, receiptId }: MessageSeen): Statement {
