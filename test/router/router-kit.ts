@@ -41,6 +41,10 @@ export function fakeLink(overrides: Partial<ShardLink> = {}): ShardLink {
   return {
     transact: async ({ transaction, describePrincipal }): Promise<TransactResponse> => {
       const principal = describePrincipal ? { accountUdf: 'MACC-OUNT', deviceUdf: 'MDEV-ICE' } : undefined;
+      // No other service is known yet.
+      if (transaction?.$case === 'lookupPeer') {
+        return { number: 1, outcome: success(), result: { $case: 'lookupPeer', value: { retryAfterMs: 1000 } } };
+      }
       if (transaction?.$case === 'status') {
         const value = { containers: [], profileMesh: undefined, deviceEntry: undefined };
         return { number: 1, outcome: success(), principal, result: { $case: 'status', value } };

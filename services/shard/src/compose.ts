@@ -250,7 +250,6 @@ class ShardProcess implements Shard {
   #takeWork(): void {
     const directory = this.#directory;
     const { domains, registration, shardName, postsPerHourMax } = this.#config;
-    const { blockedDomains, openDomains, dropsSilently } = this.#config;
     const context = {
       store: this.#store,
       host: () => this.#host.current(),
@@ -260,7 +259,7 @@ class ShardProcess implements Shard {
       heads: new AccountHeads(() => this.#host.current()),
       waits: this.#waits,
       domains: new Set(domains),
-      site: { blockedDomains: new Set(blockedDomains), openDomains: new Set(openDomains), dropsSilently },
+      site: { blockedDomains: new Set<string>(), openDomains: new Set<string>(), dropsSilently: false },
       sendingDomains: new SendingDomains(),
       destinations: new Destinations(() => this.#store.outbox),
       postRates: new PostRates(postsPerHourMax),

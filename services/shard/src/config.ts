@@ -35,12 +35,6 @@ export const shardSettings = z.object({
   redisUrl: secretUrl.optional(),
   /** Messages that an account may send in an hour, each counted for each recipient. */
   postsPerHourMax: z.coerce.number().int().positive().default(postsPerAccountPerHourMax),
-  /** Domains from which no message is taken. */
-  blockedDomains: domains.optional().transform((names) => names ?? []),
-  /** Domains whose people may write to anybody here: for development, and for the domains of one house. */
-  openDomains: domains.optional().transform((names) => names ?? []),
-  /** Messages that are refused are reported as taken, and filed among the incidents alone. */
-  dropsSilently: z.stringbool().default(false),
 });
 
 /** The settings of a shard, checked. */

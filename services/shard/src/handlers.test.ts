@@ -286,7 +286,7 @@ describe('messages to others', () => {
     [{ $case: 'describeDeliveries', value: { principal: undefined, messages: [] } }, ['router']],
     [{ $case: 'post', value: { principal: undefined, accounts: [], messages: [], self: [] } }, ['router']],
     [
-      { $case: 'deliver', value: { senderDomain: '', hostUdf: '', messages: [], receipts: false } },
+      { $case: 'deliver', value: { senderDomain: 'example.com', hostUdf: '', messages: [], receipts: false } },
       ['router', 'outbound'],
     ],
   ];

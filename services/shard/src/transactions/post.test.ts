@@ -102,7 +102,7 @@ describe('a message is rejected', () => {
     const eve = await shard.person('eve');
     const messages = [eve.message({ to: [bob] })];
     expect(answers(await alice.post({ accounts: [bob], messages }))).toEqual([`not-authorised 0 ${bob}`]);
-    expect(await told({ manifest: { subject: 'eve@example.com' } })).toEqual([`manifest 0 ${bob}`]);
+    expect(await told({ manifest: { subject: 'eve@example.com' } })).toEqual([`object-signature 0 ${bob}`]);
   });
 
   test('[S41] under a manifest of another kind, of another time, or without one', async () => {
