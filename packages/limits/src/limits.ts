@@ -331,6 +331,26 @@ export const controllerSamplesMax = 100;
 export const controllerSamplesMin = 20;
 /** … and how far back they may lie (semantics 8.4). */
 export const controllerWindowMs = 30 * second;
+/** Posts in work that a destination begins with, before anything is known of it. */
+export const controllerLimitStart = 4;
+/** After lowering nothing is raised for this long: what was too much a moment ago still is. */
+export const controllerHoldMs = 10 * second;
+/** Messages are gathered into one Post as far as it is likely to take this long: well below what slows the controller. */
+export const postTargetMs = 500;
+/** … and never beyond this, whatever the line: half of what a decoded Post may have. */
+export const postBytesMax = mebibyte;
+/** Destinations whose line a worker remembers; what is forgotten begins anew. */
+export const destinationsKnownMax = 10_000;
+/** A lane that found no free slot of its destination looks again after this, if nobody woke it before. */
+export const laneParkedMs = 5 * second;
+/** A worker stays with one lane for this long at most while others wait. */
+export const laneTurnMsMax = 2 * second;
+/** Lanes that a shard lists at once. */
+export const workLanesMax = 1000;
+/** Between two looks for domains whose pin is wanted. */
+export const peerSweepMs = second;
+/** What a worker says to a shard is repeated for this long: a shard that starts again costs no second delivery. */
+export const settleMsMax = 10 * second;
 /** Between two looks for lanes without a wake-up. */
 export const outboxSweepMs = 10 * second;
 /** Connections kept to one destination. */

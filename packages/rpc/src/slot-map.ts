@@ -1,7 +1,8 @@
-/** A router's copy of the slot map: which shard owns an account (design: 4,096 slots, and single accounts elsewhere). */
-import type { SlotMap } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+/** A copy of the slot map, as routers and outbound workers keep one: which shard owns an account (design: 4,096 slots, and single accounts elsewhere). */
+
 import { slotCount, slotOfAddress } from '@meshd/schema/address';
 import { LRUCache } from 'lru-cache';
+import type { SlotMap } from './generated/meshd/shard/v1/shard.js';
 
 const slotsKept = 16_384;
 
