@@ -55,8 +55,8 @@ function rounds(value: () => Promise<number>, limit: () => Promise<number>): Mea
 
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => `${prefix}-${at}`);
 
-const statusMembers = names('ticket', 16);
-const statusEach = 40;
+const statusMembers = names('ticket', 64);
+const statusEach = 200;
 
 /** Statuses under tickets beside signed ones, both in JSON-B. */
 export const statusTicket: Figure = {

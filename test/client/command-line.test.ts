@@ -162,6 +162,13 @@ describe('mesh, from the first Hello to the last', () => {
   }, 30_000);
 
   it('says in one line what is wrong', async () => {
+    const taken = join(folder, 'taken');
+    await writeFile(taken, '');
+    const onFile = await mesh(['container', 'download', 'my_Notes', '--out', taken, '--home', home]);
+    expect([onFile.code, onFile.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^mesh: cannot make the folder [^\n]*taken: it exists already[^\n]*\n$/),
+    ]);
     const unknown = await mesh(['container', 'download', 'my_Nothing', '--home', home]);
     expect([unknown.code, unknown.stdout]).toEqual([1, '']);
     expect(unknown.stderr).toMatch(/^mesh: [^\n]*my_Nothing[^\n]*\n$/);

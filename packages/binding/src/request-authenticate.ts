@@ -61,6 +61,8 @@ export type Authentication =
       readonly key: PublicKeyEd448;
       readonly profileHost: EnvelopeOctets;
       readonly connectionHost: EnvelopeOctets;
+      /** SHA-512 of the connection's payload, 64 octets. */
+      readonly connectionDigest: Uint8Array;
     }
   | {
       /** The bearer of a ticket; what it was issued for says who that is. */
@@ -234,7 +236,8 @@ async function deviceForm(
 
 function hostForm(entry: SignatureEntry, key: PublicKeyEd448): Authentication {
   if (entry.Profile === undefined || entry.Connection === undefined) throw invalid('a host without its profile');
-  return { form: 'host', key, profileHost: entry.Profile, connectionHost: entry.Connection };
+  const connectionDigest = sha512(entry.Connection.payload ?? new Uint8Array(0));
+  return { form: 'host', key, profileHost: entry.Profile, connectionHost: entry.Connection, connectionDigest };
 }
 
 /**

@@ -5,10 +5,10 @@
  * takes the envelope apart, {@link decodeRequest} reads the message in it.
  */
 import { sha512 } from '@meshd/crypto/digest';
-import { type EnvelopeOctets, readEnvelope } from '@meshd/dare/envelope';
+import { decodeEnvelope, type EnvelopeOctets, readEnvelope } from '@meshd/dare/envelope';
 import { DareError } from '@meshd/dare/errors';
-import { Header, type SignatureEntry, Trailer } from '@meshd/dare/header';
-import { decodeObject, decodeTagged } from '@meshd/encoding/codec';
+import type { SignatureEntry } from '@meshd/dare/header';
+import { decodeTagged } from '@meshd/encoding/codec';
 import { EncodingError } from '@meshd/encoding/errors';
 import { TokenReader } from '@meshd/encoding/token-reader';
 import {
@@ -40,8 +40,8 @@ export interface ReceivedRequest {
   /** The message came without envelope: null authentication, and the answer comes without one as well. */
   readonly naked: boolean;
   readonly form: BodyForm;
-  /** The whole envelope, for the shard, which verifies some signatures itself (S24). */
-  readonly envelope: EnvelopeOctets | undefined;
+  /** The body as it came. */
+  readonly body: Uint8Array;
   readonly payload: Uint8Array;
   /** SHA-512 of the payload, recomputed. */
   readonly payloadDigest: Uint8Array;
@@ -72,20 +72,16 @@ const openingBrace = '{'.charCodeAt(0);
  */
 export function receiveRequest(body: Uint8Array, form: BodyForm): ReceivedRequest {
   const first = firstOctet(body);
-  if (first === openingBrace) return received({ naked: true, form, payload: body });
+  if (first === openingBrace) return received({ naked: true, form, body, payload: body });
   if (first !== openingBracket) throw new MeshError('malformed', 'the body is neither an envelope nor a message');
   return refusing(() => {
-    const envelope = readEnvelope(body, form);
-    const { payload } = envelope;
+    const { header, payload, trailer } = decodeEnvelope(body, form);
     if (payload === null) throw new MeshError('malformed', 'the envelope of a request needs its payload');
-    const options = { form: 'json', refuseRepeated: true } as const;
-    const header = decodeObject(Header, envelope.header, options);
-    const trailer = envelope.trailer === null ? {} : decodeObject(Trailer, envelope.trailer, options);
     return received({
       naked: false,
       form,
+      body,
       payload,
-      envelope,
       entries: trailer.signatures ?? header.signatures ?? [],
       payloadDigestStated: trailer.PayloadDigest ?? header.PayloadDigest,
     });
@@ -95,16 +91,21 @@ export function receiveRequest(body: Uint8Array, form: BodyForm): ReceivedReques
 interface Parts {
   readonly naked: boolean;
   readonly form: BodyForm;
+  readonly body: Uint8Array;
   readonly payload: Uint8Array;
-  readonly envelope?: EnvelopeOctets;
   readonly entries?: readonly SignatureEntry[];
   readonly payloadDigestStated?: Uint8Array | undefined;
 }
 
-function received({ naked, form, payload, envelope, entries = [], payloadDigestStated }: Parts): ReceivedRequest {
-  const base = readBase(payload, form);
-  const payloadDigest = sha512(payload);
-  return { naked, form, payload, payloadDigest, envelope, entries, payloadDigestStated, base };
+function received({ entries = [], payloadDigestStated, ...parts }: Parts): ReceivedRequest {
+  const base = readBase(parts.payload, parts.form);
+  const payloadDigest = sha512(parts.payload);
+  return { ...parts, payloadDigest, entries, payloadDigestStated, base };
+}
+
+/** The whole envelope of a request, for the shard, which verifies some signatures itself (S24); undefined without one. */
+export function requestEnvelopeOf({ naked, body, form }: ReceivedRequest): EnvelopeOctets | undefined {
+  return naked ? undefined : refusing(() => readEnvelope(body, form));
 }
 
 /** The encoding that a request is answered in: its own. Hello is JSON, so that is what a peer at fault hears too. */

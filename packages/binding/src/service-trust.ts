@@ -10,7 +10,6 @@ import {
   readEnvelope,
   writeEnvelope,
 } from '@meshd/dare/envelope';
-import { verifyEnvelope } from '@meshd/dare/verify';
 import type { MeshHelloResponse } from '@meshd/schema/protocol';
 import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
@@ -18,6 +17,7 @@ import { chainDigest, type VerifiedService, verifyHost, verifyProfileHost, verif
 import type { PinStore, ServicePin } from './pins.js';
 import type { SentRequest } from './request-sign.js';
 import { checkResponse, type OpenedResponse, type ResponseEntry } from './response-open.js';
+import { whyNotSuccessor } from './service-succession.js';
 
 /** Without it nothing is exchanged (S21, S75). */
 const featureRequired = 'auth-1';
@@ -185,12 +185,8 @@ export class ServiceTrust {
       else if (Buffer.compare(before.hostKey, hostKey.raw) !== 0) mismatch('another host key');
     }
     const pinned = importPublicKey(before.serviceKey);
-    if (pinned.equals(service.offlineKey)) {
-      const known = await this.#serviceOf(before);
-      if ((service.updatedMs ?? 0) < (known.updatedMs ?? 0)) mismatch('an older profile');
-      return;
-    }
-    if (!(await isSignedBy(service.envelope, pinned))) mismatch('another key, not signed by the pinned one');
+    const why = await whyNotSuccessor(service, pinned, (await this.#serviceOf(before)).updatedMs);
+    if (why !== undefined) mismatch(why);
   }
 
   async #serviceOf(pin: ServicePin): Promise<VerifiedService> {
@@ -215,14 +211,5 @@ export class ServiceTrust {
     const host = await verifyHost(service, profileHost, connectionHost, this.#domain, this.#clock());
     this.#chains.set(name, host);
     return host;
-  }
-}
-
-async function isSignedBy(envelope: DareEnvelope, key: PublicKeyEd448): Promise<boolean> {
-  try {
-    const { signers } = await verifyEnvelope(envelope, (kid) => (kid === key.udf ? key : undefined));
-    return signers.some((signer) => signer.equals(key));
-  } catch {
-    return false;
   }
 }

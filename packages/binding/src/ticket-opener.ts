@@ -1,5 +1,5 @@
 /** The service's half of using a ticket (S31–S33): opens tickets, and remembers those that are in use. */
-import { type MacKey, macKey, sha512 } from '@meshd/crypto/digest';
+import { type MacKey, macKey } from '@meshd/crypto/digest';
 import { openedTicketsMax, ticketBytesMax } from '@meshd/limits/limits';
 import { LRUCache } from 'lru-cache';
 import { ticketIdOf, ticketSecrets } from './ticket-derivation.js';
@@ -40,7 +40,7 @@ export class TicketOpener {
     const keyOf = (keyId: Uint8Array) => ring.opening(keyId, nowMs);
     // Asked for kept ones too: with its key a ticket is gone, at once and everywhere.
     if (keyOf(ticket.subarray(keyIdAt.start, keyIdAt.end)) === undefined) return undefined;
-    const name = Buffer.from(sha512(ticket)).toString('latin1') + this.#serviceUdf();
+    const name = Buffer.from(ticket.buffer, ticket.byteOffset, ticket.length).toString('latin1') + this.#serviceUdf();
     const opened = this.#opened.get(name) ?? this.#openAnew(name, keyOf, ticket);
     return opened !== undefined && nowMs < opened.content.expiresMs ? opened : undefined;
   }

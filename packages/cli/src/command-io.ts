@@ -1,6 +1,6 @@
 /** What a command sees of the world: files, standard streams, progress. Commands import nothing else that does I/O. */
-import { createReadStream, readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { SingleBar } from 'cli-progress';
 import colorsOf from 'picocolors';
@@ -50,6 +50,8 @@ export interface CommandIo {
    * names the file.
    */
   writeAt(path: string, offset: number, octets: Uint8Array): Promise<void>;
+  /** Makes a folder with those above it, unless it is there. Throws {@link CommandError} that names it. */
+  makeFolder(path: string): Promise<void>;
   /** The command's result, called exactly once: JSON under `--json`, else the text for people. */
   print(result: unknown, human: string | (() => string)): void;
   /** A line on standard error for people; nothing under `--json`. */
@@ -97,8 +99,9 @@ function failure(verb: string, path: string, error: unknown): CommandError {
 
 async function readStdin(): Promise<Uint8Array> {
   const parts: Buffer[] = [];
-  // Descriptor 0 through a stream: readFileSync(0) fails with EAGAIN on some pipes.
-  for await (const part of createReadStream('', { fd: 0, autoClose: false })) parts.push(part as Buffer);
+  // The process's own stream: whatever imports node:process makes a pipe on descriptor 0 non-blocking, and reading the
+  // descriptor as a file then fails with EAGAIN as soon as the writer is slower than we are.
+  for await (const part of process.stdin) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }
 
@@ -140,6 +143,14 @@ async function patchFile(path: string, offset: number, octets: Uint8Array): Prom
     }
   } catch (error) {
     throw failure('write', path, error);
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw failure('make the folder', path, error);
   }
 }
 
@@ -201,6 +212,7 @@ export function processIo(settings: IoSettings): CommandIo {
     readFile: readAll,
     writeFile: (pathOrDash, octets, options = {}) => writeAll(pathOrDash, octets, options),
     writeAt: patchFile,
+    makeFolder,
     print(result, human) {
       const text = settings.json ? JSON.stringify(result, jsonReplacer) : typeof human === 'string' ? human : human();
       process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);

@@ -1,8 +1,7 @@
 /** What `mesh dare verify` finds out about an envelope. Pure: octets and keys in, verdict out. */
-import { type Curve, curveOfName } from '@meshd/crypto/curves';
 import { importPublicKey, verify } from '@meshd/crypto/ed448';
 import { verifyContextualEd25519 } from '@meshd/crypto/ed25519';
-import { udfOfKey } from '@meshd/crypto/key-udf';
+import { canonicalName } from '@meshd/crypto/udf';
 import { coreOfFrame } from '@meshd/dare/core';
 import {
   checkPayloadDigest,
@@ -15,17 +14,8 @@ import {
 import { DareError } from '@meshd/dare/errors';
 import type { SignatureEntry } from '@meshd/dare/header';
 import { decodeManifest, manifestAlgorithm, verifyManifestSync } from '@meshd/dare/manifest';
-import { decodeBase64Url } from '@meshd/encoding/base64url';
 import { EncodingError } from '@meshd/encoding/errors';
-import { parseJson } from '@meshd/encoding/json-reader';
-import type { JsonObject, JsonValue } from '@meshd/encoding/json-value';
-
-/** A public key that may have signed. */
-export interface CandidateKey {
-  readonly curve: Curve;
-  readonly raw: Uint8Array;
-  readonly udf: string;
-}
+import { type CandidateKey, profileKeys } from './profile-keys.js';
 
 /** What is said of one signature entry. */
 export interface SignatureVerdict {
@@ -52,52 +42,8 @@ export interface VerifyKeys {
   readonly given: readonly CandidateKey[];
   /** Try given keys whatever the entries' `kid` says. */
   readonly ignoreKid: boolean;
-}
-
-/** A candidate key from curve and octets. Throws CryptoError for octets that are no usable key. */
-export function candidateKey(curve: Curve, raw: Uint8Array): CandidateKey {
-  if (curve === 'Ed448') importPublicKey(raw);
-  return { curve, raw, udf: udfOfKey(curve, raw) };
-}
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
-
-/** The one object inside a tagged object; undefined for anything else. */
-function bodyOfTagged(value: JsonValue): { tag: string; body: JsonObject } | undefined {
-  if (!isObject(value)) return undefined;
-  const [tag, ...others] = Object.keys(value);
-  const body = tag === undefined ? undefined : value[tag];
-  return tag !== undefined && others.length === 0 && isObject(body) ? { tag, body } : undefined;
-}
-
-function keyOf(value: JsonValue | undefined): CandidateKey[] {
-  const parameters =
-    isObject(value) && isObject(value.PublicParameters) ? value.PublicParameters.PublicKeyECDH : undefined;
-  if (!isObject(value) || !isObject(parameters)) return [];
-  const { crv, Public } = parameters;
-  if (typeof crv !== 'string' || typeof Public !== 'string') return [];
-  try {
-    const key = candidateKey(curveOfName(crv), decodeBase64Url(Public));
-    // A key under another name than its own is not used (encoding 1.6).
-    return value.UDF === undefined || value.UDF === key.udf ? [key] : [];
-  } catch {
-    return [];
-  }
-}
-
-/** Signature keys that a profile names as its own. Empty for payloads that are no profile. */
-export function profileKeys(payload: Uint8Array | null): CandidateKey[] {
-  if (payload === null) return [];
-  try {
-    const tagged = bodyOfTagged(parseJson(payload));
-    if (tagged === undefined || !tagged.tag.startsWith('Profile')) return [];
-    const online = tagged.body.KeysOnlineSignature;
-    return [...keyOf(tagged.body.KeyOfflineSignature), ...(Array.isArray(online) ? online.flatMap(keyOf) : [])];
-  } catch (error) {
-    if (error instanceof EncodingError) return [];
-    throw error;
-  }
+  /** Keys of what stands beside the envelope, which count where none are given. */
+  readonly vouching?: readonly CandidateKey[];
 }
 
 type Proof = (key: CandidateKey) => boolean;
@@ -141,11 +87,12 @@ function verdictOf(
   },
 ): SignatureVerdict {
   const kid = entry.kid ?? '';
-  const named = (candidates: readonly CandidateKey[]) => candidates.filter((key) => keys.ignoreKid || key.udf === kid);
+  const name = canonicalName(kid);
+  const named = (candidates: readonly CandidateKey[]) => candidates.filter((key) => keys.ignoreKid || key.udf === name);
   const proves = proofOf(opened, entry, payloadDigest);
   const trusted = named(keys.trusted);
   if (trusted.length > 0) return { kid, valid: trusted.some(proves), trusted: true };
-  return { kid, valid: keys.others.filter((key) => key.udf === kid).some(proves), trusted: false };
+  return { kid, valid: keys.others.filter((key) => key.udf === name).some(proves), trusted: false };
 }
 
 function failureOf(opened: DareEnvelope, signatures: readonly SignatureVerdict[]): string | null {
@@ -169,15 +116,15 @@ export function judgeEnvelope(octets: EnvelopeOctets, keys: VerifyKeys): Envelop
     return failed(error, null, []);
   }
   const own = profileKeys(opened.payload);
-  const trusted = keys.given.length > 0 ? keys.given : own;
+  const trusted = keys.given.length > 0 ? keys.given : [...own.offline, ...(keys.vouching ?? [])];
+  const others = [...own.offline, ...own.online];
   const judge = (digest: Uint8Array) =>
-    opened.signatures.map((entry) =>
-      verdictOf(opened, entry, digest, { trusted, others: own, ignoreKid: keys.ignoreKid }),
-    );
+    opened.signatures.map((entry) => verdictOf(opened, entry, digest, { trusted, others, ignoreKid: keys.ignoreKid }));
   try {
     const digest = checkPayloadDigest(opened);
     const signatures = judge(digest);
-    const failure = failureOf(opened, signatures);
+    const named = own.misnamed === undefined ? null : `${own.misnamed}: the UDF is that of another key`;
+    const failure = named ?? failureOf(opened, signatures);
     return { valid: failure === null, payloadDigest: base64Url(digest), signatures, failure };
   } catch (error) {
     const computed = opened.payload === null ? null : base64Url(digestOf(opened.payload));

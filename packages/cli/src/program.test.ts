@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { contentDigestUdf } from '@meshd/crypto/udf';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 interface Run {
@@ -40,6 +42,7 @@ describe('mesh', () => {
       ['account', 'create'],
       ['account', 'create', 'no-at-sign'],
       ['account', 'create', 'a\u0007b@example.com'],
+      ['account', 'create', 'a\u202eb@example.com'],
       ['account', 'create', 'a@example.com', '--url', 'http://example.com'],
       ['container', 'download', 'my_Notes', '--min', '-x'],
       ['hello', 'example.com', '--unknown-option'],
@@ -49,13 +52,15 @@ describe('mesh', () => {
       ['account', 'sync', '--filter', 'read=2026-01-01'],
       ['account', 'sync', '--conflicts', 'both'],
       ['account', 'watch', '--json'],
+      ['container', 'create', '-'],
+      ['container', 'append', '-', 'absent'],
       ['container', 'prove', 'my_Notes', '1'],
       ['container', 'prove', 'my_Notes', 'first', '--out', '-'],
     ];
     for (const args of wrong) {
       const { code, stdout, stderr } = await mesh('--home', join(folder, 'none'), ...args);
       expect([args, code, stdout, isOneLine(stderr)]).toEqual([args, 2, '', true]);
-      expect(stderr).not.toContain('\u0007');
+      for (const control of ['\u0007', '\u202e']) expect(stderr).not.toContain(control);
     }
   });
 
@@ -80,6 +85,42 @@ describe('mesh', () => {
     const { code, stderr } = await mesh('udf', 'digest', join(folder, 'absent'), '--type', 'text/plain');
     expect([code, isOneLine(stderr)]).toEqual([1, true]);
     expect(stderr).toContain('absent');
+  });
+
+  it('says nothing but the reason where the result cannot be written', async () => {
+    const envelope = join(folder, 'plain.dare');
+    await writeFile(envelope, '[{},"aGVsbG8"]');
+    const { code, stderr } = await mesh('dare', 'decode', envelope, '--out', join(folder, 'absent', 'out'));
+    expect([code, stderr, isOneLine(stderr)]).toEqual([1, expect.stringContaining('does not exist'), true]);
+  });
+
+  it('prints one JSON document where the result itself goes to standard output', async () => {
+    const envelope = await run('mesh', ['dare', 'encode', '-', '--out', '-', '--json'], 'hello');
+    const content = await run('mesh', ['dare', 'decode', '-', '--out', '-', '--json'], envelope.stdout);
+    const { stdout: plain } = await run('mesh', ['dare', 'decode', '-', '--out', '-'], envelope.stdout);
+    const converted = await run(
+      'mesh',
+      ['json', 'convert', '--from', 'json', '--to', 'json', '-', '-', '--json'],
+      '[1]',
+    );
+    expect(JSON.parse(envelope.stdout)).toHaveLength(3);
+    expect(JSON.parse(content.stdout)).toMatchObject({ bytes: 5, content: 'aGVsbG8' });
+    expect([plain, JSON.parse(converted.stdout)]).toEqual(['hello', [1]]);
+  });
+
+  it('waits for a standard input whose writer is slower than it', async () => {
+    const child = execFile(process.execPath, [launcher('mesh'), 'udf', 'digest', '-', '--type', 'text/plain']);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: string) => (output += text));
+    const ended = once(child, 'close');
+    child.stdin?.on('error', (error) => (output += error.message));
+    // Each part is written when the one before has left: in between the reader finds nothing to read.
+    const part = Buffer.alloc(1024 * 1024, 'x');
+    for (let sent = 0; sent < 8; sent++) await new Promise((resolve) => child.stdin?.write(part, resolve));
+    child.stdin?.end();
+    const [code] = await ended;
+    const expected = contentDigestUdf({ data: Buffer.alloc(8 * part.length, 'x'), contentType: 'text/plain' });
+    expect([code, output]).toEqual([0, `${expected}\n`]);
   });
 
   it('says what to check when a service does not answer', async () => {

@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { type CommandIo, type IoSettings, processIo, UsageError } from './command-io.js';
 import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
+import { registerContactCommands } from './commands/contact.js';
 import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
 import { registerContainerProofCommands } from './commands/container-proof.js';
@@ -12,7 +13,9 @@ import { registerDareCommands } from './commands/dare.js';
 import { registerHelloCommands } from './commands/hello.js';
 import { registerJsonCommands } from './commands/json.js';
 import { registerKeyCommands } from './commands/key.js';
+import { registerMessageCommands } from './commands/message.js';
 import { registerUdfCommands } from './commands/udf.js';
+import { terminalControls } from './table.js';
 
 /** A base64url value that happens to begin with a dash: as long as the shortest public key, so never an option. */
 const dashedValue = /^-[A-Za-z0-9_-]{40,}$/;
@@ -46,6 +49,8 @@ export const meshShape: ProgramShape = {
     registerContainerCommands(program, io);
     registerContainerProofCommands(program, io);
     registerContainerFileCommands(program, io);
+    registerMessageCommands(program, io);
+    registerContactCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);
     registerDareCommands(program, io);
@@ -106,7 +111,7 @@ function oneLine(error: unknown): string {
 
 function escapeControls(text: string): string {
   const codeOf = (character: string) => (character.codePointAt(0) ?? 0).toString(16).padStart(4, '0');
-  return text.replace(/\p{Cc}/gu, (character) => `\\u${codeOf(character)}`);
+  return text.replace(terminalControls, (character) => `\\u${codeOf(character)}`);
 }
 
 function reportError(name: string, error: unknown, debug: boolean): 0 | 1 | 2 {

@@ -88,7 +88,11 @@ export async function loadIdentity(home: Home, state: AccountState): Promise<Ide
   const load = async (file: string): Promise<EnvelopeOctets> => {
     const octets = await home.read('profiles', file);
     if (octets === undefined) throw new ClientError('state', `${home.path('profiles', file)} is missing`);
-    return readEnvelope(octets);
+    try {
+      return readEnvelope(octets);
+    } catch (cause) {
+      throw new ClientError('state', `${home.path('profiles', file)} is damaged; restore it from a backup`, { cause });
+    }
   };
   return {
     profileMesh: await load(envelopeFiles.profileMesh),

@@ -26,6 +26,8 @@ describe('[S43] who may write', () => {
     const find = writersOf(authority, device === undefined ? [] : [device]);
     expect(find(device?.key.udf ?? '', 'my_Notes', 1)).toBe(device?.key);
     expect(find(device?.key.udf ?? '', 'mmm_Device', 1)).toBeUndefined();
+    // case and dashes of a name are its writer's business: the service takes it, and so does every other device
+    expect(find((device?.key.udf ?? '').toLowerCase().replaceAll('-', ''), 'my_Notes', 1)).toBe(device?.key);
   });
 
   it('is not one that the account’s offline key, the Mesh or a stranger has signed', async () => {

@@ -1,4 +1,5 @@
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
+import { canonicalName } from '@meshd/crypto/udf';
 import type { KeyValue } from '@meshd/dare/header';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { CatalogedDevice } from '@meshd/schema/catalog';
@@ -123,11 +124,12 @@ export function writersOf(
   revoked: readonly RevokedDevice[] = [],
 ): FindWriter {
   return (kid, container, frameIndex) => {
-    if (container === deviceCatalog) return authority.meshKeys.find((key) => key.udf === kid);
-    const device = devices.find(({ key }) => key.udf === kid);
+    const name = canonicalName(kid);
+    if (container === deviceCatalog) return authority.meshKeys.find((key) => key.udf === name);
+    const device = devices.find(({ key }) => key.udf === name);
     if (device !== undefined) return mayWrite(device.permissions, container) ? device.key : undefined;
-    const former = revoked.find(({ key, cuts }) => key.udf === kid && frameIndex < (cuts.get(container)?.size ?? 0));
+    const former = revoked.find(({ key, cuts }) => key.udf === name && frameIndex < (cuts.get(container)?.size ?? 0));
     if (former !== undefined) return mayWrite(former.permissions, container) ? former.key : undefined;
-    return authority.accountKeys.find((key) => key.udf === kid);
+    return authority.accountKeys.find((key) => key.udf === name);
   };
 }

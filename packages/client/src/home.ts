@@ -32,7 +32,9 @@ export class Home {
    * @throws ClientError `busy`
    */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    await mkdir(this.folder, { recursive: true, mode: folderMode });
+    await mkdir(this.folder, { recursive: true, mode: folderMode }).catch((error) => {
+      throw this.#explained(error);
+    });
     const release = await this.#lock();
     try {
       return await work();
@@ -62,8 +64,15 @@ export class Home {
       return await readFile(this.path(...names));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      throw this.#explained(error);
     }
+  }
+
+  /** The error in words, where the home itself is what is wrong. */
+  #explained(cause: unknown): unknown {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== 'ENOTDIR' && code !== 'EEXIST') return cause;
+    return new ClientError('state', `${this.folder} is no folder; use another --home`, { cause });
   }
 
   /** The file's JSON, or undefined if it does not exist. @throws ClientError `state` if it is damaged */

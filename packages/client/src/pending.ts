@@ -1,5 +1,5 @@
 import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
-import { Header } from '@meshd/dare/header';
+import { Header, type KeyValue } from '@meshd/dare/header';
 import { decodeObject, encodeObject } from '@meshd/encoding/codec';
 import type { Home } from './home.js';
 import { octetsToText, textToOctets } from './octet-text.js';
@@ -44,6 +44,7 @@ interface StoredEntry {
   base?: number;
   modifiedMs: number;
   body?: { header: string; payload: string };
+  keyValues?: readonly KeyValue[];
 }
 
 interface StoredBatch {
@@ -61,10 +62,11 @@ interface StoredSent {
   entries: { name: string; uniqueId: string }[];
 }
 
-function toStored({ name, uniqueId, base, modifiedMs, body }: PendingEntry): StoredEntry {
+function toStored({ name, uniqueId, base, modifiedMs, body, keyValues }: PendingEntry): StoredEntry {
   return {
     ...{ name, uniqueId, modifiedMs },
     ...(base === undefined ? {} : { base }),
+    ...(keyValues === undefined ? {} : { keyValues }),
     ...(body === undefined
       ? {}
       : {
@@ -76,10 +78,10 @@ function toStored({ name, uniqueId, base, modifiedMs, body }: PendingEntry): Sto
   };
 }
 
-function toEntry({ name, uniqueId, base, modifiedMs, body }: StoredEntry): PendingEntry {
+function toEntry({ name, uniqueId, base, modifiedMs, body, keyValues }: StoredEntry): PendingEntry {
   const header = body && decodeObject(Header, textToOctets(body.header), { form: 'json' });
   return {
-    ...{ name, uniqueId, base, modifiedMs },
+    ...{ name, uniqueId, base, modifiedMs, keyValues },
     body: body && header && { header, payload: textToOctets(body.payload) },
   };
 }

@@ -2,7 +2,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BindingError } from '@meshd/binding/errors';
 import { makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
-import type { ContainerHeads } from '@meshd/schema/service';
+import { encodeTagged } from '@meshd/encoding/codec';
+import { ContainerHeads } from '@meshd/schema/service';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { withDevice } from './device.js';
 import { ClientError } from './errors.js';
@@ -75,6 +76,12 @@ describe('[S45] signed heads', () => {
     expect(await refusal(sync(behind))).toMatchObject({ code: 'heads' });
   });
 
+  it('[S26] are refused when the host’s connection was not in force at the time that they state', async () => {
+    later(8 * 24 * 60 * minuteMs);
+    const { code, message } = await refusal(sync(behind));
+    expect([code, message]).toEqual(['heads', expect.stringContaining('not in force')]);
+  });
+
   it('are refused when a host of another service signed them', async () => {
     const { profileService } = service.host ?? (await fakeHost());
     service.host = { ...(await fakeHost()), profileService };
@@ -99,9 +106,18 @@ describe('[S45] signed heads', () => {
       environment(),
       async ({ session }) => session.identity.profileAccount.payload,
     );
-    const Heads = [{ Container: container, Index: 1 }];
-    const other = { Account: service.accountUdf, Service: 'example.com', Time: new Date(nowMs).toISOString(), Heads };
-    for (const payload of [profile ?? content, Buffer.from(JSON.stringify({ DeliveryReceipt: other }))]) {
+    const stated: Buffer[] = [];
+    service.headsChanged = (heads) => {
+      stated.push(Buffer.from(encodeTagged(ContainerHeads, heads, 'json')));
+      return heads;
+    };
+    await sync(await copyHome(behind));
+    const heads = stated.at(-1)?.toString() ?? '';
+    // what the heads say, and nothing else than its tag, is right: under its own tag it is taken
+    service.brings = { EnvelopedHeads: signedByHost(host, Buffer.from(heads)) };
+    await sync(await copyHome(behind));
+    const renamed = heads.replace('{"ContainerHeads"', '{"DeliveryReceipt"');
+    for (const payload of [profile ?? content, Buffer.from(renamed)]) {
       service.brings = { EnvelopedHeads: signedByHost(host, payload) };
       expect(await refusal(sync(behind))).toMatchObject({ code: 'heads' });
     }

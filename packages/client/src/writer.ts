@@ -4,7 +4,7 @@ import { nonceUdf } from '@meshd/crypto/udf';
 import { type FrameDraft, frameZero, type SealedBatch, sealBatch } from '@meshd/dare/batch';
 import type { ItemFrames } from '@meshd/dare/catalog-replay';
 import { type EncryptedContent, encryptContentTo } from '@meshd/dare/encrypt';
-import type { ContentMeta } from '@meshd/dare/header';
+import type { ContentMeta, KeyValue } from '@meshd/dare/header';
 import { catalogContentType, itemContentType } from '@meshd/schema/container-name';
 import type { ClientEnvironment } from './environment.js';
 import type { ContainerReader } from './reader.js';
@@ -19,6 +19,8 @@ export interface PlannedEntry {
   readonly body: Pick<EncryptedContent, 'header' | 'payload'> | undefined;
   /** When the change was made, where that is not now. */
   readonly modifiedMs?: number | undefined;
+  /** What the service may read of the entry, in clear (semantics 8.3). */
+  readonly keyValues?: readonly KeyValue[] | undefined;
 }
 
 /** Encrypts a JSON body to the account's current encryption key (S60, S62). */
@@ -34,11 +36,12 @@ export function encryptBody(session: Session, plain: Uint8Array): EncryptedConte
 
 function metaOf(entry: PlannedEntry, before: ItemFrames | undefined, nowMs: number): ContentMeta {
   const now = new Date(entry.modifiedMs ?? nowMs);
-  const { uniqueId } = entry;
-  if (before === undefined) return { UniqueID: uniqueId, cty: itemContentType, Event: 'New', Created: now };
+  const { uniqueId, keyValues } = entry;
+  const values = keyValues === undefined ? {} : { KeyValues: [...keyValues] };
+  if (before === undefined) return { UniqueID: uniqueId, cty: itemContentType, Event: 'New', Created: now, ...values };
   const links = { Modified: now, First: before.first, Previous: before.current };
   if (entry.body === undefined) return { UniqueID: uniqueId, Event: 'Delete', ...links };
-  return { UniqueID: uniqueId, cty: itemContentType, Event: 'Update', ...links };
+  return { UniqueID: uniqueId, cty: itemContentType, Event: 'Update', ...links, ...values };
 }
 
 /** Drafts of the entries on top of what the reader has; keys that occur twice build on each other. */

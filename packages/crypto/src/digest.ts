@@ -2,9 +2,14 @@ import { createHash, createHmac, createSecretKey, hash, type KeyObject, timingSa
 
 // One-shot `hash` saves the hash object: for the 64 to 2,048 octets that are hashed here all day
 // that is half of the cost.
+const joinedBytesMax = 4096;
+
 function oneShot(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;
   if (parts.length === 1 && first !== undefined) return hash(algorithm, first, 'buffer');
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  // A copy of little costs less than a hash object (measured: half).
+  if (bytes <= joinedBytesMax) return hash(algorithm, Buffer.concat(parts, bytes), 'buffer');
   const hasher = createHash(algorithm);
   for (const part of parts) hasher.update(part);
   return hasher.digest();
@@ -71,8 +76,12 @@ export function u64(x: number | bigint): Uint8Array {
 
 /** lv(x): 4-octet big-endian length, then the octets; a string stands for its UTF-8. What is missing is the empty string. */
 export function lv(x: Uint8Array | string): Uint8Array {
-  const octets = typeof x === 'string' ? Buffer.from(x, 'utf8') : x;
-  return Buffer.concat([u32(octets.length), octets]);
+  const bytes = typeof x === 'string' ? Buffer.byteLength(x, 'utf8') : x.length;
+  const octets = Buffer.allocUnsafe(4 + bytes);
+  octets.writeUInt32BE(bytes);
+  if (typeof x === 'string') octets.write(x, 4, 'utf8');
+  else octets.set(x, 4);
+  return octets;
 }
 
 /**

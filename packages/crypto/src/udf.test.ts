@@ -111,6 +111,12 @@ describe('reading', () => {
     expect(udf.udfEquals('NB2U-NLDC-ZBEJ-VPWS-AHWM-CA72-4AMA', 'NB2U-NLDC-ZBEJ-VPWS-AHWM-CA72-4AMB')).toBe(false);
   });
 
+  test('a name is compared in canonical form; what is no UDF stays as it is and is called like nothing', () => {
+    expect(udf.canonicalName('nb2unldczbejvpwsahwmca724ama')).toBe('NB2U-NLDC-ZBEJ-VPWS-AHWM-CA72-4AMA');
+    expect(udf.canonicalName('NB2U-NLDC-ZBEJ-VPWS-AHWM-CA72-4AMA')).toBe('NB2U-NLDC-ZBEJ-VPWS-AHWM-CA72-4AMA');
+    for (const none of ['', 'no key', 'm'.repeat(2000)]) expect(udf.canonicalName(none)).toBe(none);
+  });
+
   test('a digest matches a longer one from 100 bits on, other kinds never', () => {
     const longer = 'MDDK-7N6A-727A-JZNO-STRX-XKS7-DJAF';
     expect(udf.udfMatches('MDDK-7N6A-727A-JZNO-STRX', longer)).toBe(true);

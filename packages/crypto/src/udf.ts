@@ -66,6 +66,19 @@ export function udfEquals(a: string, b: string): boolean {
 }
 
 /**
+ * A name from outside as it is compared with the names of keys: canonical (encoding 1.2), or just as it stands where it
+ * is no UDF, which equals the name of no key.
+ */
+export function canonicalName(text: string): string {
+  try {
+    return parseUdf(text).canonical;
+  } catch (error) {
+    if (error instanceof CryptoError) return text;
+    throw error;
+  }
+}
+
+/**
  * Whether a content digest or key fingerprint matches another of higher or equal precision: a prefix with at least
  * 100 bits. For showing and searching only; decisions about access require {@link udfEquals}.
  */

@@ -68,7 +68,8 @@ export function encodeFrame(records: FrameRecords): Uint8Array {
   const { header, payload, trailer } = records;
   const parts = [header, ...(payload === undefined ? [] : [payload]), ...(trailer === undefined ? [] : [trailer])];
   const data = concat(...parts.map(encodeRecord));
-  if (data.length > containerFrameBytesMax) throw new DareError('limit', 'a frame beyond the bound');
+  if (data.length > containerFrameBytesMax)
+    throw new DareError('limit', `a frame of ${data.length} octets is beyond the bound of ${containerFrameBytesMax}`);
   const head = tagged(frameBase, data.length);
   return concat(head, data, head.toReversed());
 }

@@ -66,6 +66,9 @@ describe('published and computed encryption vectors', () => {
       }
       const masterKey = unwrapMasterKey(opened.header.recipients ?? [], key);
       expect(toHex(masterKey)).toBe(expected.masterKeyHex);
+      // the recipient is found by its name in any case (encoding 1.2)
+      const lowered = (opened.header.recipients ?? []).map((each) => ({ ...each, kid: each.kid?.toLowerCase() ?? '' }));
+      expect(toHex(unwrapMasterKey(lowered, key))).toBe(expected.masterKeyHex);
       const keys = contentKeys(masterKey, opened.header.Salt as Uint8Array);
       if (expected.payloadKeyHex !== undefined) {
         expect(toHex(keys.key)).toBe(expected.payloadKeyHex);

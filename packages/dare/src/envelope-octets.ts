@@ -36,7 +36,11 @@ function jsonTextOf(raw: Uint8Array): Uint8Array {
 
 function bounded(part: Uint8Array): Uint8Array {
   if (part.length <= envelopePartBytesMax) return part;
-  throw new EncodingError('limit', 'header or trailer of an envelope is too large');
+  throw partTooLarge();
+}
+
+function partTooLarge(): EncodingError {
+  return new EncodingError('limit', 'header or trailer of an envelope is too large');
 }
 
 /**
@@ -66,43 +70,56 @@ function readPart(reader: TokenReader): Uint8Array {
   return bounded(writer.finish());
 }
 
-/** Takes header and trailer while the envelope is read, each from the same reader. JSON only. */
-export interface PartTakers {
-  header(reader: TokenReader): void;
-  trailer(reader: TokenReader): void;
-  /** What the reader reads. */
-  readonly octets: Uint8Array;
-}
-
-/** Lets a taker have a part and keeps its text: one pass where raw text and decoding would take two. */
-function takePart(reader: TokenReader, take: (reader: TokenReader) => void, octets: Uint8Array): Uint8Array {
+/** Reads a part as octets that a taker decodes: one pass where raw text and decoding would take two. */
+function takePart<Part>(reader: TokenReader, take: (reader: TokenReader) => Part): { part: Part; bytes: number } {
   expectObject(reader);
   const start = reader.offset;
-  take(reader);
-  return jsonTextOf(new Uint8Array(octets.buffer, octets.byteOffset + start, reader.offset - start));
+  const part = take(reader);
+  return { part, bytes: reader.offset - start };
+}
+
+/** As {@link takePart}, with the text as well. JSON only. */
+export function takeText<Part>(
+  reader: TokenReader,
+  octets: Uint8Array,
+  take: (reader: TokenReader) => Part,
+): { readonly part: Part; readonly text: Uint8Array } {
+  const { part, bytes } = takePart(reader, take);
+  const text = new Uint8Array(octets.buffer, octets.byteOffset + reader.offset - bytes, bytes);
+  return { part, text: jsonTextOf(text) };
+}
+
+/** A part that is only decoded; its size is bounded as it stands. */
+export function takeDecoded<Part>(reader: TokenReader, take: (reader: TokenReader) => Part): Part {
+  const { part, bytes } = takePart(reader, take);
+  if (bytes > envelopePartBytesMax) throw partTooLarge();
+  return part;
 }
 
 /**
- * Reads the array of an envelope.
+ * Walks the array of an envelope.
  *
+ * @param header, trailer read these parts.
  * @throws EncodingError, or DareError `shape` for an array that is no envelope.
  */
-export function readEnvelopeParts(reader: TokenReader, takers?: PartTakers): EnvelopeOctets {
+export function readEnvelopeArray<H, T>(
+  reader: TokenReader,
+  header: (reader: TokenReader) => H,
+  trailer: (reader: TokenReader) => T,
+): { readonly header: H; readonly payload: Uint8Array | null; readonly trailer: T | null } {
   reader.enterArray();
   if (!reader.nextElement()) throw new DareError('shape', 'an envelope has a header');
-  const header = takers === undefined ? readPart(reader) : takePart(reader, takers.header, takers.octets);
+  const first = header(reader);
   let payload: Uint8Array | null = null;
-  let trailer: Uint8Array | null = null;
+  let last: T | null = null;
   if (reader.nextElement()) {
     payload = reader.tryNull() ? null : reader.binary();
     if (reader.nextElement()) {
-      if (!reader.tryNull()) {
-        trailer = takers === undefined ? readPart(reader) : takePart(reader, takers.trailer, takers.octets);
-      }
+      if (!reader.tryNull()) last = trailer(reader);
       if (reader.nextElement()) throw new DareError('shape', 'an envelope has at most three elements');
     }
   }
-  return { header, payload, trailer };
+  return { header: first, payload, trailer: last };
 }
 
 function parsePart(octets: Uint8Array): JsonObject {
@@ -136,6 +153,6 @@ export function mergeParts(header: Uint8Array, trailer: Uint8Array): Uint8Array 
 /** An envelope as the value of a member: `[header, payload, trailer]` in JSON, the same with a binary item in JSON-B. */
 export const envelope: Kind<EnvelopeOctets> = {
   name: 'DareEnvelope',
-  read: (reader) => readEnvelopeParts(reader),
+  read: (reader) => readEnvelopeArray(reader, readPart, readPart),
   write: writeEnvelopeValue,
 };

@@ -2,10 +2,12 @@ import { importPublicKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { udfOfKey } from '@meshd/crypto/key-udf';
 import { parseJson } from '@meshd/encoding/json-reader';
 import { writeJsonB } from '@meshd/encoding/json-writer';
+import { envelopePartBytesMax } from '@meshd/limits/limits';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   checkPayloadDigest,
+  decodeEnvelope,
   digestOf,
   envelopeBytes,
   makeEnvelope,
@@ -144,6 +146,32 @@ describe('reading and opening in one pass', () => {
       const octets = utf8(one);
       expect(outcome(() => readOpened(octets))).toEqual(outcome(() => openEnvelope(readEnvelope(octets))));
     }
+  });
+
+  test('[R204] decodes without text what the two steps decode, in both encodings', () => {
+    const inner = signEnvelope({ payload: utf8('x'), keys: [key], contentType: 'application/mmm' });
+    const entry: SignatureEntry = { alg: 'S512', kid: 'MAAA', signature: new Uint8Array(114), Connection: inner };
+    const trailer = { signatures: [entry], PayloadDigest: new Uint8Array(64) };
+    const octets = makeEnvelope({ header: { dig: 'S512' }, payload: utf8('payload'), trailer });
+    for (const form of ['json', 'json-b'] as const) {
+      const written = writeEnvelope(octets, form);
+      const { header, payload, trailer: read } = openEnvelope(readEnvelope(written, form));
+      expect(decodeEnvelope(written, form)).toEqual({ header, payload, trailer: read });
+    }
+    expect(decodeEnvelope(utf8('[{}]'), 'json')).toEqual({ header: {}, payload: null, trailer: {} });
+  });
+
+  test('[S20] refuses a member that stands twice in a part, known or not, and a part that is too large', () => {
+    for (const twice of ['[{"dig":"S512","dig":"S512"},""]', '[{"a":1,"a":2},""]', '[{},"",{"b":1,"b":1}]']) {
+      expect(codeOf(() => decodeEnvelope(utf8(twice), 'json'))).toMatch(/repeated|twice/);
+    }
+    const large = { EnvelopeID: 'x'.repeat(envelopePartBytesMax) };
+    const octets = { header: utf8(JSON.stringify(large)), payload: utf8(''), trailer: null };
+    for (const form of ['json', 'json-b'] as const) {
+      expect(codeOf(() => decodeEnvelope(writeEnvelope(octets, form), form))).toContain('too large');
+    }
+    const array = '["not","an object"]';
+    expect(codeOf(() => decodeEnvelope(utf8(`[${array},""]`), 'json'))).toContain('are objects');
   });
 });
 

@@ -4,7 +4,7 @@ import { parseJson } from '@meshd/encoding/json-reader';
 import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson } from '@meshd/encoding/json-writer';
 import { TokenReader } from '@meshd/encoding/token-reader';
-import { type EnvelopeOctets, envelope, readEnvelopeParts } from './envelope-octets.js';
+import { type EnvelopeOctets, envelope, readEnvelopeArray, takeDecoded, takeText } from './envelope-octets.js';
 import { DareError } from './errors.js';
 import { ContentMeta, Header, type SignatureEntry, Trailer } from './header.js';
 
@@ -80,19 +80,38 @@ const trailerKind = object(Trailer);
  */
 export function readOpened(octets: Uint8Array): DareEnvelope {
   const reader = new TokenReader(octets);
-  let header: Header = {};
-  let trailer: Trailer = {};
-  const read = readEnvelopeParts(reader, {
-    header: (part) => {
-      header = headerKind.read(part);
-    },
-    trailer: (part) => {
-      trailer = trailerKind.read(part);
-    },
-    octets,
-  });
+  const { header, payload, trailer } = readEnvelopeArray(
+    reader,
+    (part) => takeText(part, octets, headerKind.read),
+    (part) => takeText(part, octets, trailerKind.read),
+  );
   reader.end();
-  return opened(read, header, trailer);
+  const texts = { header: header.text, payload, trailer: trailer?.text ?? null };
+  return opened(texts, header.part, trailer?.part ?? {});
+}
+
+/** An envelope of which only the members count: nothing is stored or forwarded. */
+export interface DecodedEnvelope {
+  readonly header: Header;
+  readonly payload: Uint8Array | null;
+  readonly trailer: Trailer;
+}
+
+/**
+ * Decodes an envelope in one pass, in either encoding; no part may have a member twice (S20). For messages, whose header
+ * and trailer nobody keeps: turning those of JSON-B into text costs more than reading them.
+ *
+ * @throws EncodingError, DareError `shape`.
+ */
+export function decodeEnvelope(octets: Uint8Array, form: Form): DecodedEnvelope {
+  const reader = new TokenReader(octets, { binary: form === 'json-b', refuseRepeated: true });
+  const { header, payload, trailer } = readEnvelopeArray(
+    reader,
+    (part) => takeDecoded(part, headerKind.read),
+    (part) => takeDecoded(part, trailerKind.read),
+  );
+  reader.end();
+  return { header, payload, trailer: trailer ?? {} };
 }
 
 function opened(octets: EnvelopeOctets, header: Header, trailer: Trailer): DareEnvelope {
@@ -205,6 +224,12 @@ export function redactEnvelope(octets: EnvelopeOctets): EnvelopeOctets {
  */
 export function withContainerInfo(octets: EnvelopeOctets, info: JsonObject): EnvelopeOctets {
   return { ...octets, header: writeJson({ ...partOf(octets.header), ContainerInfo: info }) };
+}
+
+/** The same envelope without `ContainerInfo`: how the service sends a filed message on. */
+export function withoutContainerInfo(octets: EnvelopeOctets): EnvelopeOctets {
+  const { ContainerInfo: _, ...header } = partOf(octets.header);
+  return { ...octets, header: writeJson(header) };
 }
 
 /** The same envelope with `PayloadDigest` in its trailer, if neither part stated it (encoding 3.9). */

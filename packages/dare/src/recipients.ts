@@ -7,6 +7,7 @@ import { udfOfKey } from '@meshd/crypto/key-udf';
 import { unwrapKey, wrapKey } from '@meshd/crypto/key-wrap';
 import type { Random } from '@meshd/crypto/random';
 import { publicOfSeed } from '@meshd/crypto/raw-key';
+import { canonicalName } from '@meshd/crypto/udf';
 import { x448FromSeed } from '@meshd/crypto/x448';
 import { recipientsMax } from '@meshd/limits/limits';
 import { DareError } from './errors.js';
@@ -107,7 +108,7 @@ export function wrapForRecipient(recipient: RecipientKey, masterKey: Uint8Array,
  */
 export function unwrapMasterKey(recipients: readonly Recipient[], key: DecryptionKey): Uint8Array {
   if (recipients.length > recipientsMax) throw new DareError('limit', 'too many recipients');
-  const block = recipients.find((entry) => entry.kid === key.udf);
+  const block = recipients.find(({ kid }) => kid !== undefined && canonicalName(kid) === key.udf);
   const ephemeral = block?.epk?.PublicKeyECDH;
   if (block?.wmk === undefined || ephemeral?.Public === undefined || ephemeral.crv !== key.curve) {
     throw new DareError('recipient', 'the envelope is not encrypted to this key');

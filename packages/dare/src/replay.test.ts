@@ -174,6 +174,13 @@ describe('what a reader refuses', () => {
     expect(await codeOf(() => read(remade(2)))).toBe('tiling');
   });
 
+  test('[S43] a gap: a frame that nobody vouched for, below a manifest that begins behind it', async () => {
+    const unproven = placeFrame(newItem('a', 'A'), later);
+    const behind = sealBatch([newItem('b', 'B')], { ...later, tree: unproven.tree, log: unproven.log });
+    const given = open([...start.envelopes, unproven.envelope, ...behind.envelopes]);
+    expect(await codeOf(() => read(given))).toBe('tiling');
+  });
+
   test('[S42] a batch of another container or another account', async () => {
     expect(await codeOf(() => read(whole, nothingRead, { ...context, container: 'mmm_Network' }))).toBe('manifest');
     expect(await codeOf(() => read(whole, nothingRead, { ...context, accountUdf: 'MAAA' }))).toBe('manifest');
@@ -223,6 +230,14 @@ describe('what a reader refuses', () => {
     expect(await codeOf(() => read([...whole.slice(0, 2), withEntries([{ ...entry, Manifest: message }])]))).toBe(
       'manifest',
     );
+    // one that fits the place in all but its kind
+    const own = placeFrame(newItem('a', 'A'), later, (core, index) => {
+      const fields = { from: 1, index, root: root(later.log), createdMs: 0, subject: place.accountUdf };
+      const kind = manifestKinds.self;
+      const Manifest = signManifest(writer, { ...fields, kind, object: place.container }, core);
+      return [{ alg: 'S512-MAN1', kid: writer.publicKey.udf, Manifest }];
+    });
+    expect(await codeOf(() => read(open([...start.envelopes, own.envelope])))).toBe('manifest');
   });
 
   test('[S03] [S43] a Delete whose only proof is S512 over the empty digest is not covered', async () => {

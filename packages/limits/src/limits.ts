@@ -147,7 +147,7 @@ export const ticketChainMsMax = 24 * hour;
 export const sealKeyMs = 24 * hour;
 /** A client renews a ticket that ends sooner than this: clocks differ, and the answer should still find it good. */
 export const ticketRenewMs = 5 * minute;
-/** Opened tickets a router keeps, about 2 KB each: opening one costs a dozen digests. */
+/** Opened tickets a router keeps, about 3 KB each: opening one costs a dozen digests. */
 export const openedTicketsMax = 8192;
 /** Octets of a ticket that a router looks at; ours have about 600. */
 export const ticketBytesMax = 2 * kibibyte;
@@ -183,6 +183,8 @@ export const shardWritesWaitingMax = 8192;
 export const leaseRenewMs = 2 * second;
 /** … and another process may take it when it was not renewed for this long. */
 export const leaseMs = 10 * second;
+/** Slots of addresses that a process keeps, about 100 octets each: the same few thousand accounts ask all day. */
+export const addressSlotsMax = 16_384;
 /** Account states (container heads, devices) a shard keeps in memory. */
 export const accountStatesMax = 20_000;
 /** Octets gathered into one database transaction; one write may be larger by itself. Bounds what a commit waits for. */
@@ -290,9 +292,13 @@ export const messageOfferMs = 10 * minute;
 export const messageOffersPerDomainMax = 1000;
 /** Answers of one batch of a foreign service are released together and no sooner (S80): what was looked up does not show. */
 export const foreignAnswerMsMin = 50;
-/** Requests for contact that strangers of one domain may send to this service in a day (semantics 8.3, S80). */
+/** Requests for contact that strangers of one domain may send to one shard in a day (semantics 8.3, S80). */
 export const contactRequestsPerDomainPerDayMax = 1000;
-/** Messages of one account in an hour; a person's, not a campaign's. */
+/** Sending domains that a shard counts such requests of. */
+export const sendingDomainsMax = 16_384;
+/** Time over which messages of one account are counted. */
+export const postRateMs = hour;
+/** Messages of one account in an hour, for each recipient one; a person's, not a campaign's. */
 export const postsPerAccountPerHourMax = 3600;
 /** Messages of one sending domain in a second, over a minute: 20 a second fill a 10 Mb/s line (semantics 8.4). */
 export const messagesPerDomainPerSecondMax = 2000;
@@ -300,6 +306,19 @@ export const messagesPerDomainPerSecondMax = 2000;
 export const contactPermissionsMax = 10_000;
 /** Text of one contact's permissions: message types with commas between them. */
 export const contactPermissionBytesMax = 512;
+
+/** Requests of one source in a second: the messages that another service may send, one a request. */
+export const requestsPerSourcePerSecondMax = 2000;
+/** Who is early by no more than this waits instead of being refused … */
+export const limitDelayMsMax = 500;
+/** … but no more than so many at one router. */
+export const limitDelaysMax = 256;
+/** Who is refused more often than this in a minute, for what an honest peer does not do … */
+export const abuseRefusalsPerMinuteMax = 120;
+/** … is refused for this long before anything is done. */
+export const abuseBarMs = minute;
+/** The router's own work on a request under full load, instead of `transactionMsMax`. */
+export const pressedTransactionMsMin = 1 * second;
 
 // --- Outbound (semantics 8.1, 8.4; design 6) ---
 
@@ -311,6 +330,28 @@ export const lanesPerDestination = 16;
 export const outboxLeaseMs = 30 * second;
 /** Rows leased at once. */
 export const outboxLeaseRowsMax = 64;
+/** Octets of messages leased at once: so many messages of full size, far below what one call may carry. */
+export const outboxLeaseBytesMax = 4 * mebibyte;
+/** Ages by which messages that wait are counted for operators. */
+export const outboxAgesMs: readonly number[] = [minute, 10 * minute, hour, 6 * hour, 24 * hour];
+/** A success of a destination is noted in the database this often: it decides nothing, people read it. */
+export const destinationSuccessNotedMs = minute;
+/** Lanes told of at once to who makes wake-ups again. */
+export const outboxLanesListedMax = 1000;
+/** Destinations told of at once to an operator; each costs a count of its rows. */
+export const destinationsListedMax = 100;
+/** States of destinations that a shard keeps in memory. */
+export const destinationsKnownMax = 20_000;
+/** A destination without messages of which nothing was heard for this long is forgotten. */
+export const destinationForgetMs = 7 * day;
+/** Rows that end together: deliveries expired or dropped by one look. */
+export const outboxEndedAtOnceMax = 256;
+/** Recipients that one mark tells of; with a receipt of 4 KB each it stays below the size of a message. */
+export const markReferencesMax = 12;
+/** Wake-ups that a shard has not handed over yet; beyond it the sweeper of the outbound worker finds the work. */
+export const wakeUpsWaitingMax = 10_000;
+/** Messages that a device asks about at once. */
+export const deliveriesAskedMax = 256;
 /** A failed destination rests this long, doubled with each failure … */
 export const destinationRestMsMin = 5 * second;
 /** … up to this … */
@@ -340,7 +381,7 @@ export const postTargetMs = 500;
 /** … and never beyond this, whatever the line: half of what a decoded Post may have. */
 export const postBytesMax = mebibyte;
 /** Destinations whose line a worker remembers; what is forgotten begins anew. */
-export const destinationsKnownMax = 10_000;
+export const linesKnownMax = 10_000;
 /** A lane that found no free slot of its destination looks again after this, if nobody woke it before. */
 export const laneParkedMs = 5 * second;
 /** A worker stays with one lane for this long at most while others wait. */
@@ -383,6 +424,18 @@ export const peerPendingMs = 2 * second;
 /** Pins that a router keeps in memory, and for how long it believes them. */
 export const peersKnownMax = 4096;
 export const peerKnownMs = minute;
+/** Our copy of a directory's note that a domain is wanted is not written more often than this. */
+export const peerWantedNotedMs = minute;
+/** Octets of the name of a failure that the directory keeps. */
+export const peerFailureBytesMax = 200;
+/** Connections of a shard to the directory for look-ups of other services. */
+export const peerConnectionsToDirectoryMax = 2;
+/** Shards are told no more often than this that a domain's service spoke: its destination wakes once. */
+export const peerSpokeMs = second;
+/** Hosts of other services whose chain a router verified and remembers. */
+export const peerHostsMax = 1024;
+/** Domains of one host that a ticket can name; a service with more signs for the others. */
+export const peerTicketDomainsMax = 16;
 
 // --- Discovery (semantics 2.1, S74) ---
 

@@ -1,10 +1,9 @@
-/** A copy of the slot map, as routers and outbound workers keep one: which shard owns an account (design: 4,096 slots, and single accounts elsewhere). */
-
+/**
+ * A copy of the slot map, as routers and outbound workers keep one: which shard owns an account (design: 4,096 slots, and
+ * single accounts elsewhere).
+ */
 import { slotCount, slotOfAddress } from '@meshd/schema/address';
-import { LRUCache } from 'lru-cache';
 import type { SlotMap } from './generated/meshd/shard/v1/shard.js';
-
-const slotsKept = 16_384;
 
 /** A shard and where its rpc listener is. */
 export interface ShardPlace {
@@ -20,8 +19,6 @@ export class SlotMapCopy {
   /** Position in `places` by slot; −1 where the map says nothing. */
   readonly #ofSlot = new Int16Array(slotCount).fill(-1);
   readonly #ofAccount = new Map<string, number>();
-  /** Slots of accounts asked for lately: the same few thousand ask all day. */
-  readonly #slots = new LRUCache<string, number>({ max: slotsKept });
 
   constructor(map: SlotMap) {
     this.version = map.version;
@@ -37,16 +34,8 @@ export class SlotMapCopy {
    * @param account canonical address
    */
   placeOf(account: string): ShardPlace | undefined {
-    const at = this.#ofAccount.get(account) ?? this.#ofSlot[this.#slotOf(account)] ?? -1;
+    const at = this.#ofAccount.get(account) ?? this.#ofSlot[slotOfAddress(account)] ?? -1;
     return this.places[at];
-  }
-
-  #slotOf(account: string): number {
-    const known = this.#slots.get(account);
-    if (known !== undefined) return known;
-    const slot = slotOfAddress(account);
-    this.#slots.set(account, slot);
-    return slot;
   }
 
   /** Whether every slot has a shard. */

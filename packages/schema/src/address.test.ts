@@ -1,3 +1,4 @@
+import { lanesPerDestination } from '@meshd/limits/limits';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -5,6 +6,7 @@ import {
   canonicalAddress,
   canonicalDomain,
   invalidLocalCharacters,
+  laneOfRecipient,
   parseAddress,
   slotCount,
   slotOfAddress,
@@ -121,5 +123,18 @@ describe('slots', () => {
     const seen = new Set(Array.from({ length: 40_000 }, (_, index) => slotOfAddress(`user${index}@example.com`)));
     expect(seen.size).toBeGreaterThan(slotCount - 10);
     expect(Math.max(...seen)).toBeLessThan(slotCount);
+  });
+});
+
+describe('lanes', () => {
+  test('the first 32 bits of the digest of the canonical address', () => {
+    // sha256('alice@example.com') begins with ff8d9819
+    expect(laneOfRecipient('alice@example.com')).toBe(0xff8d9819 % lanesPerDestination);
+    expect(laneOfRecipient('ALICE@example.com.')).toBe(laneOfRecipient('alice@example.com'));
+  });
+
+  test('all are used', () => {
+    const seen = new Set(Array.from({ length: 1000 }, (_, index) => laneOfRecipient(`user${index}@example.com`)));
+    expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: lanesPerDestination }, (_, lane) => lane));
   });
 });

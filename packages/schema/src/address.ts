@@ -1,5 +1,6 @@
 import { sha256 } from '@meshd/crypto/digest';
-import { accountNameBytesMax, domainBytesMax } from '@meshd/limits/limits';
+import { Lru } from '@meshd/crypto/lru';
+import { accountNameBytesMax, addressSlotsMax, domainBytesMax, lanesPerDestination } from '@meshd/limits/limits';
 import { MeshError } from './status.js';
 
 /** An account address in canonical form, and its two parts. */
@@ -76,15 +77,33 @@ export function canonicalDomain(text: string): string {
   return domain;
 }
 
+/** Slots told lately, by the address as it was asked for: every request asks at router and shard. */
+const slots = new Lru<number>(addressSlotsMax);
+
 /** The slot of an account, 0 to 4095. Throws AddressError. */
 export function slotOfAddress(address: string): number {
-  return slotOfText(canonicalAddress(address));
+  const known = slots.get(address);
+  if (known !== undefined) return known;
+  const slot = slotOfText(canonicalAddress(address));
+  slots.set(address, slot);
+  return slot;
 }
 
 /** The slot of any other identifier, taken as it stands. */
 export function slotOfText(text: string): number {
   const digest = sha256(new TextEncoder().encode(text));
   return ((digest[0] as number) << 4) | ((digest[1] as number) >> 4);
+}
+
+/**
+ * The lane that messages to a recipient take to their destination, 0 to `lanesPerDestination` - 1: one recipient's stay in
+ * order, a busy destination is served by several workers (design 6).
+ *
+ * @throws AddressError
+ */
+export function laneOfRecipient(address: string): number {
+  const digest = sha256(new TextEncoder().encode(canonicalAddress(address)));
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(0) % lanesPerDestination;
 }
 
 function canonicalLocal(text: string): string {

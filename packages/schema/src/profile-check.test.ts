@@ -129,6 +129,14 @@ describe('profiles', () => {
     expect(await codeOf(verifyProfile(octets, 'ProfileMesh'))).toBe(code);
   });
 
+  test('the signer is found by its name in any case, with dashes or without', async () => {
+    const { trailer, ...rest } = meshProfile();
+    const written = Buffer.from(trailer ?? []).toString();
+    const bare = mesh.publicKey.udf.replaceAll('-', '').toLowerCase();
+    const renamed = { ...rest, trailer: Buffer.from(written.replace(mesh.publicKey.udf, bare)) };
+    expect((await verifyProfile(renamed, 'ProfileMesh')).offlineKey.udf).toBe(mesh.publicKey.udf);
+  });
+
   test('[S20] repeated members are refused', async () => {
     const payload = new TextEncoder().encode('{"ProfileMesh":{"Updated":null,"Updated":null}}');
     expect(await codeOf(verifyProfile(signEnvelope({ payload, keys: [mesh] }), 'ProfileMesh'))).toBe('malformed');

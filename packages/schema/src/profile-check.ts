@@ -1,7 +1,7 @@
 import { importPublicKey, type PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { CryptoError } from '@meshd/crypto/errors';
 import { type Curve, udfOfKey } from '@meshd/crypto/key-udf';
-import { udfEquals } from '@meshd/crypto/udf';
+import { canonicalName, udfEquals } from '@meshd/crypto/udf';
 import { checkPayloadDigest, type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { DareError } from '@meshd/dare/errors';
 import { type VerifiedEnvelope, verifyEnvelope } from '@meshd/dare/verify';
@@ -225,7 +225,8 @@ function holdsAddress(texts: readonly string[], address: string): boolean {
 
 /** The key of that name. A name only finds a candidate; the key object is what was imported from raw octets (S04). */
 function named(kid: string, keys: readonly PublicKeyEd448[]): PublicKeyEd448 | undefined {
-  return keys.find((key) => key.udf === kid);
+  const name = canonicalName(kid);
+  return keys.find((key) => key.udf === name);
 }
 
 function checkKeyNames(profile: Profile): void {

@@ -17,6 +17,8 @@ import { Exchanges } from './exchange.js';
 import { type Listener, type ListenerOptions, startListener } from './listener.js';
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
+import { Peers } from './peers.js';
+import { type RequesterLimitOptions, RequesterLimits } from './requester-limits.js';
 import { SeenRequests } from './seen-requests.js';
 import { type OpenShardLink, openRpcLinks, readRpcIdentity } from './shard-link.js';
 import { ShardRouter } from './shard-router.js';
@@ -32,6 +34,7 @@ export interface RouterOverrides {
   /** Shards that are no other processes. */
   readonly openLink?: OpenShardLink;
   readonly sourceLimits?: SourceLimitOptions;
+  readonly requesterLimits?: RequesterLimitOptions;
   readonly octetBudget?: OctetBudgetOptions;
   /** Between failing readiness and closing the listener; tests have no load balancer that must notice. */
   readonly drainMs?: number;
@@ -103,6 +106,11 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       tickets,
       budget,
       limits: new SourceLimits(overrides.sourceLimits),
+      requesters: new RequesterLimits(clock, {
+        onLimited: (kind, action) => figures.limited.inc({ kind, action }),
+        ...overrides.requesterLimits,
+      }),
+      peers: new Peers({ shards, clock }),
       seen,
       metrics: figures,
       logger,

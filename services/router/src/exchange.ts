@@ -31,7 +31,9 @@ import type { Logger } from '@meshd/telemetry/logger';
 import { PeerGoneError, readBody } from './body-reader.js';
 import type { RouterMetrics } from './metrics.js';
 import type { OctetBudget } from './octet-budget.js';
+import type { Peers } from './peers.js';
 import { type IssueTicket, type Reply, refusal } from './reply.js';
+import { type RequesterLimits, workMsOf } from './requester-limits.js';
 import { type Proof, sendAndLinger, sendStreamed, sendWhole } from './respond.js';
 import type { SeenRequests } from './seen-requests.js';
 import type { ShardRouter } from './shard-router.js';
@@ -49,6 +51,8 @@ export interface ExchangeParts {
   readonly tickets: TicketDesk;
   readonly budget: OctetBudget;
   readonly limits: SourceLimits;
+  readonly requesters: RequesterLimits;
+  readonly peers: Peers;
   readonly seen: SeenRequests;
   readonly metrics: RouterMetrics;
   readonly logger: Logger;
@@ -155,11 +159,12 @@ export class Exchanges {
   }
 
   async #perform(serving: Serving, received: ReceivedRequest, host: string): Promise<Performed> {
-    const { clock, domains, limits, handlers, shards, tickets } = this.#parts;
+    const { clock, domains, limits, requesters, peers, handlers, shards, tickets } = this.#parts;
     const { begunMs, allowBare } = serving;
     const opened = decodeRequest(received);
     const { request } = opened;
     limits.check(request.transaction, serving.source, begunMs);
+    await requesters.checkSource(serving.source);
     const options = { nowMs: begunMs, domains, host, tickets: tickets.opener, allowBare };
     const authentication = await authenticateRequest(opened, options);
     serving.authentication = authentication;
@@ -174,9 +179,9 @@ export class Exchanges {
       received,
       domain: host,
       host: this.#parts.host(),
-      shards,
+      ...{ domains, shards, peers, limits: requesters },
       pages: tickets,
-      deadlineMs: begunMs + transactionMsMax + waitMsOf(request),
+      deadlineMs: begunMs + workMsOf(this.#count) + waitMsOf(request),
       describePrincipal: wish?.needsPrincipal ?? false,
       understands: (word) => features.includes(word),
       gone: () => this.#goneOf(serving.http),
@@ -237,6 +242,7 @@ export class Exchanges {
 
   async #refuse(serving: Serving, error: MeshError): Promise<void> {
     const { http, source, received } = serving;
+    this.#parts.requesters.refused(source, error.code);
     const transaction = received?.base.transaction;
     const mayBeSigned = received !== undefined && this.#mayProveRefusal(serving, source);
     const proof: Proof = mayBeSigned ? this.#proofOf(serving, received) : { kind: 'unsigned' };

@@ -15,6 +15,7 @@ export interface RouterMetrics {
   readonly refusalsUnsigned: Counter<'code'>;
   readonly inFlight: Gauge;
   readonly broken: Counter;
+  readonly limited: Counter<'kind' | 'action'>;
   readonly connectionsRefused: Counter<'reason'>;
 }
 
@@ -43,6 +44,10 @@ export function defineRouterMetrics(metrics: Metrics, state: RouterState): Route
     refusalsUnsigned: metrics.counter('router_refusals_unsigned_total', 'Refusals without signature.', ['code']),
     inFlight: gauge('router_requests_in_flight', 'Requests in work.', () => state.requestsInFlight()),
     broken: metrics.counter('router_exchanges_broken_total', 'Exchanges that ended without a whole answer.'),
+    limited: metrics.counter('router_limited_total', 'Requests delayed or refused, requesters barred, by limit.', [
+      'kind',
+      'action',
+    ]),
     connectionsRefused: metrics.counter('router_connections_refused_total', 'Refused by TLS or HTTP.', ['reason']),
   };
 }

@@ -26,19 +26,19 @@ export class RateLimiter {
   }
 
   /**
-   * Takes one token.
+   * Takes tokens, all or none.
    *
-   * @returns 0 if there was one, else the milliseconds until there is
+   * @returns 0 if there were enough, else the milliseconds until there are
    */
-  take(source: string, nowMs: number): number {
+  take(source: string, nowMs: number, count = 1): number {
     const { perSecond, burst } = this.#options;
     const bucket = this.#buckets.get(source) ?? { tokens: burst, filledMs: nowMs };
     const gainedMs = Math.max(0, nowMs - bucket.filledMs);
     bucket.tokens = Math.min(burst, bucket.tokens + (gainedMs * perSecond) / 1000);
     bucket.filledMs = nowMs;
     this.#buckets.set(source, bucket);
-    if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) * 1000) / perSecond);
-    bucket.tokens -= 1;
+    if (bucket.tokens < count) return Math.ceil(((count - bucket.tokens) * 1000) / perSecond);
+    bucket.tokens -= count;
     return 0;
   }
 }

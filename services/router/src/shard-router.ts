@@ -116,6 +116,21 @@ export class ShardRouter {
     });
   }
 
+  /** Name of the shard of an account, as the map has it now. Throws MeshError `overloaded` without one. */
+  shardOf(account: string): string {
+    return this.#placeOf(account).place.shard;
+  }
+
+  /** Tells every shard something, once; nobody waits for it, and what does not arrive is lost. */
+  transactAll(call: Omit<ShardCall, 'account'>, transaction: NonNullable<TransactRequest['transaction']>): void {
+    const ask = { mapVersion: this.mapVersion, identity: call.identity, describePrincipal: false, transaction };
+    for (const { address } of this.#map?.places ?? []) {
+      this.#linkTo(address)
+        .transact(ask, probeMs)
+        .catch((error) => this.#options.logger.debug({ err: error, address }, 'a shard was not told'));
+    }
+  }
+
   /**
    * Starts a download at the shard of an account.
    *

@@ -91,7 +91,7 @@ export class TicketDesk {
       requestPayloadDigest: received.payloadDigest,
       reqAuth: reqAuthOf(received.entries),
     };
-    const needsPrincipal = holder.level === 'profile';
+    const needsPrincipal = holder.level !== 'device';
     return {
       needsPrincipal,
       issue: (described) => {
@@ -141,7 +141,7 @@ export class TicketDesk {
 
 type Given = Pick<TicketHolder, 'service' | 'features' | 'signedAtMs'>;
 
-/** Whom a ticket will be for, as far as the request proves. A host gets none: whose it is, only discovery can say (S70). */
+/** Whom a ticket will be for, as far as the request proves. Whose host it is, only its service's pin can say (S70). */
 function holderOf(authentication: Authentication, given: Given): TicketHolder | undefined {
   const nobody = { account: '', accountUdf: '', deviceUdf: '', connectionDigest: noConnection };
   switch (authentication.form) {
@@ -154,11 +154,15 @@ function holderOf(authentication: Authentication, given: Given): TicketHolder | 
       return { ...nobody, ...given, level: 'profile', key: key.raw, connectionDigest };
     }
     case 'ticket': {
+      // A ConnectionHost ends when it ends: its host shows it anew for every ticket.
+      if (authentication.ticket.content.level === 'service') return undefined;
       const { prk: _prk, issuedMs: _issued, expiresMs: _expires, ...content } = authentication.ticket.content;
       return { ...content, features: given.features };
     }
-    case 'host':
-      return undefined;
+    case 'host': {
+      const { key, connectionDigest } = authentication;
+      return { ...nobody, ...given, level: 'service', key: key.raw, connectionDigest };
+    }
     default:
       throw new MeshError('not-authenticated', 'an exchange needs a signature');
   }

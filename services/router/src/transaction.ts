@@ -4,7 +4,9 @@ import type { Authentication } from '@meshd/binding/request-authenticate';
 import type { ReceivedRequest } from '@meshd/binding/request-open';
 import type { Feature } from '@meshd/schema/features';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
+import type { Peers } from './peers.js';
 import type { Reply } from './reply.js';
+import type { RequesterLimits } from './requester-limits.js';
 import type { ShardRouter } from './shard-router.js';
 import type { TicketDesk } from './ticket-desk.js';
 
@@ -15,8 +17,13 @@ export interface TransactionContext {
   readonly received: ReceivedRequest;
   /** Domain the request was sent to. */
   readonly domain: string;
+  /** All domains served, canonical. */
+  readonly domains: ReadonlySet<string>;
   readonly host: HostIdentity;
   readonly shards: ShardRouter;
+  /** Judges hosts of other services. */
+  readonly peers: Pick<Peers, 'hostOf' | 'describe' | 'spoke'>;
+  readonly limits: Pick<RequesterLimits, 'checkService' | 'checkAccount'>;
   /** Seals and opens page keys. */
   readonly pages: Pick<TicketDesk, 'sealPage' | 'openPage'>;
   /** By then the answer must have begun, milliseconds since 1970. */

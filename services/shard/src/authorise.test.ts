@@ -41,6 +41,13 @@ describe('authorise', () => {
     expect(await authorise(device.principal, stateOf(alice))).toMatchObject({ by: 'catalog' });
   });
 
+  test('[S24] the state of another account is not that of the request, though its device asks', async () => {
+    const device = alice.device();
+    await shard.join(alice, device);
+    const elsewhere = { ...device.principal, account: 'bob@example.com' };
+    await expect(authorise(elsewhere, stateOf(alice))).rejects.toMatchObject({ code: 'not-authenticated' });
+  });
+
   test('[S24] every refusal costs one signature check, with or without an account', async () => {
     const device = alice.device();
     await shard.join(alice, device);

@@ -12,17 +12,23 @@ import { type ShardHandlers, type ShardServer, serveShard } from '@meshd/rpc/sha
 import { type Logger, silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import type { ShardConfig } from './config.js';
-import { defineShardFigures, defineStoreFigures } from './figures.js';
+import { defineOutboxFigures, defineShardFigures, defineStoreFigures, type OutboxFigures } from './figures.js';
 import { Handlers } from './handlers.js';
 import { AccountHeads } from './heads.js';
+import { SendingDomains } from './message/offers.js';
 import { notReady } from './not-ready.js';
+import { Destinations } from './outbox/destinations.js';
+import { startExpiry } from './outbox/expiry.js';
+import { PostRates } from './outbox/post-rates.js';
 import { recordIncident, serviceAccount } from './service-records.js';
 import { StatusWaits } from './status-waits.js';
 import { type Directory, openDirectory } from './storage/directory.js';
 import { openStore } from './storage/open-store.js';
+import { openPeers, type PeerStore } from './storage/peers.js';
 import { shardOfAccount } from './storage/slot-table.js';
 import type { Store } from './storage/store.js';
 import type { DamageReport } from './storage/store-options.js';
+import { noWakeUps, openWakeUps, type WakeUps } from './wake-ups.js';
 import { watchMap } from './watch-map.js';
 
 /** What a test or `main.ts` puts in place of the defaults. */
@@ -80,10 +86,13 @@ class ShardProcess implements Shard {
   #leaseLost: string | undefined;
   #handlers: ShardHandlers = notReady;
   readonly #waits = new StatusWaits();
+  readonly #outboxFigures: OutboxFigures;
   #host!: HostWatch;
   #server!: ShardServer;
   #directory!: Directory;
+  #peers!: PeerStore;
   #store!: Store;
+  #wakeUps: WakeUps = noWakeUps;
   #adminUrl = '';
 
   constructor(config: ShardConfig, overrides: ShardOverrides) {
@@ -91,6 +100,7 @@ class ShardProcess implements Shard {
     this.#overrides = overrides;
     this.#logger = overrides.logger ?? silentLogger();
     this.#metrics = overrides.metrics ?? createMetrics();
+    this.#outboxFigures = defineOutboxFigures(this.#metrics);
     this.#clock = overrides.clock ?? systemClock;
     this.#random = overrides.random ?? systemRandom;
   }
@@ -110,6 +120,7 @@ class ShardProcess implements Shard {
     await this.#openDirectory();
     await this.#openStore();
     await makeServiceAccount(this.#store, this.#host.current(), this.#clock(), this.#random);
+    this.#openWakeUps();
     this.#takeWork();
   }
 
@@ -188,6 +199,9 @@ class ShardProcess implements Shard {
       onError: (error) => this.#logger.warn({ err: error }, 'the directory cannot be read'),
     });
     this.#stops.push(() => this.#directory.stop());
+    const peers = openPeers(directoryUrl);
+    this.#peers = peers;
+    this.#stops.push(() => peers.stop());
   }
 
   async #openStore(): Promise<void> {
@@ -222,9 +236,21 @@ class ShardProcess implements Shard {
     await recordIncident(this.#store, maker, { kind: 'frame-damaged', account: address, detail });
   }
 
+  #openWakeUps(): void {
+    const { redisUrl, shardName } = this.#config;
+    if (redisUrl === undefined) return;
+    this.#wakeUps = openWakeUps({
+      ...{ redisUrl, shardName, serviceUdf: this.#host.current().serviceUdf, now: this.#clock },
+      onError: (error) => this.#logger.warn({ err: error }, 'wake-ups'),
+      onLost: (count) => this.#outboxFigures.wakeUpsLost.inc(count),
+    });
+    this.#stops.push(() => this.#wakeUps.stop());
+  }
+
   #takeWork(): void {
     const directory = this.#directory;
-    const { domains, registration, shardName } = this.#config;
+    const { domains, registration, shardName, postsPerHourMax } = this.#config;
+    const { blockedDomains, openDomains, dropsSilently } = this.#config;
     const context = {
       store: this.#store,
       host: () => this.#host.current(),
@@ -234,6 +260,11 @@ class ShardProcess implements Shard {
       heads: new AccountHeads(() => this.#host.current()),
       waits: this.#waits,
       domains: new Set(domains),
+      site: { blockedDomains: new Set(blockedDomains), openDomains: new Set(openDomains), dropsSilently },
+      sendingDomains: new SendingDomains(),
+      destinations: new Destinations(() => this.#store.outbox),
+      postRates: new PostRates(postsPerHourMax),
+      wakeUps: this.#wakeUps,
     };
     const figures = defineShardFigures(
       this.#metrics,
@@ -241,13 +272,18 @@ class ShardProcess implements Shard {
       () => this.#waits.count,
     );
     const ownership = ownershipOf(directory, shardName);
-    const handlers = new Handlers({ context, ownership, figures, logger: this.#logger });
+    const handlers = new Handlers({ context, ownership, peers: this.#peers, figures, logger: this.#logger });
     this.#handlers = {
       transact: (request, call) => handlers.transact(request, call),
       download: (request, sink) => handlers.download(request, sink),
       watchMap: (request, sink) => watchMap(directory, request, sink),
     };
     this.#closed = undefined;
+    const stopExpiry = startExpiry(context, {
+      onExpired: (count) => this.#outboxFigures.expired.inc(count),
+      onError: (error) => this.#logger.error({ err: error }, 'messages were not expired'),
+    });
+    this.#stops.push(stopExpiry);
     // The first step of stopping: what is in work ends while everything it needs is still open.
     this.#stops.push(() => this.#drain());
   }

@@ -1,3 +1,4 @@
+import { postsPerAccountPerHourMax } from '@meshd/limits/limits';
 import { commonSettings, hostPort, nameList, registration, secretUrl } from '@meshd/process/setting';
 import { canonicalDomain } from '@meshd/schema/address';
 import { z } from 'zod';
@@ -30,8 +31,16 @@ export const shardSettings = z.object({
   /** Domains served. */
   domains,
   registration,
-  /** Where wake-ups for the outbound worker go; nothing is sent there yet. */
+  /** Where wake-ups for the outbound worker go; without it the worker's sweeper finds what is to do. */
   redisUrl: secretUrl.optional(),
+  /** Messages that an account may send in an hour, each counted for each recipient. */
+  postsPerHourMax: z.coerce.number().int().positive().default(postsPerAccountPerHourMax),
+  /** Domains from which no message is taken. */
+  blockedDomains: domains.optional().transform((names) => names ?? []),
+  /** Domains whose people may write to anybody here: for development, and for the domains of one house. */
+  openDomains: domains.optional().transform((names) => names ?? []),
+  /** Messages that are refused are reported as taken, and filed among the incidents alone. */
+  dropsSilently: z.stringbool().default(false),
 });
 
 /** The settings of a shard, checked. */

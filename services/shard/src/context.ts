@@ -3,8 +3,13 @@ import type { Random } from '@meshd/crypto/random';
 import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
 import type { AccountHeads } from './heads.js';
+import type { SitePolicy } from './message/access-control.js';
+import type { SendingDomains } from './message/offers.js';
+import type { Destinations } from './outbox/destinations.js';
+import type { PostRates } from './outbox/post-rates.js';
 import type { StatusWaits } from './status-waits.js';
 import type { Store } from './storage/store.js';
+import type { WakeUps } from './wake-ups.js';
 
 /** What the transactions work with. */
 export interface ShardContext {
@@ -20,6 +25,16 @@ export interface ShardContext {
   readonly waits: StatusWaits;
   /** Domains served, canonical. */
   readonly domains: ReadonlySet<string>;
+  /** What the operator decides about messages. */
+  readonly site: SitePolicy;
+  /** What other domains have used up. */
+  readonly sendingDomains: SendingDomains;
+  /** Where messages go to. */
+  readonly destinations: Destinations;
+  /** How many messages accounts send. */
+  readonly postRates: PostRates;
+  /** Tells the outbound worker. */
+  readonly wakeUps: WakeUps;
 }
 
 /** What identifies a request for repetition (S27). */

@@ -9,6 +9,10 @@ export interface ShardFigures {
   readonly seconds: Histogram<'transaction'>;
   /** Entries at fault in refused uploads, by rule. */
   readonly entryFaults: Counter<'code'>;
+  /** Messages that came for recipients here, by what was decided. */
+  readonly delivered: Counter<'result'>;
+  /** Messages posted, for each recipient one, and Self entries, by what was answered. */
+  readonly posted: Counter<'code'>;
   /** Frames stored by uploads. */
   readonly framesStored: Counter<never>;
 }
@@ -25,7 +29,25 @@ export function defineShardFigures(
     requests: metrics.counter('shard_requests_total', 'Requests answered', ['transaction', 'code']),
     seconds: metrics.histogram('shard_request_seconds', 'Time of a request', ['transaction']),
     entryFaults: metrics.counter('shard_entry_faults_total', 'Entries at fault in refused uploads', ['code']),
+    delivered: metrics.counter('shard_delivered_total', 'Messages that came, for each recipient', ['result']),
+    posted: metrics.counter('shard_posted_total', 'Messages posted, for each recipient', ['code']),
     framesStored: metrics.counter('shard_frames_stored_total', 'Entries accepted by uploads'),
+  };
+}
+
+/** The figures of a shard's outbox. */
+export interface OutboxFigures {
+  /** Messages that nobody took in time. */
+  readonly expired: Counter<never>;
+  /** Wake-ups that did not reach Redis. */
+  readonly wakeUpsLost: Counter<never>;
+}
+
+/** Defines them. */
+export function defineOutboxFigures(metrics: Metrics): OutboxFigures {
+  return {
+    expired: metrics.counter('shard_messages_expired_total', 'Messages that expired before they were delivered'),
+    wakeUpsLost: metrics.counter('shard_wake_ups_lost_total', 'Wake-ups that were not handed over'),
   };
 }
 

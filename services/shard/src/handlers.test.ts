@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { defineShardFigures } from './figures.js';
 import { Handlers } from './handlers.js';
 import { StorageError, type StorageErrorCode } from './storage/errors.js';
+import { openPeers } from './storage/peers.js';
 import type { Store } from './storage/store.js';
 import { Person, type TestDevice } from './testing/person.js';
 import { TestShard } from './testing/test-shard.js';
@@ -37,6 +38,7 @@ function handlers(store: Store = shard.store): Handlers {
   return new Handlers({
     context: { ...shard.context, store },
     ownership: { version: 7, owns: () => owned },
+    peers: openPeers('postgres://nowhere.invalid/'),
     figures: defineShardFigures(metrics, () => 0),
     logger: silentLogger(),
   });
@@ -79,6 +81,18 @@ describe('transact', () => {
   test('[S91] who is no router cannot name a user', async () => {
     const { outcome } = await handlers().transact(statusRequest(), { ...call, role: 'outbound' });
     expect(outcome).toMatchObject({ status: 403, error: 'policy' });
+  });
+
+  test('[S91] leasing and settling other services is for outbound workers alone', async () => {
+    const request = (transaction: TransactRequest['transaction']) => ({ ...statusRequest(), transaction });
+    const lease = request({ $case: 'leasePeers', value: { owner: 'w', peersMax: 1, leaseMs: 1000 } });
+    const settle = request({ $case: 'settlePeer', value: { owner: 'w', domain: 'b.example', failure: 'x' } });
+    for (const asked of [lease, settle]) {
+      for (const role of ['router', 'operator'] as const) {
+        const { outcome } = await handlers().transact(asked, { ...call, role });
+        expect(outcome).toMatchObject({ status: 403, error: 'policy' });
+      }
+    }
   });
 
   test('[S24] [S84] a stranger is told so no sooner than he would be after a look into the database', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { strangerRefusalMsMin } from '@meshd/limits/limits';
+import type { Role } from '@meshd/rpc/credentials';
 import type {
   DownloadPart,
   DownloadRequest,
@@ -11,12 +12,16 @@ import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
+import { answerDeliver, recipientsOf } from './message-answers.js';
+import { answerOutbox, refusedPost, rpcPostResult } from './outbox-answers.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
+import { leasePeers, lookupPeer, settlePeer } from './peer-pins.js';
 import {
   acceptedEntries,
   downloadRequestOf,
   envelopeOctets,
   optionalEnvelope,
+  postRequestOf,
   principalOf,
   probedEntries,
   refusedEntries,
@@ -27,10 +32,12 @@ import {
   uploadRequestOf,
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
+import type { PeerStore } from './storage/peers.js';
 import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
 import { download } from './transactions/download.js';
+import { post } from './transactions/post.js';
 import { status } from './transactions/status.js';
 import { upload } from './transactions/upload.js';
 import { codeOfFaults } from './upload/fault.js';
@@ -48,6 +55,8 @@ export interface Ownership {
 export interface HandlerOptions {
   readonly context: ShardContext;
   readonly ownership: Ownership;
+  /** Other services, in the directory. */
+  readonly peers: PeerStore;
   readonly figures: ShardFigures;
   readonly logger: Logger;
 }
@@ -91,7 +100,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     const { context, ownership } = this.#options;
     const begunAt = performance.now();
     const start = async () => {
-      requireRouter(sink);
+      if (sink.role !== 'router') throw new MeshError('policy', onlyRouters);
       const asked = downloadRequestOf(request);
       if (!ownership.owns(asked.principal.account)) return this.#misrouted();
       const parts = download(withDeadline(context, sink.deadlineAt), asked);
@@ -117,8 +126,8 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     const context = isWaiting(transaction) ? unhurried : withDeadline(unhurried, call.deadlineAt);
     const work = () => this.#described(context, transaction, request, call);
     try {
+      requireRole(transaction, call);
       const account = accountOf(transaction);
-      if (account !== undefined) requireRouter(call);
       if (account !== undefined && !this.#options.ownership.owns(account)) return this.#misrouted();
       return await work();
     } catch (error) {
@@ -176,9 +185,59 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         return { ended: done, result: undefined };
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
-      default:
+      case 'post':
+        return this.#post(context, transaction.value, request);
+      case 'deliver': {
+        if (!recipientsOf(transaction.value).every((account) => ownership.owns(account))) return this.#misrouted();
+        const caller = { isRouter: call.role === 'router', identity: request.identity };
+        const value = await answerDeliver(context, transaction.value, caller);
+        for (const { result } of value.results) this.#options.figures.delivered.inc({ result });
+        return { ended: done, result: { $case: 'deliver', value } };
+      }
+      case 'lookupPeer': {
+        const value = await lookupPeer(this.#options.peers, transaction.value, context.clock());
+        return { ended: done, result: { $case: 'lookupPeer', value } };
+      }
+      case 'leasePeers': {
+        const value = await leasePeers(this.#options.peers, transaction.value, context.clock());
+        return { ended: done, result: { $case: 'leasePeers', value } };
+      }
+      case 'settlePeer':
+        return this.#settlePeer(transaction.value, context);
+      default: {
+        const answered = await answerOutbox(context, transaction);
+        if (answered !== undefined) return { ended: done, ...answered };
         throw new MeshError('not-implemented', transaction.$case);
+      }
     }
+  }
+
+  async #post(
+    context: ShardContext,
+    asked: Extract<Transaction, { $case: 'post' }>['value'],
+    request: TransactRequest,
+  ): Promise<Answer> {
+    const { figures, ownership } = this.#options;
+    const posted = await post(context, postRequestOf(asked, request.identity));
+    if ('faults' in posted) {
+      const ended = refused(codeOfFaults(posted.faults), posted.faults[0]?.detail ?? '', ownership.version);
+      return { ended, result: { $case: 'post', value: refusedPost(posted.faults) } };
+    }
+    for (const { code = 'accepted' } of posted.entries) figures.posted.inc({ code });
+    const result = { $case: 'post', value: rpcPostResult(posted) } as const;
+    if (posted.entries.every(({ code }) => code !== undefined)) {
+      return { ended: refused('policy', '', ownership.version), result };
+    }
+    return { ended: succeeded(posted.status === 300 ? 'bodies-awaited' : 'success', ownership.version), result };
+  }
+
+  async #settlePeer(
+    asked: Extract<Transaction, { $case: 'settlePeer' }>['value'],
+    { clock }: ShardContext,
+  ): Promise<Answer> {
+    const failure = await settlePeer(this.#options.peers, asked, clock);
+    if (failure !== '') this.#options.logger.warn({ domain: asked.domain, failure }, 'another service is not pinned');
+    return { ended: succeeded('success', this.#options.ownership.version), result: undefined };
   }
 
   async #upload(
@@ -225,9 +284,23 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   }
 }
 
-/** Only routers authenticate people; no other process may name one (S91). */
-function requireRouter({ role }: CallContext): void {
-  if (role !== 'router') throw new MeshError('policy', 'only a router names user principals');
+const onlyRouters = 'only a router names user principals';
+
+/** Who may ask what (S91): only routers authenticate people; outbound workers take from the outbox; operators decide. */
+const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
+  ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
+  ...{ authenticate: ['router'], post: ['router'], describeDeliveries: ['router'] },
+  ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
+  ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
+  ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
+  ...{ listDestinations: ['operator'], changeDestination: ['operator'] },
+};
+
+/** Nothing is asked of who may ask `describeService`. */
+function requireRole(transaction: Transaction, { role }: CallContext): void {
+  if (rolesOf[transaction.$case]?.includes(role) === false) {
+    throw new MeshError('policy', accountOf(transaction) === undefined ? `not for ${role}` : onlyRouters);
+  }
 }
 
 function unknownTransaction(): MeshError {

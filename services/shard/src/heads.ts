@@ -1,12 +1,10 @@
 import type { HostIdentity } from '@meshd/binding/host-files';
-import { digestOf, type EnvelopeOctets, makeEnvelope } from '@meshd/dare/envelope';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { decodeEdge, root } from '@meshd/dare/log-tree';
-import { headerWith } from '@meshd/dare/sign';
-import { encodeTagged } from '@meshd/encoding/codec';
 import { accountStatesMax, headsReuseMs } from '@meshd/limits/limits';
-import { itemContentType } from '@meshd/schema/container-name';
 import { ContainerHeads } from '@meshd/schema/service';
 import { LRUCache } from 'lru-cache';
+import { signEnvelopeOf } from './service-frames.js';
 import type { AccountState } from './storage/store.js';
 
 /** The last heads of an account. */
@@ -60,8 +58,7 @@ function timeAfter(last: SignedHeads | undefined, overtaken: boolean, seenAtMs: 
   return overtaken ? Math.min(seenAtMs, last.timeMs) : Math.max(seenAtMs, last.timeMs);
 }
 
-/** On the thread pool: heads are asked for with every upload. */
-async function signHeads(state: AccountState, timeMs: number, host: HostIdentity): Promise<EnvelopeOctets> {
+function signHeads(state: AccountState, timeMs: number, host: HostIdentity): Promise<EnvelopeOctets> {
   const heads = {
     Account: state.accountUdf,
     Service: state.address.slice(state.address.indexOf('@') + 1),
@@ -73,11 +70,5 @@ async function signHeads(state: AccountState, timeMs: number, host: HostIdentity
       Root: root(decodeEdge(container.logTree)),
     })),
   };
-  const payload = encodeTagged(ContainerHeads, heads, 'json');
-  const digest = digestOf(payload);
-  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
-  const signature = await signingKey.signAsync(digest);
-  const entry = { alg: 'S512', kid: signingKey.publicKey.udf, signature, Profile, Connection };
-  const header = headerWith({}, { MessageType: ContainerHeads.name }, itemContentType);
-  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digest } });
+  return signEnvelopeOf(host, ContainerHeads, heads);
 }

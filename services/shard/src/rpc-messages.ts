@@ -4,6 +4,7 @@ import type {
   Envelope,
   DownloadPart as RpcDownloadPart,
   DownloadRequest as RpcDownloadRequest,
+  Post as RpcPost,
   Principal as RpcPrincipal,
   RequestIdentity as RpcRequestIdentity,
   Selection as RpcSelection,
@@ -15,6 +16,7 @@ import { MeshError } from '@meshd/schema/status';
 import type { Principal } from './authorise.js';
 import type { RequestIdentity } from './context.js';
 import type { DownloadPart, DownloadRequest, Selection } from './transactions/download.js';
+import type { PostRequest } from './transactions/post.js';
 import type { StatusRequest, StatusResult } from './transactions/status.js';
 import type { AcceptedRun, UploadProbed, UploadRequest } from './transactions/upload.js';
 import { type EntryFault, extendedOf, isFault } from './upload/fault.js';
@@ -29,7 +31,8 @@ export function envelopeOctets({ header, payload, trailer }: Envelope): Envelope
   return { header, payload: payload ?? null, trailer: trailer ?? null };
 }
 
-function rpcEnvelope({ header, payload, trailer }: EnvelopeOctets): Envelope {
+/** An envelope to send on. */
+export function rpcEnvelope({ header, payload, trailer }: EnvelopeOctets): Envelope {
   return { header, payload: payload ?? undefined, trailer: trailer ?? undefined };
 }
 
@@ -64,6 +67,17 @@ export function uploadRequestOf(upload: RpcUpload, identity: RpcRequestIdentity 
     })),
     self: upload.self.map(envelopeOctets),
     heads: upload.heads,
+  };
+}
+
+/** A Post. */
+export function postRequestOf(
+  { principal, accounts, messages, self }: RpcPost,
+  identity: RpcRequestIdentity | undefined,
+): PostRequest {
+  return {
+    ...{ principal: principalOf(principal), identity: identityOf(identity), accounts },
+    ...{ messages: messages.map(envelopeOctets), self: self.map(envelopeOctets) },
   };
 }
 

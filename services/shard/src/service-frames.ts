@@ -4,12 +4,14 @@ import type { Random } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type ContainerTrees, type FrameDraft, frameZero, type PlacedFrame, placeFrame } from '@meshd/dare/batch';
 import { logId } from '@meshd/dare/core';
+import { digestOf, type EnvelopeOctets, makeEnvelope } from '@meshd/dare/envelope';
 import type { ContentMeta, SignatureEntry } from '@meshd/dare/header';
 import { appendLeafKeeping } from '@meshd/dare/log-proof';
 import { decodeEdge, emptyLog, encodeEdge } from '@meshd/dare/log-tree';
 import { apex, decodeTree, emptyDareTree, encodeTree } from '@meshd/dare/merkle';
-import { signatureEntry } from '@meshd/dare/sign';
+import { headerWith, signatureEntry } from '@meshd/dare/sign';
 import { encodeTagged, type ObjectTable } from '@meshd/encoding/codec';
+import { itemContentType } from '@meshd/schema/container-name';
 import type {
   CatalogKey,
   ContainerAppend,
@@ -46,6 +48,20 @@ export function signObject<T>(host: HostSigner, table: ObjectTable<T>, value: T)
   return { payload, entry: signatureEntry(host.signingKey, payload, credentials), type: table.name };
 }
 
+/**
+ * A tagged object under the host's signature, as an envelope of its own. Signed on the thread pool: heads are asked for with
+ * every upload, and receipts are made for every message.
+ */
+export async function signEnvelopeOf<T>(host: HostSigner, table: ObjectTable<T>, value: T): Promise<EnvelopeOctets> {
+  const payload = encodeTagged(table, value, 'json');
+  const digest = digestOf(payload);
+  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
+  const signature = await signingKey.signAsync(digest);
+  const entry = { alg: 'S512', kid: signingKey.publicKey.udf, signature, Profile, Connection };
+  const header = headerWith({}, { MessageType: table.name }, itemContentType);
+  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digest } });
+}
+
 function frameWrite(placed: PlacedFrame, before: ContainerTrees, payload: Uint8Array, entry?: ContentMeta): FrameWrite {
   return {
     ...placed.envelope,
@@ -66,6 +82,32 @@ function appendOf(placed: PlacedFrame, frame: FrameWrite, keys: readonly Catalog
     manifestFrom: placed.log.frameCount,
     keys,
   };
+}
+
+/**
+ * Puts messages made by the service behind the end of a spool. Their identifiers are fresh: they are keys of their own.
+ *
+ * @param messages at least one.
+ */
+export function appendMessages(
+  container: ContainerState,
+  messages: readonly { readonly signed: SignedObject; readonly uniqueId: string; readonly createdMs: number }[],
+): ContainerAppend {
+  let trees: ContainerTrees = { tree: decodeTree(container.dareTree), log: decodeEdge(container.logTree) };
+  const frames: FrameWrite[] = [];
+  const keys: CatalogKey[] = [];
+  for (const { signed, uniqueId, createdMs } of messages) {
+    const contentMeta = {
+      ...{ UniqueID: uniqueId, MessageType: signed.type, cty: 'application/mmm', Created: new Date(createdMs) },
+    };
+    const index = trees.log.frameCount;
+    const placed = placeFrame({ contentMeta, payload: signed.payload }, trees, () => [signed.entry]);
+    frames.push(frameWrite(placed, trees, signed.payload, contentMeta));
+    keys.push({ uniqueId, latestIndex: index, firstIndex: index, deleted: false });
+    trees = placed;
+  }
+  const { tree, log } = trees;
+  return { frames, dareTree: encodeTree(tree), logTree: encodeEdge(log), manifestFrom: log.frameCount, keys };
 }
 
 /**

@@ -18,6 +18,9 @@ export function withDeadline(context: ShardContext, deadlineAt: number): ShardCo
   };
   const limited: Store = {
     epoch: store.epoch,
+    get outbox() {
+      return store.outbox;
+    },
     readAccount: (address, read) => store.readAccount(address, inTime(read)),
     transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),
     watchAccount: (address, listener) => store.watchAccount(address, listener),

@@ -21,8 +21,8 @@ import { decodeBase64Url } from '@meshd/encoding/base64url';
 import { EncodingError } from '@meshd/encoding/errors';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { commandGroup } from '../command-group.js';
-import { CommandError, type CommandIo } from '../command-io.js';
-import type { CandidateKey } from '../dare-verdict.js';
+import { CommandError, type CommandIo, UsageError } from '../command-io.js';
+import type { CandidateKey } from '../profile-keys.js';
 import { enclose, recipientOption, signingKeys, signOption } from './dare.js';
 
 const base64Url = (octets: Uint8Array): string => Buffer.from(octets).toString('base64url');
@@ -84,7 +84,13 @@ async function open(io: CommandIo, file: string): Promise<ReadContainer> {
   }
 }
 
+/** Frames are written at offsets of a file: there is no such thing in a stream. */
+function refuseStream(file: string): void {
+  if (file === '-') throw new UsageError('a container is written to a file: name one');
+}
+
 async function create(io: CommandIo, file: string, options: { kind: ContainerType; type?: string }): Promise<void> {
+  refuseStream(file);
   const contentMeta = options.type === undefined ? {} : { cty: options.type };
   const { octets } = appendFrame(emptyFile(options.kind), { payload: new Uint8Array(0), contentMeta });
   await io.writeFile(file, octets, { exclusive: true });
@@ -111,6 +117,7 @@ async function envelopeFor(
 }
 
 async function append(io: CommandIo, file: string, contents: string[], options: AppendOptions): Promise<void> {
+  refuseStream(file);
   const keys = await signingKeys(io, options.sign ?? []);
   const { state, tornBytes } = await open(io, file);
   if (tornBytes > 0) io.note(`${file}: ${tornBytes} octets of a torn frame are cut off`);

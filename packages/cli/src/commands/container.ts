@@ -1,5 +1,4 @@
 /** `mesh container upload|download`: files as encrypted entries of the account's containers. */
-import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { type DownloadedEntry, downloadContainer } from '@meshd/client/operations/download';
@@ -67,7 +66,7 @@ async function writeEntries(
   folder: string,
   entries: readonly DownloadedEntry[],
 ): Promise<ReadonlyMap<number, string>> {
-  await mkdir(folder, { recursive: true });
+  await io.makeFolder(folder);
   const files = new Map<number, string>();
   const taken = new Set<string>();
   for (const { frameIndex, name = '', content, current } of entries) {

@@ -26,14 +26,8 @@ import { writeJson } from '@meshd/encoding/json-writer';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { CommandError, type CommandIo, UsageError } from '../command-io.js';
-import {
-  type CandidateKey,
-  candidateKey,
-  type EnvelopeVerdict,
-  judgeEnvelope,
-  profileKeys,
-  type VerifyKeys,
-} from '../dare-verdict.js';
+import { type EnvelopeVerdict, judgeEnvelope, type VerifyKeys } from '../dare-verdict.js';
+import { type CandidateKey, candidateKey, profileKeys, vouchingKeys } from '../profile-keys.js';
 import { curveArgument, publicArgument } from './key-arguments.js';
 
 /** Content types whose text may be padded with spaces (S60) and is trimmed again when opened. */
@@ -149,10 +143,14 @@ function messageOf(octets: Uint8Array): JsonObject | undefined {
 function judgeMessage(message: JsonObject, keys: VerifyKeys): FileVerdict {
   const members = Object.entries(message).filter(([, value]) => Array.isArray(value) && isEnvelopeLike(value));
   if (members.length === 0) throw new DareError('shape', 'the message holds no envelope');
-  const found = members.map(([member, value]) => ({ member, octets: readEnvelope(writeJson(value)) }));
-  const own = found.flatMap(({ octets }) => profileKeys(octets.payload));
-  const given = keys.given.length > 0 ? keys.given : own;
-  const envelopes = found.map(({ member, octets }) => ({ member, ...judgeEnvelope(octets, { ...keys, given }) }));
+  const found = members.map(([member, value]) => {
+    const octets = readEnvelope(writeJson(value));
+    return { member, octets, own: profileKeys(octets.payload) };
+  });
+  const envelopes = found.map(({ member, octets, own }) => {
+    const beside = found.filter((other) => other.member !== member).map((other) => other.own);
+    return { member, ...judgeEnvelope(octets, { ...keys, vouching: vouchingKeys(own.tag, beside) }) };
+  });
   const bad = envelopes.find((one) => !one.valid);
   return {
     valid: bad === undefined,
@@ -234,7 +232,7 @@ async function encode(io: CommandIo, file: string, options: EncodeOptions): Prom
   const keys = await signingKeys(io, options.sign ?? []);
   const envelope = enclose(await io.readFile(file), { keys, to: options.to ?? [], type: options.type, digest: true });
   const text = Buffer.from(writeEnvelope(envelope)).toString('utf8');
-  if (options.out === undefined) {
+  if (options.out === undefined || options.out === '-') {
     io.print(JSON.parse(text), text);
     return;
   }
@@ -257,9 +255,6 @@ async function decode(io: CommandIo, file: string, options: DecodeOptions): Prom
   const { plain, annotations } = encrypted ? decrypt(opened, options.private) : plainOf(opened);
   const type = opened.contentMetaData?.cty;
   const content = encrypted && type !== undefined && jsonTypes.has(type) ? withoutPadding(plain) : plain;
-  io.note(
-    `content of ${content.length} octets${type === undefined ? '' : `, ${type}`}; signatures are not checked here`,
-  );
   const about = {
     contentType: type ?? null,
     bytes: content.length,
@@ -267,11 +262,15 @@ async function decode(io: CommandIo, file: string, options: DecodeOptions): Prom
     kids: opened.signatures.map((entry) => entry.kid ?? ''),
     annotations: annotations().map((octets) => Buffer.from(octets).toString('base64url')),
   };
-  if (options.out !== undefined) {
+  if (options.out !== undefined && options.out !== '-') {
     await io.writeFile(options.out, content);
     io.print({ file: options.out, ...about }, `${options.out}: ${content.length} octets`);
   } else if (io.json) io.print({ ...about, content: Buffer.from(content).toString('base64url') }, '');
   else await io.writeFile('-', content);
+  // Said when it is done: where it fails, the reason is the one line on standard error.
+  io.note(
+    `content of ${content.length} octets${type === undefined ? '' : `, ${type}`}; signatures are not checked here`,
+  );
 }
 
 function plainOf(opened: DareEnvelope): Decrypted {

@@ -67,7 +67,9 @@ describe('mesh udf', () => {
     expect((await mesh('udf', 'parse', key.result.udf.toLowerCase())).result.canonical).toBe(key.result.udf);
     const earl = await mesh('udf', 'earl', 'EBXI-SDDC-QJME-B3DV-DSSR-PP7V-QBVF-EG', '--domain', 'example.com');
     expect(earl.result.url).toMatch(/^https:\/\/example.com\/.well-known\/mmm-udf\/MA7I-5WGZ/);
-    await expect(mesh('udf', 'earl', 'EBXI', '--domain', 'a/b')).rejects.toThrow(/host name/);
+    for (const none of ['a/b', 'a..b', '-a.b', '127.0.0.1']) {
+      await expect(mesh('udf', 'earl', 'EBXI', '--domain', none)).rejects.toThrow(/host name/);
+    }
     const derived = await mesh('udf', 'derive', 'ZAAA-ILZB-KTQV-YWUK-FO7E-MQVV-EWPR-UPA', '--curve', 'Ed448');
     expect(derived.result.seedHex).toMatch(/^df5a89b8/);
     expect(Buffer.from(derived.result.public, 'base64url')).toHaveLength(57);

@@ -6,6 +6,7 @@ import { systemRandom } from '@meshd/crypto/random';
 import { publicOfSeed } from '@meshd/crypto/raw-key';
 import { recoverSecret, splitSecret } from '@meshd/crypto/secret-share';
 import { authenticatorUdf, contentDigestUdf, earlIdentifier, earlUrl, parseUdf } from '@meshd/crypto/udf';
+import { AddressError, canonicalDomain } from '@meshd/schema/address';
 import { type Command, InvalidArgumentError } from 'commander';
 import { commandGroup } from '../command-group.js';
 import type { CommandIo } from '../command-io.js';
@@ -21,8 +22,12 @@ function integerArgument(text: string): number {
 
 /** A host name goes into a URL: nothing that would change the URL's meaning is let through. */
 function domainArgument(text: string): string {
-  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(text)) throw new InvalidArgumentError('It is a host name.');
-  return text.toLowerCase();
+  try {
+    return canonicalDomain(text);
+  } catch (error) {
+    if (error instanceof AddressError) throw new InvalidArgumentError('It is a host name.');
+    throw error;
+  }
 }
 
 /** Adds `mesh udf …` to the program. */

@@ -50,6 +50,9 @@ export const hello: TransactionHandler<'Hello'> = async (_message, context) => {
  * account that is, the connection says, or the ticket that is renewed.
  */
 async function authenticate(context: TransactionContext): Promise<Described | undefined> {
+  // Whose host it is, the pins say; without one there is no ticket, and the host signs until there is.
+  if (context.authentication.form === 'host')
+    return context.peers.describe(context.authentication, callOf('', context));
   const { authentication, domain } = context;
   const { principal, account: ticketed } = requireConnected(authentication);
   const payload = authentication.form === 'profile' ? authentication.connection.payload : null;

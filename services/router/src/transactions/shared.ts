@@ -1,9 +1,10 @@
 /** What several transactions need: who may call, which account is meant, and forms of the rpc. */
 import type { Authentication } from '@meshd/binding/request-authenticate';
+import { requestEnvelopeOf } from '@meshd/binding/request-open';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import type { Envelope, Outcome, Principal } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { DataConstraints, Envelope, Outcome, Principal } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { canonicalAddress } from '@meshd/schema/address';
-import type { MeshRequestUser } from '@meshd/schema/common';
+import type { ConstraintsData, MeshRequestUser } from '@meshd/schema/common';
 import { verifyProfile } from '@meshd/schema/profile-check';
 import { MeshError, type StatusCode, statusCodes, statusRegistry } from '@meshd/schema/status';
 import type { ShardAnswer, ShardCall } from '../shard-router.js';
@@ -147,8 +148,17 @@ const notForHosts = () => new MeshError('policy', 'not for hosts');
 
 /** The whole envelope of a request whose signatures the shard verifies itself (S24). */
 export function requestEnvelope({ received }: TransactionContext): Envelope {
-  if (received.envelope === undefined) throw new MeshError('not-authenticated');
-  return rpcEnvelope(received.envelope);
+  const envelope = requestEnvelopeOf(received);
+  if (envelope === undefined) throw new MeshError('not-authenticated');
+  return rpcEnvelope(envelope);
+}
+
+/** How much a probe may be followed by (semantics 6.6). */
+export function constraintsData({ entriesMax, bytesMax }: DataConstraints): ConstraintsData {
+  return {
+    ...(entriesMax === undefined ? {} : { MaxEntries: entriesMax }),
+    ...(bytesMax === undefined ? {} : { BytesMax: bytesMax }),
+  };
 }
 
 /** Name of a success by the status that the shard gave. */

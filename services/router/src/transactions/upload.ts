@@ -3,18 +3,17 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { uploadEntriesMax, uploadPayloadBytesMax } from '@meshd/limits/limits';
 import type {
-  DataConstraints,
   EntryResult,
   ContainerUpdate as RpcContainerUpdate,
   UploadResult,
 } from '@meshd/rpc/generated/meshd/shard/v1/shard';
-import type { ConstraintsData, ContainerUpdate, EntryResponse, Response } from '@meshd/schema/common';
+import type { ContainerUpdate, EntryResponse, Response } from '@meshd/schema/common';
 import type { UploadResponse } from '@meshd/schema/protocol';
 import { MeshError } from '@meshd/schema/status';
 import { refusal, whole } from '../reply.js';
 import { refusalOf } from '../shard-router.js';
 import type { TransactionHandler } from '../transaction.js';
-import { bufferOf, describedOf, envelopeOfRpc, rpcEnvelope, successCode, userCall } from './shared.js';
+import { bufferOf, constraintsData, describedOf, envelopeOfRpc, rpcEnvelope, successCode, userCall } from './shared.js';
 
 export const upload: TransactionHandler<'Upload'> = async (message, context) => {
   const { principal, call } = await userCall(message, context);
@@ -58,14 +57,6 @@ function membersOf({ entries, constraints, heads }: UploadResult, told: boolean)
     Entries: entries.map((each) => entryResponse(each, told)),
     ...(constraints === undefined ? {} : { ConstraintsData: constraintsData(constraints) }),
     ...(heads === undefined ? {} : { EnvelopedHeads: envelopeOfRpc(heads) }),
-  };
-}
-
-/** How much a probe may be followed by (semantics 6.6). */
-function constraintsData({ entriesMax, bytesMax }: DataConstraints): ConstraintsData {
-  return {
-    ...(entriesMax === undefined ? {} : { MaxEntries: entriesMax }),
-    ...(bytesMax === undefined ? {} : { BytesMax: bytesMax }),
   };
 }
 

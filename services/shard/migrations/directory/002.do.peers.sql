@@ -21,3 +21,8 @@ CREATE TABLE directory_peer (
   CHECK ((service_key IS NULL) = (profile_payload IS NULL))
 );
 CREATE INDEX directory_peer_due ON directory_peer (due_at_ms);
+
+-- When it was last leased to be asked: all shards together ask no more than a few domains in a second.
+ALTER TABLE directory_peer ADD COLUMN leased_at_ms bigint NOT NULL DEFAULT 0;
+CREATE INDEX directory_peer_leased ON directory_peer (leased_at_ms);
+CREATE INDEX directory_peer_unknown ON directory_peer (last_wanted_ms) WHERE service_key IS NULL;

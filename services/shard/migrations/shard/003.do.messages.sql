@@ -24,6 +24,8 @@ CREATE TABLE outbox (
   UNIQUE (container_id, frame_index, recipient)
 ) WITH (fillfactor = 80);
 CREATE INDEX outbox_lane ON outbox (domain, lane, id);
+-- Few at any time: who leases looks whose turn it is.
+CREATE INDEX outbox_leased ON outbox (domain, lane) WHERE lease_owner IS NOT NULL;
 CREATE INDEX outbox_expiry ON outbox (expires_at_ms);
 
 -- What is known of a domain that messages go to. No row: never tried, healthy.
@@ -32,6 +34,7 @@ CREATE TABLE destination (
   failures          integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
   failing_since_ms  bigint,
   last_failure      text    NOT NULL DEFAULT '',
+  last_failure_ms   bigint  NOT NULL DEFAULT 0,
   last_success_ms   bigint  NOT NULL DEFAULT 0,
   next_attempt_ms   bigint  NOT NULL DEFAULT 0,
   -- By an operator: nothing is sent until it is released.
@@ -39,35 +42,29 @@ CREATE TABLE destination (
   CHECK ((failures = 0) = (failing_since_ms IS NULL))
 );
 
--- Messages taken or refused for good, so that a repetition gets the answer of the first time (S73). The identity is a digest
--- of signer key and core; what says when it came is the manifest.
+-- Messages taken, so that a repetition gets the answer of the first time and no second frame (S73). The identity is a digest
+-- of signer key and core. By address and not by account: names that nobody has are remembered like others (S80).
 CREATE TABLE message_seen (
-  account_id   bigint NOT NULL,
+  recipient    text   NOT NULL CHECK (recipient <> ''),
   identity     bytea  NOT NULL CHECK (octet_length(identity) = 32),
   seen_at_ms   bigint NOT NULL CHECK (seen_at_ms > 0),
   -- Of the receipt given then.
   receipt_id   text   NOT NULL,
-  PRIMARY KEY (account_id, identity)
+  PRIMARY KEY (recipient, identity)
 );
 CREATE INDEX message_seen_age ON message_seen (seen_at_ms);
 
 -- Whom a person lets write, as the newest entry of each contact says (semantics 8.3). Derived from frames of mmm_Contact, in
 -- the transaction of the frame.
 CREATE TABLE contact_permission (
-  account_id   bigint NOT NULL,
-  -- Key of the entry in the catalog, and the UDF of the contact's ProfileAccount.
-  unique_id    text   NOT NULL,
-  contact_udf  text   NOT NULL,
+  recipient    text NOT NULL CHECK (recipient <> ''),
+  -- Key of the entry in the catalog.
+  unique_id    text NOT NULL,
+  -- UDF of the contact's ProfileAccount, once it is known, and the contact's address.
+  account_udf  text,
+  address      text,
   -- Message types with commas between them, * for all, - for none.
-  permissions  text   NOT NULL,
-  PRIMARY KEY (account_id, unique_id)
-);
-CREATE INDEX contact_permission_udf ON contact_permission (account_id, contact_udf);
-
--- Requests for contact taken from strangers, by sending domain and day (S80).
-CREATE TABLE contact_request_count (
-  domain  text    NOT NULL,
-  day     integer NOT NULL,
-  count   integer NOT NULL CHECK (count > 0),
-  PRIMARY KEY (domain, day)
+  permissions  text NOT NULL,
+  PRIMARY KEY (recipient, unique_id),
+  CHECK (account_udf IS NOT NULL OR address IS NOT NULL)
 );

@@ -11,7 +11,9 @@ import { keyRow } from './sql/catalog-key.js';
 import { containerRow, headRow } from './sql/container.js';
 import { upsertDevice } from './sql/device.js';
 import { frameInsertRow } from './sql/frame.js';
+import { changeContact, deleteContacts, insertMessageSeen } from './sql/message.js';
 import type { Row } from './sql/multi-row.js';
+import { deleteOutbox, outboxInsertRow } from './sql/outbox.js';
 import { seenRow } from './sql/request-seen.js';
 import {
   type AccountState,
@@ -34,6 +36,8 @@ export interface WriteRows {
   readonly frames: Row[];
   readonly keys: Row[];
   readonly seen: Row[];
+  /** Messages that wait to be sent. */
+  readonly outbox: Row[];
   readonly last: Statement[];
   /** Octets of the frames and results. */
   bytes: number;
@@ -41,7 +45,7 @@ export interface WriteRows {
 
 /** No rows yet. */
 export function noRows(): WriteRows {
-  return { first: [], opened: [], moved: [], frames: [], keys: [], seen: [], last: [], bytes: 0 };
+  return { first: [], opened: [], moved: [], frames: [], keys: [], seen: [], outbox: [], last: [], bytes: 0 };
 }
 
 /** What an address stands for: an account, or a name with or without a past. */
@@ -168,10 +172,9 @@ function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): A
 }
 
 function needsOwner(write: AccountWrite): boolean {
-  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun } = write;
-  return [replace, remove, containers?.[0], devices?.[0], revokedKeys?.[0], deviceCatalogBegun].some(
-    (part) => part !== undefined,
-  );
+  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun, outbox, contacts } = write;
+  const lists = [containers?.[0], devices?.[0], revokedKeys?.[0], outbox?.[0], contacts?.[0]];
+  return [replace, remove, deviceCatalogBegun, ...lists].some((part) => part !== undefined);
 }
 
 function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, context: WriteContext): AccountState {
@@ -194,6 +197,11 @@ function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, con
   if (write.deviceCatalogBegun && !deviceCatalogBegun) {
     rows.last.push(account.beginDeviceCatalog(owner.id));
     deviceCatalogBegun = true;
+  }
+  for (const row of write.outbox ?? []) {
+    const container = containers.get(row.container);
+    if (container === undefined || row.frameIndex >= container.frameCount) return invalid('an outbox row has no frame');
+    rows.outbox.push(outboxInsertRow(context.nextNumber(), container.id, row));
   }
   return { ...owner, containers, devices, revokedKeys, deviceCatalogBegun, bytesUsed, frameCount };
 }
@@ -218,6 +226,10 @@ export function prepareWrite(write: AccountWrite, context: WriteContext): Prepar
     rows.last.push(account.quarantineName(context.address, untilMs));
     after = { state: undefined, name: { quarantinedUntilMs: untilMs } };
   }
+  if (write.ended !== undefined && write.ended.length > 0) rows.last.push(deleteOutbox(write.ended));
+  if (write.messageSeen !== undefined) rows.last.push(insertMessageSeen(context.address, write.messageSeen));
+  for (const change of write.contacts ?? []) rows.last.push(changeContact(context.address, change));
+  if (write.remove) rows.last.push(deleteContacts(context.address));
   if (write.seen !== undefined) {
     rows.seen.push(seenRow(write.seen));
     rows.bytes += write.seen.result.length;

@@ -88,21 +88,19 @@ export interface Queryable {
   query(config: pg.QueryConfig): Promise<pg.QueryResult>;
 }
 
+/** A statement for the driver, its rows as arrays of typed values: options that the driver's types do not name. */
+export function arrayQuery(statement: Statement) {
+  return { ...statement, values: [...statement.values], rowMode: 'array', types };
+}
+
 /**
  * Runs one statement and returns its rows as arrays of values in the order of its columns.
  *
  * @throws StorageError
  */
 export async function rowsOf<Row extends readonly unknown[]>(on: Queryable, statement: Statement): Promise<Row[]> {
-  // an option of the driver that its types do not name
-  const config = {
-    ...statement,
-    values: [...statement.values],
-    rowMode: 'array',
-    types,
-  };
   try {
-    return (await on.query(config as unknown as pg.QueryConfig)).rows as Row[];
+    return (await on.query(arrayQuery(statement) as unknown as pg.QueryConfig)).rows as Row[];
   } catch (error) {
     throw storageError(error);
   }

@@ -13,7 +13,9 @@
  * - `lease.ts` holds the right to write, `sweeper.ts` deletes what has expired, `migrate.ts` makes the tables,
  *   `database.ts` holds the settings of connections, `sessions.ts` those that are not for writing, `row-numbers.ts` gives
  *   numbers to new rows.
- * - `directory.ts` keeps a copy of the slot table (`slot-table.ts`), which lives in a database of its own.
+ * - `outbox.ts` leases messages that wait to be sent (`outbox-store.ts`: its types).
+ * - `directory.ts` keeps a copy of the slot table (`slot-table.ts`), which lives in a database of its own; `peers.ts` has what
+ *   other services are pinned to, in the same.
  *
  * The statements stand in `sql/`.
  */

@@ -9,6 +9,7 @@ import { makeClient, rowsOf, storageError } from './database.js';
 import { StorageError } from './errors.js';
 import { holdLease } from './lease.js';
 import { makeMutexes } from './mutex.js';
+import { openOutbox } from './outbox.js';
 import { findDamaged, makeParts, makeReader, type Parts } from './reader.js';
 import { runApart } from './sessions.js';
 import { type AccountTransactor, type AccountWrite, type ContainerState, type Store, serviceAddress } from './store.js';
@@ -112,6 +113,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
   const coalescer = makeWrites(parts, service);
   const mutexes = makeMutexes();
   const watches = new AccountWatches();
+  const outbox = openOutbox(parts);
   const { cache, numbers, pool } = parts;
 
   let activeCount = 0;
@@ -138,7 +140,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     lease.expectHeld();
     const nowMs = options.now();
     checkSeen(write, nowMs);
-    let number = await numbers.reserve(1 + (write.containers?.length ?? 0));
+    let number = await numbers.reserve(1 + (write.containers?.length ?? 0) + (write.outbox?.length ?? 0));
     const nextNumber = (): number => number++;
     const prepared = prepareWrite(write, { address, before, nowMs, nextNumber });
     try {
@@ -200,11 +202,13 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     const end = performance.now() + shutdownMsMax / 2;
     while (activeCount > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
     await coalescer.drain();
+    await outbox.end();
     await lease.release();
     await pool.end();
   };
   return {
     epoch: lease.epoch,
+    outbox: outbox.tables,
     ...{ readAccount, transactAccount, ensureService, sweep },
     watchAccount: (address, listener) => watches.add(address, listener),
     problems: () => [

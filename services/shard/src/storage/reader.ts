@@ -11,6 +11,7 @@ import { RowNumbers } from './row-numbers.js';
 import { makeReadPool, runApart, snapshotOf, takeBlock } from './sessions.js';
 import { type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
 import { markDamaged, selectDamaged } from './sql/container.js';
+import { selectContact, selectMessageSeen } from './sql/message.js';
 import { type SeenSelectRow, selectSeen } from './sql/request-seen.js';
 import type { AccountReader, CatalogKey, ContainerState } from './store.js';
 import type { DamageReport, StoreOptions } from './store-options.js';
@@ -63,6 +64,17 @@ export function makeReader(parts: Parts, address: string, current: () => Address
     findSeen: async (principal, id) => {
       const row = await parts.seen([id, principal]);
       return row === undefined ? undefined : { digest: row[2], result: row[3] };
+    },
+    findMessageSeen: async (identity) => {
+      const [row] = await rowsOf<[number, string]>(parts.pool, selectMessageSeen(address, identity));
+      return row === undefined ? undefined : { identity, seenAtMs: row[0], receiptId: row[1] };
+    },
+    contactRules: async (person) => {
+      const statement = selectContact(address, person.accountUdf, person.address);
+      const rows = await rowsOf<[string | null, string | null, string]>(parts.pool, statement);
+      return rows.map(([accountUdf, named, permissions]) => {
+        return { accountUdf: accountUdf ?? undefined, address: named ?? undefined, permissions };
+      });
     },
   };
 }

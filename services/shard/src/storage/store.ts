@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 
 /** One stored envelope, its parts as received; `payload` null is a redacted one. Same shape as `EnvelopeOctets`. */
 export interface StoredEnvelope {
@@ -209,6 +210,33 @@ export interface SeenWrite {
   readonly result: Uint8Array;
 }
 
+/** A message that was taken for an address (S73). */
+export interface MessageSeen {
+  /** Digest of signer key and core, 32 octets. */
+  readonly identity: Uint8Array;
+  /** Unix time in milliseconds. */
+  readonly seenAtMs: number;
+  /** Of the receipt given then. */
+  readonly receiptId: string;
+}
+
+/** What an entry of the contacts' catalog lets a person do (semantics 8.3). */
+export interface ContactRule {
+  /** UDF of the person's account, once it is known. */
+  readonly accountUdf: string | undefined;
+  /** Canonical. */
+  readonly address: string | undefined;
+  /** Message types with commas between them, `*` for all, `-` for none. */
+  readonly permissions: string;
+}
+
+/** An entry of the contacts' catalog as it says now; without a rule it says nothing, or is gone. */
+export interface ContactChange {
+  /** Key of the entry. */
+  readonly uniqueId: string;
+  readonly rule: ContactRule | undefined;
+}
+
 /** What a writing request left behind. */
 export interface Seen {
   readonly digest: Uint8Array;
@@ -232,6 +260,13 @@ export interface AccountWrite {
   readonly deviceCatalogBegun?: true;
   readonly seen?: SeenWrite;
   readonly service?: readonly ServiceAppend[];
+  /** Rows for messages that wait to be sent. */
+  readonly outbox?: readonly OutboxInsert[];
+  /** Numbers of outbox rows that have ended. */
+  readonly ended?: readonly number[];
+  /** A message taken for the address, which need not be an account. */
+  readonly messageSeen?: MessageSeen;
+  readonly contacts?: readonly ContactChange[];
 }
 
 /** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */
@@ -311,6 +346,10 @@ export interface AccountReader {
   logNodes(container: ContainerState, names: readonly NodeName[]): Promise<NodeLookup>;
   /** What a writing request with this identity left behind, if anything. */
   findSeen(principal: string, id: Uint8Array): Promise<Seen | undefined>;
+  /** Whether a message was taken for this address before, be it an account or not. */
+  findMessageSeen(identity: Uint8Array): Promise<MessageSeen | undefined>;
+  /** What entries of this address's contacts say of a person, by account or address. */
+  contactRules(person: { readonly accountUdf: string; readonly address: string }): Promise<readonly ContactRule[]>;
 }
 
 /** The one writer of an account. `state` is the newest committed one, also after a commit. */
@@ -327,6 +366,8 @@ export interface AccountTransactor extends AccountReader {
 export interface Store {
   /** Epoch of the lease this process writes under. */
   readonly epoch: number;
+  /** Messages that wait to be sent, and where to. */
+  readonly outbox: OutboxTables;
   /** Runs `read` on the account as last committed; the address is canonical, or `@service`. */
   readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
   /** Runs `transact` as the only writer of the account; others of the same account wait in order. */

@@ -1,7 +1,8 @@
 /** Deletes what has expired, a bounded number of rows at a time, so that writers never wait long. */
-import { clockSkewMsMax, requestSeenMs, sweepRowsMax } from '@meshd/limits/limits';
+import { clockSkewMsMax, messageSeenMs, requestSeenMs, sweepRowsMax } from '@meshd/limits/limits';
 import type { Statement } from './database.js';
 import * as account from './sql/account.js';
+import { deleteMessageSeenBefore } from './sql/message.js';
 import { deleteSeenBefore } from './sql/request-seen.js';
 
 /** Runs statements in one transaction under the lease and tells the rows each affected. */
@@ -29,6 +30,7 @@ export async function sweepOnce(
 ): Promise<void> {
   // an identity says when it was made; it was stored at most the clock skew later and is kept for its time from then
   await repeat(run, deleteSeenBefore(nowMs - clockSkewMsMax - requestSeenMs, sweepRowsMax));
+  await repeat(run, deleteMessageSeenBefore(nowMs - messageSeenMs, sweepRowsMax));
   await run([account.releaseNames(nowMs)]);
   for (;;) {
     const ids = await purgeable(account.selectPurgeable(nowMs, accountsAtOnceMax));

@@ -6,6 +6,7 @@
 import { statementMsMax } from '@meshd/limits/limits';
 import type pg from 'pg';
 import {
+  arrayQuery,
   type ClientMaker,
   rowsOf,
   type Statement,
@@ -25,6 +26,8 @@ export interface WriterOptions {
   readonly url: string;
   readonly lease: LeaseHeld;
   readonly makeClient: ClientMaker;
+  /** False: a power cut may take back what was committed last. For what can be done again. True by default. */
+  readonly waitsForDisk?: boolean;
 }
 
 /** Writes one transaction at a time. */
@@ -34,8 +37,9 @@ export interface Writer {
    *
    * @throws StorageError; `unavailable` leaves open whether it was committed, but by then the database has made an end
    * of it either way
+   * @returns the rows that each statement gave, as arrays of typed values
    */
-  run(statements: readonly Statement[]): Promise<void>;
+  run(statements: readonly Statement[]): Promise<readonly unknown[][][]>;
   end(): Promise<void>;
 }
 
@@ -45,11 +49,11 @@ interface Corkable {
 }
 
 /** Sends all statements at once; resolves when all are answered. */
-async function runTransaction(client: pg.Client, statements: readonly Statement[]): Promise<void> {
+async function runTransaction(client: pg.Client, statements: readonly Statement[]): Promise<pg.QueryResult[]> {
   const { stream } = (client as unknown as Corkable).connection;
   stream.cork?.();
   const answers = [begin, ...statements, commit].map((statement) =>
-    client.query({ ...statement, values: statement.values as unknown[] }),
+    client.query(arrayQuery(statement) as unknown as pg.QueryConfig),
   );
   stream.uncork?.();
   const settled = await Promise.allSettled(answers);
@@ -58,8 +62,10 @@ async function runTransaction(client: pg.Client, statements: readonly Statement[
     // the first failure is the cause; the statements behind it only say that the transaction is over
     throw storageError(failed.find((error) => sqlState(error) !== transactionAborted) ?? failed[0]);
   }
-  const last = settled[settled.length - 1] as PromiseFulfilledResult<pg.QueryResult>;
-  if (last.value.command !== 'COMMIT') throw new StorageError('invalid', `commit ended as ${last.value.command}`);
+  const results = settled.map((answer) => (answer as PromiseFulfilledResult<pg.QueryResult>).value);
+  const last = results.at(-1) as pg.QueryResult;
+  if (last.command !== 'COMMIT') throw new StorageError('invalid', `commit ended as ${last.command}`);
+  return results;
 }
 
 interface Session {
@@ -86,7 +92,7 @@ export function makeWriter(options: WriterOptions): Writer {
     });
     await client.connect();
     // said once more in the session: options in the address would replace those of the configuration
-    await client.query('SET synchronous_commit = on');
+    await client.query(`SET synchronous_commit = ${options.waitsForDisk === false ? 'off' : 'on'}`);
     const [row] = await rowsOf<[number]>(client, { text: 'SELECT pg_backend_pid()', values: [] });
     return Object.assign(made, { backend: row?.[0] ?? 0 });
   };
@@ -119,7 +125,9 @@ export function makeWriter(options: WriterOptions): Writer {
     run: async (statements) => {
       const used = await ready();
       try {
-        await runTransaction(used.client, [expectLease(options.lease), ...statements]);
+        const results = await runTransaction(used.client, [expectLease(options.lease), ...statements]);
+        // without those of BEGIN, the lease and COMMIT
+        return results.slice(2, -1).map(({ rows }) => rows as unknown[][]);
       } catch (error) {
         const failure = storageError(error);
         if (failure.code === 'unavailable') {

@@ -1,5 +1,6 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
+import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
 import {
   type AccountFields,
   type AccountReader,
@@ -7,6 +8,7 @@ import {
   type AccountTransactor,
   type AccountWrite,
   type CatalogKey,
+  type ContactChange,
   type ContainerAppend,
   type ContainerState,
   type ContainerWrite,
@@ -14,6 +16,7 @@ import {
   type FrameSelection,
   frameBytes,
   keyText,
+  type MessageSeen,
   type NameState,
   type Seen,
   type Store,
@@ -38,12 +41,16 @@ interface MemoryAccount {
 export class MemoryStore implements Store {
   readonly epoch = 1;
   readonly seen = new Map<string, Seen>();
+  /** Rows for messages to others, whatever became of them. */
+  readonly outboxRows: OutboxInsert[] = [];
   /** Writes committed so far. */
   commitCount = 0;
   readonly #accounts = new Map<string, MemoryAccount>();
   readonly #quarantine = new Map<string, number>();
   readonly #now: () => number;
   readonly #watches = new AccountWatches();
+  readonly #messages = new Map<string, MessageSeen>();
+  readonly #contacts = new Map<string, ContactChange>();
   #numbers = 0;
 
   constructor(now: () => number) {
@@ -67,6 +74,11 @@ export class MemoryStore implements Store {
       },
     };
     return transact(transactor);
+  }
+
+  /** Leases and states of destinations are the database's work. */
+  get outbox(): OutboxTables {
+    throw new Error('no outbox in memory');
   }
 
   watchAccount(address: string, listener: () => void): () => void {
@@ -127,6 +139,14 @@ export class MemoryStore implements Store {
         };
       },
       findSeen: async (principal, id) => this.seen.get(seenKey(principal, id)),
+      findMessageSeen: async (identity) => this.#messages.get(messageKey(address, identity)),
+      contactRules: async (person) => {
+        const own = [...this.#contacts].filter(([key]) => key.startsWith(`${address} `));
+        return own.flatMap(([, { rule }]) => {
+          const isMeant = rule?.accountUdf === person.accountUdf || rule?.address === person.address;
+          return rule !== undefined && isMeant ? [rule] : [];
+        });
+      },
     };
   }
 
@@ -148,7 +168,12 @@ export class MemoryStore implements Store {
       this.#accounts.delete(address);
       this.#quarantine.set(address, this.#now() + 1_000_000);
     }
+    if (write.messageSeen !== undefined) {
+      this.#messages.set(messageKey(address, write.messageSeen.identity), write.messageSeen);
+    }
+    for (const change of write.contacts ?? []) this.#contacts.set(`${address} ${change.uniqueId}`, change);
     if (write.seen !== undefined) this.seen.set(seenKey(write.seen.principal, write.seen.id), write.seen);
+    this.outboxRows.push(...(write.outbox ?? []));
     this.commitCount += 1;
   }
 
@@ -226,6 +251,10 @@ export class MemoryStore implements Store {
       frameCount: sum((container) => container.frameCount),
     };
   }
+}
+
+function messageKey(recipient: string, identity: Uint8Array): string {
+  return `${recipient} ${Buffer.from(identity).toString('hex')}`;
 }
 
 function seenKey(principal: string, id: Uint8Array): string {

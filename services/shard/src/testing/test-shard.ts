@@ -6,10 +6,14 @@ import { systemRandom } from '@meshd/crypto/random';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
+import { SendingDomains } from '../message/offers.js';
+import { Destinations } from '../outbox/destinations.js';
+import { PostRates } from '../outbox/post-rates.js';
 import { serviceAccount } from '../service-records.js';
 import { StatusWaits } from '../status-waits.js';
 import { type CreateAccountResult, createAccount } from '../transactions/create-account.js';
 import { type UploadRequest, type UploadResult, type UploadUpdate, upload } from '../transactions/upload.js';
+import { noWakeUps } from '../wake-ups.js';
 import { MemoryStore } from './memory-store.js';
 import { entry, opening, type Person, type TestDevice, TestWriter } from './person.js';
 
@@ -39,6 +43,11 @@ export class TestShard {
       heads: new AccountHeads(() => host),
       waits: new StatusWaits(),
       domains: new Set(['example.com']),
+      site: { blockedDomains: new Set(), openDomains: new Set(), dropsSilently: false },
+      sendingDomains: new SendingDomains(),
+      destinations: new Destinations(() => this.context.store.outbox),
+      postRates: new PostRates(),
+      wakeUps: noWakeUps,
     };
     return this;
   }

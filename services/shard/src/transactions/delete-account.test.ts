@@ -59,6 +59,11 @@ describe('[S25] the proof of a deletion', () => {
     expect(isThere()).toBe(true);
   });
 
+  test('names its key in any case, as every name is compared', async () => {
+    const bare = alice.admin.publicKey.udf.replaceAll('-', '').toLowerCase();
+    expect(await outcome(withProof(await request(alice.admin), (proof) => ({ ...proof, kid: bare })))).toBe(201);
+  });
+
   test('is not taken from another request', async () => {
     const other = openEnvelope(await request(alice.admin)).signatures[1] as SignatureEntry;
     expect(await outcome(withProof(await request(alice.admin), () => other))).toBe('signature-invalid');

@@ -1,6 +1,7 @@
 import { credDigest, requestAlgorithm, requestInput } from '@meshd/binding/credential';
 import type { ReceivedRequest } from '@meshd/binding/request-open';
 import { type PublicKeyEd448, verifyAsync } from '@meshd/crypto/ed448';
+import { canonicalName } from '@meshd/crypto/udf';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import type { SignatureEntry } from '@meshd/dare/header';
 import { canonicalAddress } from '@meshd/schema/address';
@@ -73,7 +74,8 @@ export async function requireAdministrator(
   administrators: readonly PublicKeyEd448[],
 ): Promise<PublicKeyEd448> {
   for (const entry of received.entries.filter(isAdministrationEntry)) {
-    const key = administrators.find((each) => each.udf === entry.kid);
+    const name = canonicalName(entry.kid ?? '');
+    const key = administrators.find((each) => each.udf === name);
     if (key === undefined) continue;
     const input = requestInput(received.base.service, received.payloadDigest, credDigest({}));
     if (await verifyAsync(key, input, entry.signature ?? new Uint8Array(0))) return key;

@@ -48,10 +48,18 @@ export interface StatusResult {
 /** A stored frame as an envelope. */
 export type EnvelopedEntry = EnvelopeOctets;
 
+// States in memory are never changed, only replaced: what was told of one holds for as long as it is there.
+const told = new WeakMap<ContainerState, ContainerStatus>();
+const profileDigests = new WeakMap<EnvelopeOctets, Uint8Array>();
+
 /** Frame count and apex of a container. */
 export function containerStatus(container: ContainerState): ContainerStatus {
+  const known = told.get(container);
+  if (known !== undefined) return known;
   const digest = apex(decodeTree(container.dareTree)) ?? new Uint8Array(0);
-  return { container: container.name, index: container.frameCount, digest };
+  const status = { container: container.name, index: container.frameCount, digest };
+  told.set(container, status);
+  return status;
 }
 
 /** An account as one request sees it. */
@@ -135,7 +143,13 @@ function isKnown(current: ContainerStatus, known: ContainerStatus | undefined): 
 }
 
 function holdsProfile({ caller }: Look, digest: Uint8Array): boolean {
-  return constantTimeEqual(sha512(caller.state.profileMesh.payload ?? new Uint8Array(0)), digest);
+  const { profileMesh } = caller.state;
+  let current = profileDigests.get(profileMesh);
+  if (current === undefined) {
+    current = sha512(profileMesh.payload ?? new Uint8Array(0));
+    profileDigests.set(profileMesh, current);
+  }
+  return constantTimeEqual(current, digest);
 }
 
 async function answer(context: ShardContext, seen: Look, request: StatusRequest): Promise<StatusResult> {

@@ -142,7 +142,7 @@ async function faultsOfUpdate(work: UploadWork, { update, frames }: OpenedUpdate
 }
 
 /** Messages stand each for itself: one that cannot be read says nothing of the others. */
-async function faultsOfSelf(work: UploadWork, self: readonly OpenedEntry[]): Promise<readonly EntryFault[]> {
+export async function faultsOfSelf(work: UploadWork, self: readonly OpenedEntry[]): Promise<readonly EntryFault[]> {
   const unreadable = self.filter(isFault);
   const readable = self.filter((entry): entry is UploadedFrame => !isFault(entry));
   if (readable.length === 0) return unreadable;
@@ -188,7 +188,7 @@ function restoredRecords(context: ShardContext, { account }: Principal, { restor
   return [incidentRecord(maker, { kind: 'history-restored', account, detail })];
 }
 
-type OpenedEntry = UploadedFrame | EntryFault;
+export type OpenedEntry = UploadedFrame | EntryFault;
 
 interface OpenedUpdate {
   readonly update: UploadUpdate;

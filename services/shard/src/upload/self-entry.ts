@@ -32,7 +32,7 @@ export interface PendingSelf {
 }
 
 /** Messages that only the service makes: a device's would pass for the service's word (S01). */
-const serviceTypes: ReadonlySet<string> = new Set(['AcknowledgeConnection', 'RevealConnection']);
+export const serviceTypes: ReadonlySet<string> = new Set(['AcknowledgeConnection', 'RevealConnection']);
 /** Messages by which an administrator decides who gets into the account (S25). */
 const administrationTypes: ReadonlySet<string> = new Set(['MessagePIN', 'ChallengeConnection']);
 /** Messages whose completion connects a device, or says that a PIN was used. */
@@ -64,7 +64,7 @@ export function judgeSelf(
 }
 
 /** What the payload says of itself, where it can be read: tag and sender must be what the metadata and account say. */
-function judgeContent(frame: UploadedFrame, type: string, address: string): EntryFault | undefined {
+export function judgeContent(frame: UploadedFrame, type: string, address: string): EntryFault | undefined {
   const fault = (why: string) => reject(frame.indexRequest, 'event-rule', why);
   if (isEncrypted(frame.enc)) return type === markType ? fault('marks are not encrypted') : undefined;
   if (frame.redacted) return undefined;
@@ -134,16 +134,22 @@ export function needsAdministrator({ frame }: PendingSelf, typeOf: (uniqueId: st
  *
  * @param stored the frame with the same `UniqueID`, its payload need not be read.
  */
-export function isSameMessage({ frame, kid }: PendingSelf, stored: FrameRow): boolean {
+export function isSameMessage({ frame, kid }: Pick<PendingSelf, 'frame' | 'kid'>, stored: FrameRow): boolean {
   const opened = openEnvelope({ header: stored.header, payload: null, trailer: stored.trailer });
   const core = coreOfFrame(opened, stored.payloadDigest);
   if (Buffer.compare(core, frame.core) !== 0) return false;
   return opened.signatures.some((entry) => entry.Manifest !== undefined && sameName(entry.kid ?? '', kid));
 }
 
+/** A message that was judged: what its frame is made of. */
+export interface PlacedMessage {
+  readonly uniqueId: string;
+  readonly frame: Pick<UploadedFrame, 'octets' | 'payloadDigest' | 'core' | 'signatures'>;
+}
+
 /** A message in its frame, at the end of the spool (encoding 3.9). */
 export function placeMessage(
-  { frame, uniqueId }: PendingSelf,
+  { frame, uniqueId }: PlacedMessage,
   view: ContainerView,
 ): { readonly write: FrameWrite; readonly view: ContainerView } {
   const { payloadDigest, core, signatures } = frame;

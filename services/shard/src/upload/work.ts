@@ -7,6 +7,7 @@ import { deviceCatalog, inboundSpool } from '@meshd/schema/container-name';
 import { MeshError } from '@meshd/schema/status';
 import { accountOnlineKeys, adminKeys, sameKey, writersOf } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
+import { contactChanges } from '../message/contact-changes.js';
 import { mayWrite } from '../permissions.js';
 import type { AccountReader, AccountWrite, ContainerState, ContainerWrite, FrameRow } from '../storage/store.js';
 import { judgeAccess } from './container-access.js';
@@ -181,6 +182,7 @@ export class UploadWork {
     return {
       containers: mergeWrites(this.#selfWrite === undefined ? writes : [...writes, this.#selfWrite]),
       ...this.#devices,
+      contacts: this.#judged.flatMap(({ batch }) => contactChanges(batch.container, batch.frames)),
     };
   }
 

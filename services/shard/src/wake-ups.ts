@@ -1,0 +1,112 @@
+/**
+ * Wake-ups for the outbound worker: one BullMQ job a lane. They hold no truth (design 3.3): what is not handed over, or is
+ * lost in Redis, the worker's sweeper finds in the outbox. So nobody waits for them, and their failure harms nothing.
+ */
+import { wakeUpsWaitingMax } from '@meshd/limits/limits';
+import { type BulkJobOptions, Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+
+/** A lane with work, due at a time. */
+export interface WakeUp {
+  readonly domain: string;
+  readonly lane: number;
+  /** Unix time in milliseconds; 0: now. */
+  readonly dueMs: number;
+}
+
+/** Where wake-ups go. */
+export interface WakeUps {
+  /** Returns at once. */
+  wake(lanes: readonly WakeUp[]): void;
+  stop(): Promise<void>;
+}
+
+/** For shards without Redis: the sweeper alone. */
+export const noWakeUps: WakeUps = { wake: () => {}, stop: async () => {} };
+
+/** What {@link openWakeUps} needs. */
+export interface WakeUpOptions {
+  readonly redisUrl: string;
+  /** Two providers on one Redis stay apart by it. */
+  readonly serviceUdf: string;
+  readonly shardName: string;
+  readonly now: () => number;
+  /** Told of every failure. */
+  readonly onError: (error: Error) => void;
+  /** Told of wake-ups that were not handed over. */
+  readonly onLost?: (count: number) => void;
+}
+
+/** Name of the queue, and of its jobs. */
+export const wakeUpQueue = 'deliveries';
+export const wakeUpJob = 'deliver';
+
+const reconnectMsMax = 5000;
+
+/** One job a lane: a thousand messages for a destination wait behind it. Also says what a job's data are. */
+export function wakeUpOf(shard: string, { domain, lane, dueMs }: WakeUp, nowMs: number) {
+  const delay = Math.max(0, Math.ceil(dueMs - nowMs));
+  const opts: BulkJobOptions = {
+    ...{ delay, removeOnComplete: true, removeOnFail: true },
+    // What is due now brings a job forward that waits for a later time; what is due later leaves one as it is.
+    deduplication: {
+      id: `${shard}/${domain}/${lane}`,
+      keepLastIfActive: true,
+      ...(delay === 0 ? { reschedule: true } : {}),
+    },
+  };
+  return { name: wakeUpJob, data: { shard, domain, lane }, opts };
+}
+
+/** Connects, and goes on connecting. */
+export function openWakeUps(options: WakeUpOptions): WakeUps {
+  const { shardName, now, onError, onLost = () => {} } = options;
+  const connection = new Redis(options.redisUrl, {
+    // Without Redis a command fails at once: waiting ones would pile up, and the sweeper does the same later.
+    ...{ enableOfflineQueue: false, maxRetriesPerRequest: 1 },
+    retryStrategy: (attempt) => Math.min(attempt * 100, reconnectMsMax),
+  });
+  connection.on('error', onError);
+  const queue = new Queue(wakeUpQueue, {
+    ...{ connection, prefix: `meshd-${options.serviceUdf}`, skipWaitingForReady: true },
+  });
+  // it repeats what the connection has reported already
+  queue.on('error', (error) => connection.status === 'ready' && onError(error));
+  /** Each lane once, at the earliest of its times. */
+  let waiting = new Map<string, WakeUp>();
+  let flushing: Promise<void> | undefined;
+
+  const flush = async (): Promise<void> => {
+    // this turn's wake-ups go together
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (waiting.size > 0) {
+      const lanes = [...waiting.values()];
+      waiting = new Map();
+      try {
+        if (connection.status !== 'ready') throw new Error(`Redis: ${connection.status}`);
+        await queue.addBulk(lanes.map((lane) => wakeUpOf(shardName, lane, now())));
+      } catch (error) {
+        onLost(lanes.length);
+        onError(error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+  };
+  return {
+    wake: (lanes) => {
+      for (const lane of lanes) {
+        const key = `${lane.domain}/${lane.lane}`;
+        const known = waiting.get(key);
+        if (known === undefined && waiting.size >= wakeUpsWaitingMax) onLost(1);
+        else if (known === undefined || known.dueMs > lane.dueMs) waiting.set(key, lane);
+      }
+      flushing ??= flush().finally(() => {
+        flushing = undefined;
+      });
+    },
+    stop: async () => {
+      await flushing;
+      await queue.close().catch(() => {});
+      connection.disconnect();
+    },
+  };
+}
