@@ -386,8 +386,6 @@ export const linesKnownMax = 10_000;
 export const laneParkedMs = 5 * second;
 /** A worker stays with one lane for this long at most while others wait. */
 export const laneTurnMsMax = 2 * second;
-/** Lanes that a shard lists at once. */
-export const workLanesMax = 1000;
 /** Between two looks for domains whose pin is wanted. */
 export const peerSweepMs = second;
 /** What a worker says to a shard is repeated for this long: a shard that starts again costs no second delivery. */
@@ -396,6 +394,8 @@ export const settleMsMax = 10 * second;
 export const outboxSweepMs = 10 * second;
 /** Connections kept to one destination. */
 export const peerConnectionsMax = 64;
+/** Destinations to which a worker keeps connections; idle ones close by themselves, a destination costs some kilobytes. */
+export const peersConnectedMax = 2048;
 /** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */
 export const peerConnectionIdleMs = 30 * second;
 /** A place that could not be connected to is tried last for this long. */

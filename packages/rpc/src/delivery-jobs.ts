@@ -1,6 +1,6 @@
 /**
- * What shards and outbound workers say to each other through the queue: that something waits for a destination. A job carries
- * names and nothing else (design 3.9), and may be lost: workers find again in the outbox what it told.
+ * What shards and outbound workers say to each other through the queue in Redis: that something waits for a destination. A
+ * job carries names and nothing else (design 3.9), and may be lost: the outbox knows what it told.
  */
 
 /** The queue of a provider. */
@@ -10,19 +10,16 @@ export const deliveryQueue = {
   prefix: (serviceUdf: string): string => `meshd-${serviceUdf}`,
 } as const;
 
-/** Names of a lane: which shard holds the rows, where they go, and in which order. */
-export interface DeliverJob {
-  /** Name of the shard in the slot map. Names of lanes hold no colon, which the queue keeps for itself. */
+/** A lane: which shard holds the rows, where they go, and in which order. */
+export interface Lane {
+  /** Name of the shard in the slot map. */
   readonly shard: string;
   readonly domain: string;
   readonly lane: number;
 }
 
-/** A lane has rows. */
-export const deliverJob = { name: 'deliver' } as const;
-
-/** The lane's name, the same for every job that concerns it. */
-export function laneName({ shard, domain, lane }: DeliverJob): string {
+/** The lane in one word. No colon may stand in it: the queue keeps those for itself. */
+export function laneName({ shard, domain, lane }: Lane): string {
   return `${shard}/${domain}/${lane}`;
 }
 
@@ -30,13 +27,16 @@ export function laneName({ shard, domain, lane }: DeliverJob): string {
  * One job a lane, however often it is woken: a thousand messages for one destination wait behind one job, and a wake-up that
  * comes while the job is being worked on makes it run once more.
  *
- * @param delayMs when the lane is to be looked at.
+ * @param dueMs when the lane is to be looked at, Unix time in milliseconds; 0: now
  */
-export function deliverJobOptions(job: DeliverJob, delayMs = 0) {
-  return {
-    deduplication: { id: laneName(job), keepLastIfActive: true },
-    removeOnComplete: true,
-    removeOnFail: true,
-    ...(delayMs > 0 ? { delay: Math.ceil(delayMs) } : {}),
+export function deliverJob({ shard, domain, lane }: Lane, dueMs: number, nowMs: number) {
+  const delay = Math.max(0, Math.ceil(dueMs - nowMs));
+  const deduplication = {
+    id: laneName({ shard, domain, lane }),
+    keepLastIfActive: true,
+    // What is due now brings a job forward that waits for a later time; what is due later leaves one as it is.
+    ...(delay === 0 ? { reschedule: true } : {}),
   };
+  const opts = { delay, removeOnComplete: true, removeOnFail: true, deduplication };
+  return { name: 'deliver', data: { shard, domain, lane }, opts } as const;
 }
