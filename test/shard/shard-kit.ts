@@ -59,16 +59,26 @@ export class ShardKit {
     const shardPlan = plan.shards[at] as (typeof plan.shards)[number];
     const config = readConfig(shardSchema, { ...shardSettings(plan, shardPlan), ...settings });
     const shard = await startShard(config, { drainMs: 0, leaseWaitMsMax: 2000 });
-    const { certFile, keyFile } = plan.certificates.internal.router;
+    this.#running.set(shardPlan.name, { shard, link: await this.connect(shard, 'router') });
+    return shard;
+  }
+
+  /** Another connection to a running shard; whoever asks for it closes it. */
+  async connect(shard: Shard, role: 'router' | 'outbound'): Promise<ShardConnection> {
+    const { certificates } = this.#plan.plan;
+    const { certFile, keyFile } = certificates.internal[role];
     const [certificate, key, authority] = await Promise.all(
-      [certFile, keyFile, plan.certificates.internalCaFile].map((file) => readFile(file)),
+      [certFile, keyFile, certificates.internalCaFile].map((file) => readFile(file)),
     );
-    const link = connectShard({
+    return connectShard({
       address: `127.0.0.1:${shard.rpcAddress.port}`,
       identity: { certificate, key, authority } as Parameters<typeof connectShard>[0]['identity'],
     });
-    this.#running.set(shardPlan.name, { shard, link });
-    return shard;
+  }
+
+  /** Where wake-ups go. */
+  get redisUrl(): string {
+    return this.#plan.plan.redisUrl;
   }
 
   get names(): string[] {

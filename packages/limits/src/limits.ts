@@ -296,8 +296,6 @@ export const foreignAnswerMsMin = 50;
 export const contactRequestsPerDomainPerDayMax = 1000;
 /** Sending domains that a shard counts such requests of. */
 export const sendingDomainsMax = 16_384;
-/** Time over which messages of one account are counted. */
-export const postRateMs = hour;
 /** Messages of one account in an hour, for each recipient one; a person's, not a campaign's. */
 export const postsPerAccountPerHourMax = 3600;
 /** Messages of one sending domain in a second, over a minute: 20 a second fill a 10 Mb/s line (semantics 8.4). */
@@ -330,28 +328,6 @@ export const lanesPerDestination = 16;
 export const outboxLeaseMs = 30 * second;
 /** Rows leased at once. */
 export const outboxLeaseRowsMax = 64;
-/** Octets of messages leased at once: so many messages of full size, far below what one call may carry. */
-export const outboxLeaseBytesMax = 4 * mebibyte;
-/** Ages by which messages that wait are counted for operators. */
-export const outboxAgesMs: readonly number[] = [minute, 10 * minute, hour, 6 * hour, 24 * hour];
-/** A success of a destination is noted in the database this often: it decides nothing, people read it. */
-export const destinationSuccessNotedMs = minute;
-/** Lanes told of at once to who makes wake-ups again. */
-export const outboxLanesListedMax = 1000;
-/** Destinations told of at once to an operator; each costs a count of its rows. */
-export const destinationsListedMax = 100;
-/** States of destinations that a shard keeps in memory. */
-export const destinationsKnownMax = 20_000;
-/** A destination without messages of which nothing was heard for this long is forgotten. */
-export const destinationForgetMs = 7 * day;
-/** Rows that end together: deliveries expired or dropped by one look. */
-export const outboxEndedAtOnceMax = 256;
-/** Recipients that one mark tells of; with a receipt of 4 KB each it stays below the size of a message. */
-export const markReferencesMax = 12;
-/** Wake-ups that a shard has not handed over yet; beyond it the sweeper of the outbound worker finds the work. */
-export const wakeUpsWaitingMax = 10_000;
-/** Messages that a device asks about at once. */
-export const deliveriesAskedMax = 256;
 /** A failed destination rests this long, doubled with each failure … */
 export const destinationRestMsMin = 5 * second;
 /** … up to this … */
@@ -362,40 +338,10 @@ export const destinationRestJitter = 0.25;
 export const destinationGoneMs = 24 * hour;
 /** A peer's wish to wait is followed up to this. */
 export const destinationRetryAfterMsMax = hour;
-/** Posts in work at one worker, all destinations together. */
-export const outboundPostsMax = 256;
-/** Posts in work for one destination at one worker, whatever the controller finds. */
-export const outboundPostsPerDestinationMax = 64;
-/** Samples that the controller of a destination looks back at … */
-export const controllerSamplesMax = 100;
-/** … how many it wants before it judges … */
-export const controllerSamplesMin = 20;
-/** … and how far back they may lie (semantics 8.4). */
-export const controllerWindowMs = 30 * second;
-/** Posts in work that a destination begins with, before anything is known of it. */
-export const controllerLimitStart = 4;
-/** After lowering nothing is raised for this long: what was too much a moment ago still is. */
-export const controllerHoldMs = 10 * second;
-/** Messages are gathered into one Post as far as it is likely to take this long: well below what slows the controller. */
-export const postTargetMs = 500;
-/** … and never beyond this, whatever the line: half of what a decoded Post may have. */
-export const postBytesMax = mebibyte;
-/** Destinations whose line a worker remembers; what is forgotten begins anew. */
-export const linesKnownMax = 10_000;
-/** A lane that found no free slot of its destination looks again after this, if nobody woke it before. */
-export const laneParkedMs = 5 * second;
-/** A worker stays with one lane for this long at most while others wait. */
-export const laneTurnMsMax = 2 * second;
-/** Between two looks for domains whose pin is wanted. */
-export const peerSweepMs = second;
-/** What a worker says to a shard is repeated for this long: a shard that starts again costs no second delivery. */
-export const settleMsMax = 10 * second;
 /** Between two looks for lanes without a wake-up. */
 export const outboxSweepMs = 10 * second;
 /** Connections kept to one destination. */
 export const peerConnectionsMax = 64;
-/** Destinations to which a worker keeps connections; idle ones close by themselves, a destination costs some kilobytes. */
-export const peersConnectedMax = 2048;
 /** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */
 export const peerConnectionIdleMs = 30 * second;
 /** A place that could not be connected to is tried last for this long. */

@@ -13,7 +13,7 @@ import {
   controllerSamplesMin,
   controllerWindowMs,
   outboundPostsPerDestinationMax,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/outbound';
 
 /** One transfer that ended. Times are in milliseconds of any one clock. */
 export interface TransferSample {

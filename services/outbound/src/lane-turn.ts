@@ -7,12 +7,11 @@
  */
 import {
   destinationRestMsMin,
-  laneTurnMsMax,
   outboundTransactionMsMax,
   outboxLeaseMs,
   outboxLeaseRowsMax,
-  postBytesMax,
 } from '@meshd/limits/limits';
+import { laneTurnMsMax, postBytesMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import type { Lane } from '@meshd/rpc/delivery-jobs';
 import type { DestinationOutcome } from '@meshd/rpc/generated/meshd/shard/v1/shard';

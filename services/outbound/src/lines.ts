@@ -6,7 +6,7 @@
  * destinations together take at most `outboundPostsMax`.
  */
 import { Lru } from '@meshd/crypto/lru';
-import { linesKnownMax, outboundPostsMax } from '@meshd/limits/limits';
+import { linesKnownMax, outboundPostsMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import type { Lane } from '@meshd/rpc/delivery-jobs';
 import {

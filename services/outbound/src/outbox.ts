@@ -1,6 +1,7 @@
 /** The outbox over the rpc: rows are leased and settled in this worker's name. */
 import { envelopeBytes } from '@meshd/dare/envelope';
-import { outboxLeaseMs, settleMsMax } from '@meshd/limits/limits';
+import { outboxLeaseMs } from '@meshd/limits/limits';
+import { settleMsMax } from '@meshd/limits/outbound';
 import type { LeasedRow } from './carrier.js';
 import type { Outbox } from './lane-turn.js';
 import { envelopeOf, rpcOutcome } from './rpc-envelopes.js';

@@ -9,7 +9,8 @@ import {
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { PeerConnection, type PeerConnectionOptions } from '@meshd/binding/peer-connection';
 import { readEnvelope } from '@meshd/dare/envelope';
-import { helloCacheMs, messageBytesMax, peerHostsMax, peersConnectedMax, postMessagesMax } from '@meshd/limits/limits';
+import { helloCacheMs, messageBytesMax, peerHostsMax, postMessagesMax } from '@meshd/limits/limits';
+import { peersConnectedMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import { LRUCache } from 'lru-cache';
 import type { PostConstraints } from './arrange.js';

@@ -2,7 +2,8 @@
  * How much goes into one Post: what the destination's line carried lately within `postTargetMs`. Gathering saves signatures
  * and round trips where the line is fast; on a slow one a large Post would run into its deadline with all that is in it.
  */
-import { messageBytesMax, postBytesMax, postTargetMs } from '@meshd/limits/limits';
+import { messageBytesMax } from '@meshd/limits/limits';
+import { postBytesMax, postTargetMs } from '@meshd/limits/outbound';
 
 /** Octets a second that one Post got lately; undefined before the first. */
 export type PostRate = number | undefined;

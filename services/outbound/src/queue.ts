@@ -4,7 +4,8 @@
  * A job that must wait is moved to its time and keeps its identity, so that a lane never has two. Redis may come later, go
  * away or lose everything: that delays and loses nothing, since the sweeper makes jobs again from the outbox.
  */
-import { laneParkedMs, lanesPerDestination, outboundPostsMax, outboxLeaseMs } from '@meshd/limits/limits';
+import { lanesPerDestination, outboxLeaseMs } from '@meshd/limits/limits';
+import { laneParkedMs, outboundPostsMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import { deliverJob, deliveryQueue, type Lane, laneName } from '@meshd/rpc/delivery-jobs';
 import { DelayedError, type Job, Queue, Worker } from 'bullmq';

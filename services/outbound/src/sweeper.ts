@@ -2,7 +2,7 @@
  * Makes wake-ups again from what the outbox holds (design 3.3): Redis may have been emptied, or a shard could not reach it.
  * Lanes that have their job keep it; one that waits for a later time than the outbox says is brought forward.
  */
-import { outboxLanesListedMax } from '@meshd/limits/limits';
+import { outboxLanesListedMax } from '@meshd/limits/outbox';
 import type { Lane } from '@meshd/rpc/delivery-jobs';
 import type { Shards } from './shards.js';
 

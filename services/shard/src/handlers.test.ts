@@ -9,6 +9,7 @@ import { Handlers } from './handlers.js';
 import { StorageError, type StorageErrorCode } from './storage/errors.js';
 import { openPeers } from './storage/peers.js';
 import type { Store } from './storage/store.js';
+import { messageOf } from './testing/outbox-kit.js';
 import { Person, type TestDevice } from './testing/person.js';
 import { TestShard } from './testing/test-shard.js';
 
@@ -235,5 +236,66 @@ describe('download', () => {
       );
     await expect(handlers(store).download(request('mmm_Device'), sinkOf([], 3))).rejects.toThrow('gone');
     expect(closed).toBe(true);
+  });
+});
+
+describe('messages to others', () => {
+  const bob = 'bob@beta.test';
+  const envelope = (octets: ReturnType<typeof messageOf>) => ({
+    ...{ header: octets.header, payload: octets.payload ?? undefined, trailer: octets.trailer ?? undefined },
+  });
+
+  function postRequest(signed = true): TransactRequest {
+    const message = messageOf(alice, device, shard.nowMs, { to: signed ? [bob] : [] });
+    const value = { principal: principal(), accounts: [bob], messages: [envelope(message)], self: [] };
+    const transaction = { $case: 'post', value } as const;
+    return { ...statusRequest(), identity: shard.identity(), transaction };
+  }
+
+  test('are answered entry by entry, and counted', async () => {
+    const answer = await handlers().transact(postRequest(), call);
+    expect(answer).toMatchObject({
+      outcome: { status: 201, error: '' },
+      result: { $case: 'post', value: { entries: [{ account: bob, result: 'Accept', indexContainer: 1 }] } },
+    });
+    expect(shard.store.outboxRows).toMatchObject([{ sender: alice.address, recipient: bob }]);
+    expect(await metrics.registry.metrics()).toContain('shard_posted_total{code="accepted"} 1');
+  });
+
+  test('that are all rejected make a refusal, each with its reason', async () => {
+    expect(await handlers().transact(postRequest(false), call)).toMatchObject({
+      outcome: { status: 403, error: 'policy' },
+      result: { $case: 'post', value: { entries: [{ account: bob, result: 'Reject', statusExtended: 23 }] } },
+    });
+    expect(shard.store.outboxRows).toEqual([]);
+  });
+
+  const byRole: [TransactRequest['transaction'], string[]][] = [
+    [
+      {
+        $case: 'leaseOutbox',
+        value: { owner: 'w', domain: 'beta.test', lane: 0, rowsMax: 1, bytesMax: 1, leaseMs: 1 },
+      },
+      ['outbound'],
+    ],
+    [{ $case: 'settleOutbox', value: { owner: 'w', domain: 'beta.test', lane: 0, rows: [] } }, ['outbound']],
+    [{ $case: 'listWork', value: { afterDomain: '', afterLane: 0, lanesMax: 1 } }, ['outbound']],
+    [{ $case: 'peerSpoke', value: { domain: 'beta.test' } }, ['router']],
+    [{ $case: 'listDestinations', value: { domain: '', afterDomain: '', destinationsMax: 1 } }, ['operator']],
+    [{ $case: 'changeDestination', value: { domain: 'beta.test', action: 'hold', all: false } }, ['operator']],
+    [{ $case: 'describeDeliveries', value: { principal: undefined, messages: [] } }, ['router']],
+    [{ $case: 'post', value: { principal: undefined, accounts: [], messages: [], self: [] } }, ['router']],
+    [
+      { $case: 'deliver', value: { senderDomain: '', hostUdf: '', messages: [], receipts: false } },
+      ['router', 'outbound'],
+    ],
+  ];
+
+  test.each(byRole)('[S91] %j is not for every role', async (transaction, roles) => {
+    for (const role of ['router', 'outbound', 'operator'] as const) {
+      const { outcome } = await handlers().transact({ ...statusRequest(), transaction }, { ...call, role });
+      // Whatever becomes of it otherwise: there is no database here.
+      expect([role, outcome?.error === 'policy']).toEqual([role, !roles.includes(role)]);
+    }
   });
 });

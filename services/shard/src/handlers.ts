@@ -100,7 +100,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     const { context, ownership } = this.#options;
     const begunAt = performance.now();
     const start = async () => {
-      if (sink.role !== 'router') throw new MeshError('policy', onlyRouters);
+      if (sink.role !== 'router') throw new MeshError('policy', 'only routers ask for downloads');
       const asked = downloadRequestOf(request);
       if (!ownership.owns(asked.principal.account)) return this.#misrouted();
       const parts = download(withDeadline(context, sink.deadlineAt), asked);
@@ -284,8 +284,6 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   }
 }
 
-const onlyRouters = 'only a router names user principals';
-
 /** Who may ask what (S91): only routers authenticate people; outbound workers take from the outbox; operators decide. */
 const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
@@ -298,8 +296,9 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
 
 /** Nothing is asked of who may ask `describeService`. */
 function requireRole(transaction: Transaction, { role }: CallContext): void {
-  if (rolesOf[transaction.$case]?.includes(role) === false) {
-    throw new MeshError('policy', accountOf(transaction) === undefined ? `not for ${role}` : onlyRouters);
+  const roles = rolesOf[transaction.$case];
+  if (roles?.includes(role) === false) {
+    throw new MeshError('policy', `only ${roles.join(' or ')} asks for ${transaction.$case}`);
   }
 }
 

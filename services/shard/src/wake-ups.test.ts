@@ -75,7 +75,6 @@ describe('wake-ups', () => {
     await expect.poll(async () => (await found()).length).toBe(2);
     expect(await found()).toContainEqual(job(3, 60_000));
     wakeUps.wake([{ domain: 'beta.test', lane: 3, dueMs: 0 }]);
-    // Bringing forward sets the delay to nothing; a worker's look makes such a job wait no longer.
     await expect.poll(async () => (await found()).map(({ delay }) => delay)).toEqual([0, 0]);
   });
 

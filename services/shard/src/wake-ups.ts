@@ -2,7 +2,7 @@
  * Wake-ups for the outbound worker: one BullMQ job a lane. They hold no truth (design 3.3): what is not handed over, or is
  * lost in Redis, the worker's sweeper finds in the outbox. So nobody waits for them, and their failure harms nothing.
  */
-import { wakeUpsWaitingMax } from '@meshd/limits/limits';
+import { wakeUpsWaitingMax } from '@meshd/limits/outbox';
 import { deliverJob, deliveryQueue } from '@meshd/rpc/delivery-jobs';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -44,14 +44,12 @@ const reconnectMsMax = 5000;
 export function openWakeUps(options: WakeUpOptions): WakeUps {
   const { shardName, now, onError, onLost = () => {} } = options;
   const connection = new Redis(options.redisUrl, {
-    // Without Redis a command fails at once: waiting ones would pile up, and the sweeper does the same later.
-    ...{ enableOfflineQueue: false, maxRetriesPerRequest: 1 },
+    // A command that loses its connection fails soon: the sweeper finds later what it would have told.
+    maxRetriesPerRequest: 1,
     retryStrategy: (attempt) => Math.min(attempt * 100, reconnectMsMax),
   });
   connection.on('error', onError);
-  const queue = new Queue(deliveryQueue.name, {
-    ...{ connection, prefix: deliveryQueue.prefix(options.serviceUdf), skipWaitingForReady: true },
-  });
+  const queue = new Queue(deliveryQueue.name, { connection, prefix: deliveryQueue.prefix(options.serviceUdf) });
   // it repeats what the connection has reported already
   queue.on('error', (error) => connection.status === 'ready' && onError(error));
   /** Each lane once, at the earliest of its times. */

@@ -1,7 +1,7 @@
 import type { Random } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { markReferencesMax } from '@meshd/limits/limits';
+import { markReferencesMax } from '@meshd/limits/outbox';
 import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import { appendMessages, type HostSigner, signObject } from '../service-frames.js';
 import type { ContainerState, ContainerWrite } from '../storage/store.js';

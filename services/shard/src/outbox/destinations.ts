@@ -1,4 +1,5 @@
-import { destinationSuccessNotedMs, destinationsKnownMax, outboundTransactionMsMax } from '@meshd/limits/limits';
+import { outboundTransactionMsMax } from '@meshd/limits/limits';
+import { destinationSuccessNotedMs, destinationsKnownMax } from '@meshd/limits/outbox';
 import { LRUCache } from 'lru-cache';
 import type { OutboxTables } from '../storage/outbox-store.js';
 import { type DestinationState, freshDestination } from './destination.js';

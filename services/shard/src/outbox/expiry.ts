@@ -1,4 +1,5 @@
-import { destinationForgetMs, outboxEndedAtOnceMax, sweepMs } from '@meshd/limits/limits';
+import { sweepMs } from '@meshd/limits/limits';
+import { destinationForgetMs, outboxEndedAtOnceMax } from '@meshd/limits/outbox';
 import type { ShardContext } from '../context.js';
 import { endRows } from './ending.js';
 

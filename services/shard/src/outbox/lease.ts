@@ -1,4 +1,5 @@
-import { outboxLeaseBytesMax, outboxLeaseMs, outboxLeaseRowsMax } from '@meshd/limits/limits';
+import { outboxLeaseMs, outboxLeaseRowsMax } from '@meshd/limits/limits';
+import { outboxLeaseBytesMax } from '@meshd/limits/outbox';
 import type { ShardContext } from '../context.js';
 import type { LeasedRow } from '../storage/outbox-store.js';
 import { type LaneOutlook, laneOutlook } from './lane-outlook.js';

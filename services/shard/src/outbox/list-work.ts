@@ -1,4 +1,4 @@
-import { outboxLanesListedMax } from '@meshd/limits/limits';
+import { outboxLanesListedMax } from '@meshd/limits/outbox';
 import type { ShardContext } from '../context.js';
 import type { Lane } from '../storage/outbox-store.js';
 

@@ -1,4 +1,4 @@
-import { destinationsListedMax, outboxAgesMs, outboxEndedAtOnceMax } from '@meshd/limits/limits';
+import { destinationsListedMax, outboxAgesMs, outboxEndedAtOnceMax } from '@meshd/limits/outbox';
 import { MeshError, statusRegistry } from '@meshd/schema/status';
 import type { ShardContext } from '../context.js';
 import { awakened, type DestinationState, type DestinationWord, wordOf } from './destination.js';

@@ -1,4 +1,5 @@
-import { accountStatesMax, postRateMs, postsPerAccountPerHourMax } from '@meshd/limits/limits';
+import { accountStatesMax, postsPerAccountPerHourMax } from '@meshd/limits/limits';
+import { postRateMs } from '@meshd/limits/outbox';
 import { LRUCache } from 'lru-cache';
 
 interface Bucket {

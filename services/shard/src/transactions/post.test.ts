@@ -37,7 +37,7 @@ function answers(result: PostResult): string[] {
 const recipientsWaiting = async () => (await shard.rows()).map(({ recipient }) => recipient);
 
 describe('a Post of a device', () => {
-  test('[R140] files the message and queues it for each recipient, our own alike, and wakes their lanes', async () => {
+  test('[R277] [R278] files the message and queues it for each recipient, our own alike, and wakes their lanes', async () => {
     const message = alice.message({ to: [bob, carol] });
     const result = await alice.post({ accounts: [bob, carol], messages: [message] });
     expect(result).toEqual({
@@ -54,7 +54,7 @@ describe('a Post of a device', () => {
     await expect.poll(() => shard.woken).toEqual(lanes);
   });
 
-  test('[R151] a worker gets it as the device sent it, with its digest', async () => {
+  test('[R171] [R309] a worker gets it as the device sent it, with its digest', async () => {
     const message = alice.message({ to: [bob] });
     await alice.post({ accounts: [bob], messages: [message] });
     const { rows } = await shard.lease('beta.test', laneOfRecipient(bob));
@@ -80,7 +80,7 @@ describe('a Post of a device', () => {
     expect(await alice.frames()).toHaveLength(2);
   });
 
-  test('[R142] Self alone needs no Accounts', async () => {
+  test('[R281] Self alone needs no Accounts', async () => {
     const self = [selfEntry(alice.person.accountUdf, alice.device.signature, { uniqueId: 's1', type: 'RequestTask' })];
     expect(answers(await alice.post({ self }))).toEqual(['accept 0']);
   });
@@ -113,7 +113,7 @@ describe('a message is rejected', () => {
     expect(await told({ entry: { Manifest: undefined } as never })).toEqual([`manifest 0 ${bob}`]);
   });
 
-  test('[S24] signed by a device that is not listed, or was revoked', async () => {
+  test('[R164] [S24] signed by a device that is not listed', async () => {
     const second = alice.person.device('second');
     const by = (device: typeof second) => ({ signer: device.signature, entry: { Connection: device.connection } });
     expect(await told(by(second))).toEqual([`not-authorised 0 ${bob}`]);
@@ -154,7 +154,7 @@ describe('a message is rejected', () => {
 describe('the whole Post is refused', () => {
   const refusal = (more: Parameters<Sender['post']>[0]) => expect(alice.post(more)).rejects;
 
-  test('[R143] when a message, or all of them, are too large', async () => {
+  test('[R280] when a message, or all of them, are too large', async () => {
     const large = alice.message({ to: [bob], payload: new Uint8Array(messageBytesMax) });
     await refusal({ accounts: [bob], messages: [alice.message({ to: [bob] }), large] }).toMatchObject({
       code: 'too-large',
@@ -219,7 +219,7 @@ describe('a Post that comes again', () => {
 });
 
 describe('offered messages', () => {
-  test('are answered with what may be sent, and leave nothing behind', async () => {
+  test('[R279] are answered with what may be sent, and leave nothing behind', async () => {
     const offered = redactEnvelope(alice.message({ to: [bob] }));
     const result = await alice.post({ accounts: [bob, carol], messages: [offered] });
     expect(result).toMatchObject({
