@@ -49,7 +49,6 @@ describe('messages', () => {
 
 describe('what is not built', () => {
   it('answers 501 in the class of the transaction', async () => {
-    expect(await verified(running, 'Post', {}, [device.signer])).toMatchObject({ status: 501, tag: 'PostResponse' });
     expect(await verified(running, 'Connect', {}, [device.signer])).toMatchObject({
       status: 403,
       statusExtended: 2,

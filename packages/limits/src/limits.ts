@@ -305,18 +305,8 @@ export const contactPermissionsMax = 10_000;
 /** Text of one contact's permissions: message types with commas between them. */
 export const contactPermissionBytesMax = 512;
 
-/** Requests of one source in a second: the messages that another service may send, one a request. */
-export const requestsPerSourcePerSecondMax = 2000;
-/** Who is early by no more than this waits instead of being refused … */
-export const limitDelayMsMax = 500;
-/** … but no more than so many at one router. */
-export const limitDelaysMax = 256;
-/** Who is refused more often than this in a minute, for what an honest peer does not do … */
-export const abuseRefusalsPerMinuteMax = 120;
-/** … is refused for this long before anything is done. */
-export const abuseBarMs = minute;
-/** The router's own work on a request under full load, instead of `transactionMsMax`. */
-export const pressedTransactionMsMin = 1 * second;
+/** Messages that a Status may ask about (feature `delivery-1`). */
+export const deliveriesAskedMax = 100;
 
 // --- Outbound (semantics 8.1, 8.4; design 6) ---
 

@@ -85,6 +85,23 @@ export const EntryResponse = defineObject({
 });
 export type EntryResponse = ObjectOf<typeof EntryResponse>;
 
+/** A message on its way to one recipient, of which no mark tells yet (ours: feature `delivery-1`). */
+export const Delivery = defineObject({
+  name: 'Delivery',
+  fields: {
+    /** UniqueID of the message. */
+    Message: string,
+    Account: string,
+    Attempts: integer,
+    /** Absent: as soon as may be. */
+    Next: dateTime,
+    Expires: dateTime,
+    /** Why the last attempt failed. */
+    Reason: string,
+  },
+});
+export type Delivery = ObjectOf<typeof Delivery>;
+
 /** Values of `EntryResponse.Result`. */
 export type EntryResult = 'Accept' | 'Reject' | 'Conflict';
 

@@ -16,6 +16,7 @@ import {
   ConstraintsSelect,
   ContainerStatus,
   ContainerUpdate,
+  Delivery,
   EntryResponse,
   MeshRequest,
   MeshRequestUser,
@@ -87,6 +88,8 @@ export const StatusRequest = defineObject({
     /** Milliseconds. */
     Wait: integer,
     Known: sequence(object(() => ContainerStatus)),
+    /** UniqueIDs of messages of which no mark tells yet. */
+    Deliveries: sequence(string),
   },
 });
 export type StatusRequest = ObjectOf<typeof StatusRequest>;
@@ -100,6 +103,7 @@ export const StatusResponse = defineObject({
     ContainerStatus: sequence(object(() => ContainerStatus)),
     EnvelopedChallenge: envelope,
     EnvelopedHeads: envelope,
+    Deliveries: sequence(object(() => Delivery)),
   },
 });
 export type StatusResponse = ObjectOf<typeof StatusResponse>;

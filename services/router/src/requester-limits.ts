@@ -6,19 +6,21 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  messagesPerDomainPerSecondMax,
+  peersKnownMax,
+  postsPerAccountPerHourMax,
+  requestsInFlightMax,
+  sourcesMax,
+  transactionMsMax,
+} from '@meshd/limits/limits';
+import {
   abuseBarMs,
   abuseRefusalsPerMinuteMax,
   limitDelayMsMax,
   limitDelaysMax,
-  messagesPerDomainPerSecondMax,
-  peersKnownMax,
-  postsPerAccountPerHourMax,
   pressedTransactionMsMin,
-  requestsInFlightMax,
   requestsPerSourcePerSecondMax,
-  sourcesMax,
-  transactionMsMax,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/requesters';
 import type { Clock } from '@meshd/process/clock';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import { LRUCache } from 'lru-cache';

@@ -7,6 +7,7 @@ import { MeshError } from '@meshd/schema/status';
 import { whole } from '../reply.js';
 import { requireSuccess } from '../shard-router.js';
 import type { TransactionHandler } from '../transaction.js';
+import { deliveriesOf } from './deliveries.js';
 import { bufferOf, describedOf, envelopeOfRpc, successCode, userCall } from './shared.js';
 
 const nothing = new Uint8Array(0);
@@ -39,6 +40,7 @@ export const status: TransactionHandler<'Status'> = async (message, context) => 
       ...(deviceEntry === undefined ? {} : { EnvelopedCatalogEntryDevice: envelopeOfRpc(deviceEntry) }),
       ContainerStatus: containers.map(containerStatus),
       ...(heads === undefined ? {} : { EnvelopedHeads: envelopeOfRpc(heads) }),
+      ...(await deliveriesOf(message, principal, call, context)),
     },
     { described: describedOf(call, answer) },
   );

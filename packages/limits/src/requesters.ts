@@ -1,0 +1,14 @@
+/** What a router grants to those who ask (draft 9.1.2.1, semantics 8.4): sources, other services, accounts. */
+
+/** Requests of one source in a second: the messages that another service may send, one a request. */
+export const requestsPerSourcePerSecondMax = 2000;
+/** Who is early by no more than this waits instead of being refused … */
+export const limitDelayMsMax = 500;
+/** … but no more than so many at one router. */
+export const limitDelaysMax = 256;
+/** Who is refused more often than this in a minute, for what an honest peer does not do … */
+export const abuseRefusalsPerMinuteMax = 120;
+/** … is refused for this long before anything is done. */
+export const abuseBarMs = 60_000;
+/** The router's own work on a request under full load, instead of `transactionMsMax`. */
+export const pressedTransactionMsMin = 1000;
