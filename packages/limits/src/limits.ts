@@ -328,8 +328,6 @@ export const destinationRestJitter = 0.25;
 export const destinationGoneMs = 24 * hour;
 /** A peer's wish to wait is followed up to this. */
 export const destinationRetryAfterMsMax = hour;
-/** Between two looks for lanes without a wake-up. */
-export const outboxSweepMs = 10 * second;
 /** Connections kept to one destination. */
 export const peerConnectionsMax = 64;
 /** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */

@@ -36,3 +36,5 @@ export const laneTurnMsMax = 2 * second;
 export const settleMsMax = 10 * second;
 /** Between two looks for domains whose pin is wanted. */
 export const peerSweepMs = second;
+/** Between two looks for lanes without a wake-up. */
+export const outboxSweepMs = 10 * second;

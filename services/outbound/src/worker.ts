@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { PeerConnectionOptions } from '@meshd/binding/peer-connection';
-import { destinationRestMsMin, outboxSweepMs } from '@meshd/limits/limits';
-import { peerSweepMs } from '@meshd/limits/outbound';
+import { destinationRestMsMin } from '@meshd/limits/limits';
+import { outboxSweepMs, peerSweepMs } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import type { Lane } from '@meshd/rpc/delivery-jobs';
 import { RpcError } from '@meshd/rpc/errors';
