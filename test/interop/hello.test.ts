@@ -40,6 +40,7 @@ describe('Hello in an envelope', () => {
   it('[R012] [S23] names the features that it has, and no others', () => {
     expect([...(peer.hello.Version?.Features ?? [])].sort()).toEqual([
       'auth-1',
+      'delivery-1',
       'entry',
       'filter',
       'gcm-1',
@@ -47,6 +48,7 @@ describe('Hello in an envelope', () => {
       'host-1',
       'manifest-1',
       'page',
+      'receipt-1',
       'ticket',
       'wait',
     ]);

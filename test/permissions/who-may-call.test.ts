@@ -86,6 +86,8 @@ const notForYou: Verdict = [403, 2];
 const needsAdmin: Verdict = [403, 3];
 const notForHosts: Verdict = [403, 5];
 const later: Verdict = [501];
+/** Taken as a caller; nothing was to be posted. */
+const empty: Verdict = [400];
 /** The Mesh's own signature is missing: nobody else's stands in for it. */
 const notTheMesh: Verdict = [401, 10];
 
@@ -151,8 +153,8 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
     ids: '[R075] [R086]',
     message: () => ({}),
     answers: {
-      ...{ null: nobody, device: nobody, 'device ticket': nobody, profile: later, ticket: later },
-      ...{ host: later, 'host ticket': later },
+      ...{ null: nobody, device: nobody, 'device ticket': nobody, profile: empty, ticket: empty },
+      ...{ host: empty, 'host ticket': empty },
     },
   },
   Connect: {

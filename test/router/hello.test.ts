@@ -12,7 +12,16 @@ describe('Hello', () => {
     const hello = await running.connect().hello();
     expect(hello.firstUse).toBe(true);
     const first = ['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'];
-    expect(hello.features).toEqual([...first, 'ticket', 'page', 'filter', 'wait', 'heads-1']);
+    expect(hello.features).toEqual([
+      ...first,
+      'ticket',
+      'page',
+      'filter',
+      'wait',
+      'heads-1',
+      'receipt-1',
+      'delivery-1',
+    ]);
     expect(hello.message).toMatchObject({
       Status: 201,
       Version: { Major: 3, Minor: 0, Encodings: [{ ID: ['application/json'] }, { ID: ['application/json-b'] }] },

@@ -133,7 +133,7 @@ describe('[S33] levels', () => {
       Status: '403/5',
       Download: '403/5',
       Upload: '403/5',
-      Post: '501/0',
+      Post: '400/0',
     });
   });
 

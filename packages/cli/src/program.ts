@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { type CommandIo, type IoSettings, processIo, UsageError } from './command-io.js';
 import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
+import { registerContactCommands } from './commands/contact.js';
 import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
 import { registerContainerProofCommands } from './commands/container-proof.js';
@@ -12,6 +13,7 @@ import { registerDareCommands } from './commands/dare.js';
 import { registerHelloCommands } from './commands/hello.js';
 import { registerJsonCommands } from './commands/json.js';
 import { registerKeyCommands } from './commands/key.js';
+import { registerMessageCommands } from './commands/message.js';
 import { registerUdfCommands } from './commands/udf.js';
 import { terminalControls } from './table.js';
 
@@ -47,6 +49,8 @@ export const meshShape: ProgramShape = {
     registerContainerCommands(program, io);
     registerContainerProofCommands(program, io);
     registerContainerFileCommands(program, io);
+    registerMessageCommands(program, io);
+    registerContactCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);
     registerDareCommands(program, io);

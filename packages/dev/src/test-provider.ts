@@ -21,7 +21,13 @@ import type { Logger } from '@meshd/telemetry/logger';
 import { readTestBackends } from './config.js';
 import { dropDatabases } from './databases.js';
 import { databaseNames, planProvider } from './provider-plan.js';
-import { outboundSettings, type ProviderPlan, routerSettings, shardSettings } from './service-settings.js';
+import {
+  outboundSettings,
+  type ProviderPlan,
+  routerSettings,
+  type Settings,
+  shardSettings,
+} from './service-settings.js';
 import { waitFor } from './wait.js';
 import { removeAtEnd } from './watchdog.js';
 
@@ -38,6 +44,8 @@ export interface TestProviderOptions {
   readonly router?: RouterOverrides;
   /** Put in place of each shard's own defaults. */
   readonly shard?: ShardOverrides;
+  /** Settings of the outbound worker besides those of the plan: where it finds other services, for one. */
+  readonly outboundSettings?: Settings;
 }
 
 /** A provider that runs inside this process. */
@@ -102,6 +110,27 @@ export async function makeTestPlan(
   return { plan, folder, remove };
 }
 
+/**
+ * Starts what {@link makeTestPlan} has planned, in this process. Providers that know each other are planned first.
+ *
+ * @throws Error; what had been started is stopped
+ */
+export async function startPlannedProvider(
+  plan: ProviderPlan,
+  options: TestProviderOptions = {},
+): Promise<TestProvider> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    return await startServices(plan, { clock: systemClock, ...options }, undo, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
 async function makePlan(options: TestProviderOptions, undo: (() => Promise<unknown>)[]) {
   const { domains = ['mesh.example'], registration = 'open', shardCount = 2, clock = systemClock } = options;
   const { postgresUrl, redisUrl } = readTestBackends();
@@ -143,7 +172,12 @@ async function startServices(
       return started(await startShard(config, { ...common, ...options.shard }));
     }),
   );
-  const outbound = started(await startOutbound(readConfig(outboundConfigSchema, outboundSettings(plan)), common));
+  const outbound = started(
+    await startOutbound(
+      readConfig(outboundConfigSchema, { ...outboundSettings(plan), ...options.outboundSettings }),
+      common,
+    ),
+  );
   const routerConfig = readConfig(routerConfigSchema, routerSettings(plan));
   const router = started(await startRouter(routerConfig, { ...common, drainMs: 0, ...options.router }));
   const adminUrls = {

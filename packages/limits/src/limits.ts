@@ -328,18 +328,6 @@ export const destinationRestJitter = 0.25;
 export const destinationGoneMs = 24 * hour;
 /** A peer's wish to wait is followed up to this. */
 export const destinationRetryAfterMsMax = hour;
-/** Posts in work at one worker, all destinations together. */
-export const outboundPostsMax = 256;
-/** Posts in work for one destination at one worker, whatever the controller finds. */
-export const outboundPostsPerDestinationMax = 64;
-/** Samples that the controller of a destination looks back at … */
-export const controllerSamplesMax = 100;
-/** … how many it wants before it judges … */
-export const controllerSamplesMin = 20;
-/** … and how far back they may lie (semantics 8.4). */
-export const controllerWindowMs = 30 * second;
-/** Between two looks for lanes without a wake-up. */
-export const outboxSweepMs = 10 * second;
 /** Connections kept to one destination. */
 export const peerConnectionsMax = 64;
 /** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */

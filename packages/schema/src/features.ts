@@ -33,6 +33,8 @@ export const advertisedFeatures: readonly Feature[] = [
   'filter',
   'wait',
   'heads-1',
+  'receipt-1',
+  'delivery-1',
 ];
 
 /** Whether a peer that sent these words understands a feature. Words that we do not know are no fault. */

@@ -1,6 +1,18 @@
-/** The wake-ups in Redis: one BullMQ queue a provider. */
-import { Queue } from 'bullmq';
+/**
+ * The wake-ups in Redis, and the work on them: one BullMQ queue a provider, one job a lane (design 6).
+ *
+ * A job that must wait is moved to its time and keeps its identity, so that a lane never has two. Redis may come later, go
+ * away or lose everything: that delays and loses nothing, since the sweeper makes jobs again from the outbox.
+ */
+import { lanesPerDestination, outboxLeaseMs } from '@meshd/limits/limits';
+import { laneParkedMs, outboundPostsMax } from '@meshd/limits/outbound';
+import type { Clock } from '@meshd/process/clock';
+import { deliverJob, deliveryQueue, type Lane, laneName } from '@meshd/rpc/delivery-jobs';
+import { DelayedError, type Job, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { LaneNext } from './lane-turn.js';
+import type { DueLane } from './sweeper.js';
 
 /** The queue and what tells about it. */
 export interface WakeUps {
@@ -8,32 +20,116 @@ export interface WakeUps {
   problem(): string | undefined;
   /** Jobs that wait, are due later, or are being worked on. */
   count(): Promise<number>;
+  /** Wakes lanes that have no job, or one that waits for later than they are due. */
+  add(lanes: readonly DueLane[]): Promise<void>;
+  /** A lane that had to wait for a slot need not wait any longer. */
+  free(lane: Lane): void;
+  /** Begins to take jobs. */
+  work(turn: (lane: Lane) => Promise<LaneNext>): void;
+  /** Takes no more jobs and waits for those in work. */
   stop(): Promise<void>;
 }
 
-const queueName = 'deliveries';
-const reconnectMsMax = 5000;
+/** What {@link openWakeUps} needs. */
+export interface WakeUpsOptions {
+  readonly redisUrl: string;
+  /** The service whose queue it is; two providers on one Redis stay apart by it. */
+  readonly serviceUdf: string;
+  readonly clock: Clock;
+  /** Told of every failure of the connection. */
+  readonly onError: (error: Error) => void;
+}
 
-/**
- * Connects and goes on connecting: Redis may come later or go away for a while, which delays and loses nothing.
- *
- * @param serviceUdf the service whose queue it is; two providers on one Redis stay apart by it
- * @param onError told of every failure of the connection
- */
-export function openWakeUps(redisUrl: string, serviceUdf: string, onError: (error: Error) => void): WakeUps {
-  const connection = new Redis(redisUrl, {
+const reconnectMsMax = 5000;
+/** A lane that another job of this worker is on is looked at again after this, milliseconds. */
+const busyMs = 1000;
+
+/** Jobs come from outside of this process. */
+const laneForm = z.object({
+  shard: z.string().min(1),
+  domain: z.string().min(1),
+  lane: z
+    .number()
+    .int()
+    .min(0)
+    .max(lanesPerDestination - 1),
+});
+
+/** Connects and goes on connecting. */
+export function openWakeUps(options: WakeUpsOptions): WakeUps {
+  const { clock } = options;
+  const connection = new Redis(options.redisUrl, {
     // BullMQ wants commands to wait for the connection, not to fail after some attempts
     maxRetriesPerRequest: null,
     retryStrategy: (attempt) => Math.min(attempt * 100, reconnectMsMax),
   });
-  connection.on('error', onError);
-  const queue = new Queue(queueName, { connection, prefix: `meshd-${serviceUdf}` });
-  // it repeats what the connection has reported already
-  queue.on('error', (error) => connection.status === 'ready' && onError(error));
+  const isReady = (): boolean => connection.status === 'ready';
+  // both repeat what the connection has reported already
+  const onQueueError = (error: Error): void => void (isReady() && options.onError(error));
+  connection.on('error', options.onError);
+  const shared = { connection, prefix: deliveryQueue.prefix(options.serviceUdf) };
+  const queue = new Queue(deliveryQueue.name, shared);
+  queue.on('error', onQueueError);
+  let worker: Worker | undefined;
+  /** Lanes that this worker is on; true: a slot came free meanwhile. */
+  const active = new Map<string, boolean>();
+
+  const add = async (lanes: readonly DueLane[]): Promise<void> => {
+    if (lanes.length === 0 || !isReady()) return;
+    const nowMs = clock();
+    await queue.addBulk(lanes.map((lane) => deliverJob(lane, lane.dueMs, nowMs)));
+  };
+  const addNow = (lane: Lane): void => {
+    add([{ ...lane, dueMs: 0 }]).catch(options.onError);
+  };
+
+  const work = async (turn: (lane: Lane) => Promise<LaneNext>, job: Job, token: string | undefined): Promise<void> => {
+    const read = laneForm.safeParse(job.data);
+    if (!read.success) throw new Error('a job that names no lane');
+    const lane = read.data;
+    const name = laneName(lane);
+    const delay = async (timeMs: number): Promise<never> => {
+      await job.moveToDelayed(timeMs, token);
+      throw new DelayedError();
+    };
+    // After Redis lost everything a lane may get a second job while the first is in work.
+    if (active.has(name)) return delay(clock() + busyMs);
+    active.set(name, false);
+    let next: LaneNext;
+    try {
+      next = await turn(lane);
+      if (next.kind === 'none') return;
+      const isFreed = active.get(name) === true;
+      const timeMs = next.kind === 'at' ? next.timeMs : clock() + (isFreed ? 0 : laneParkedMs);
+      await job.moveToDelayed(timeMs, token);
+      if (!isFreed && active.get(name) === true) addNow(lane);
+    } finally {
+      active.delete(name);
+    }
+    throw new DelayedError();
+  };
+
   return {
-    problem: () => (connection.status === 'ready' ? undefined : `Redis: ${connection.status}`),
+    problem: () => (isReady() ? undefined : `Redis: ${connection.status}`),
     count: () => queue.getJobCountByTypes('waiting', 'delayed', 'active', 'prioritized'),
+    add,
+    free: (lane) => {
+      const name = laneName(lane);
+      if (active.has(name)) active.set(name, true);
+      else addNow(lane);
+    },
+    work: (turn) => {
+      worker = new Worker(deliveryQueue.name, (job, token) => work(turn, job, token), {
+        ...shared,
+        concurrency: outboundPostsMax,
+        lockDuration: outboxLeaseMs,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      });
+      worker.on('error', onQueueError);
+    },
     stop: async () => {
+      await worker?.close();
       await queue.close();
       connection.disconnect();
     },

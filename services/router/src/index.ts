@@ -5,6 +5,6 @@
  * with `body-reader.ts`, `octet-budget.ts`, `source-limits.ts` and `seen-requests.ts` as its bounds and `respond.ts` as its
  * mouth, `ticket-desk.ts` opens and issues tickets and page keys, `requester-limits.ts` holds back who asks too much, and
  * `peers.ts` knows which hosts speak for other services; `transactions/` has one file a transaction. `shard-router.ts` finds
- * the shard of an account by `slot-map.ts` and talks to it through a `shard-link.ts`. `compose.ts` puts all together, `main.ts` runs it.
+ * the shard of an account by the slot map and talks to it through a `shard-link.ts`. `compose.ts` puts all together, `main.ts` runs it.
  */
 export {};

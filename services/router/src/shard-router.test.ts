@@ -1,10 +1,10 @@
 import { RpcError } from '@meshd/rpc/errors';
 import type { Outcome, SlotMap, TransactRequest, TransactResponse } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import { SlotMapCopy } from '@meshd/rpc/slot-map';
 import { silentLogger } from '@meshd/telemetry/logger';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ShardLink } from './shard-link.js';
 import { type ShardCall, ShardRouter } from './shard-router.js';
-import { SlotMapCopy } from './slot-map.js';
 
 const account = 'alice@example.com'; // slot 4088
 const map = (version: number, last: string, exceptions: SlotMap['exceptions'] = []): SlotMap => ({

@@ -9,6 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@meshd/process/clock';
 import { RpcError } from '@meshd/rpc/errors';
+import { followSlotMap } from '@meshd/rpc/follow-map';
 import type {
   DownloadPart,
   DownloadRequest,
@@ -18,10 +19,10 @@ import type {
   TransactRequest,
   TransactResponse,
 } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import { type ShardPlace, SlotMapCopy } from '@meshd/rpc/slot-map';
 import { type ErrorCode, MeshError, statusRegistry } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import type { OpenShardLink, ShardLink } from './shard-link.js';
-import { type ShardPlace, SlotMapCopy } from './slot-map.js';
 
 /** What {@link ShardRouter} needs. */
 export interface ShardRouterOptions {
@@ -52,8 +53,6 @@ export interface ShardAnswer {
   readonly result: TransactResponse['result'];
 }
 
-/** Between attempts to follow the map, milliseconds: the first, and the longest. */
-const rewatchMs = { first: 100, longest: 5000 };
 /** How long a request waits for a newer map before it is repeated, milliseconds. */
 const newerMapMsMax = 1000;
 /** Between repetitions over a broken connection, milliseconds. */
@@ -237,27 +236,17 @@ export class ShardRouter {
     ]);
   }
 
-  /** Follows the map for as long as the router lives, from one shard after another. */
-  async #follow(): Promise<void> {
-    let waitMs = rewatchMs.first;
-    for (let turn = 0; !this.#stopping.signal.aborted; turn += 1) {
-      const addresses = [
-        ...new Set([...(this.#map?.places ?? []).map(({ address }) => address), ...this.#options.seeds]),
-      ];
-      const address = addresses[turn % addresses.length] as string;
-      try {
-        for await (const map of this.#linkTo(address).watchMap(this.mapVersion, this.#stopping.signal)) {
-          if (this.#stopping.signal.aborted) return;
-          waitMs = rewatchMs.first;
-          this.#take(new SlotMapCopy(map));
-        }
-      } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        this.#options.logger.debug({ err: error, address }, 'cannot follow the slot map');
-      }
-      await this.#pause(waitMs);
-      waitMs = Math.min(rewatchMs.longest, waitMs * 2);
-    }
+  /** Follows the map for as long as the router lives. */
+  #follow(): Promise<void> {
+    const { seeds, logger } = this.#options;
+    return followSlotMap({
+      addresses: () => [...(this.#map?.places ?? []).map(({ address }) => address), ...seeds],
+      version: () => this.mapVersion,
+      watch: (address, versionKnown, signal) => this.#linkTo(address).watchMap(versionKnown, signal),
+      onMap: (map) => this.#take(new SlotMapCopy(map)),
+      onError: (error, address) => logger.debug({ err: error, address }, 'cannot follow the slot map'),
+      signal: this.#stopping.signal,
+    });
   }
 
   /** Asks every shard for a sign of life, for as long as the router lives: readiness must not wait for a request. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { deliveryQueue } from '@meshd/rpc/delivery-jobs';
 import { Job, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openWakeUps, type WakeUps, wakeUpQueue } from './wake-ups.js';
+import { openWakeUps, type WakeUps } from './wake-ups.js';
 
 const redisUrl = process.env.MESHD_TEST_REDIS_URL as string;
 let serviceUdf: string;
@@ -25,7 +26,7 @@ beforeEach(async () => {
   serviceUdf = `test-${randomBytes(6).toString('hex')}`;
   lost = 0;
   redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
-  queue = new Queue(wakeUpQueue, { connection: redis, prefix: `meshd-${serviceUdf}` });
+  queue = new Queue(deliveryQueue.name, { connection: redis, prefix: `meshd-${serviceUdf}` });
   wakeUps = open(redisUrl);
 });
 

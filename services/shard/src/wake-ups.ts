@@ -3,7 +3,8 @@
  * lost in Redis, the worker's sweeper finds in the outbox. So nobody waits for them, and their failure harms nothing.
  */
 import { wakeUpsWaitingMax } from '@meshd/limits/outbox';
-import { type BulkJobOptions, Queue } from 'bullmq';
+import { deliverJob, deliveryQueue } from '@meshd/rpc/delivery-jobs';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 
 /** A lane with work, due at a time. */
@@ -37,26 +38,7 @@ export interface WakeUpOptions {
   readonly onLost?: (count: number) => void;
 }
 
-/** Name of the queue, and of its jobs. */
-export const wakeUpQueue = 'deliveries';
-export const wakeUpJob = 'deliver';
-
 const reconnectMsMax = 5000;
-
-/** One job a lane: a thousand messages for a destination wait behind it. Also says what a job's data are. */
-export function wakeUpOf(shard: string, { domain, lane, dueMs }: WakeUp, nowMs: number) {
-  const delay = Math.max(0, Math.ceil(dueMs - nowMs));
-  const opts: BulkJobOptions = {
-    ...{ delay, removeOnComplete: true, removeOnFail: true },
-    // What is due now brings a job forward that waits for a later time; what is due later leaves one as it is.
-    deduplication: {
-      id: `${shard}/${domain}/${lane}`,
-      keepLastIfActive: true,
-      ...(delay === 0 ? { reschedule: true } : {}),
-    },
-  };
-  return { name: wakeUpJob, data: { shard, domain, lane }, opts };
-}
 
 /** Connects, and goes on connecting. */
 export function openWakeUps(options: WakeUpOptions): WakeUps {
@@ -67,7 +49,7 @@ export function openWakeUps(options: WakeUpOptions): WakeUps {
     retryStrategy: (attempt) => Math.min(attempt * 100, reconnectMsMax),
   });
   connection.on('error', onError);
-  const queue = new Queue(wakeUpQueue, { connection, prefix: `meshd-${options.serviceUdf}` });
+  const queue = new Queue(deliveryQueue.name, { connection, prefix: deliveryQueue.prefix(options.serviceUdf) });
   // it repeats what the connection has reported already
   queue.on('error', (error) => connection.status === 'ready' && onError(error));
   /** Each lane once, at the earliest of its times. */
@@ -82,7 +64,7 @@ export function openWakeUps(options: WakeUpOptions): WakeUps {
       waiting = new Map();
       try {
         if (connection.status !== 'ready') throw new Error(`Redis: ${connection.status}`);
-        await queue.addBulk(lanes.map((lane) => wakeUpOf(shardName, lane, now())));
+        await queue.addBulk(lanes.map((lane) => deliverJob({ shard: shardName, ...lane }, lane.dueMs, now())));
       } catch (error) {
         onLost(lanes.length);
         onError(error instanceof Error ? error : new Error(String(error)));

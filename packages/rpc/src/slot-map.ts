@@ -1,6 +1,9 @@
-/** A router's copy of the slot map: which shard owns an account (design: 4,096 slots, and single accounts elsewhere). */
-import type { SlotMap } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+/**
+ * A copy of the slot map, as routers and outbound workers keep one: which shard owns an account (design: 4,096 slots, and
+ * single accounts elsewhere).
+ */
 import { slotCount, slotOfAddress } from '@meshd/schema/address';
+import type { SlotMap } from './generated/meshd/shard/v1/shard.js';
 
 /** A shard and where its rpc listener is. */
 export interface ShardPlace {

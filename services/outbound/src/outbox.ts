@@ -1,0 +1,30 @@
+/** The outbox over the rpc: rows are leased and settled in this worker's name. */
+import { envelopeBytes } from '@meshd/dare/envelope';
+import { outboxLeaseMs } from '@meshd/limits/limits';
+import { settleMsMax } from '@meshd/limits/outbound';
+import type { LeasedRow } from './carrier.js';
+import type { Outbox } from './lane-turn.js';
+import { envelopeOf, rpcOutcome } from './rpc-envelopes.js';
+import type { Shards } from './shards.js';
+
+/** @param owner name of this worker, different with every start */
+export function rpcOutbox(shards: Pick<Shards, 'ask'>, owner: string): Outbox {
+  return {
+    lease: async ({ shard, domain, lane }, rowsMax, bytesMax) => {
+      const value = { owner, domain, lane, rowsMax, bytesMax, leaseMs: outboxLeaseMs };
+      const leased = await shards.ask(shard, { $case: 'leaseOutbox', value }, 'leaseOutbox');
+      const rows = leased.rows.flatMap(({ id, message, sender, recipient }): LeasedRow[] => {
+        if (message === undefined) return [];
+        const octets = envelopeOf(message);
+        return [{ id, message: octets, bytes: envelopeBytes(octets), sender, recipient }];
+      });
+      return { rows, nextAttemptMs: leased.nextAttemptMs };
+    },
+    settle: async ({ shard, domain, lane }, { rows, results, destination }) => {
+      const outcomes = rows.map((row) => rpcOutcome(row, results.get(row)));
+      const value = { owner, domain, lane, rows: outcomes, destination };
+      const settled = await shards.ask(shard, { $case: 'settleOutbox', value }, 'settleOutbox', settleMsMax);
+      return { more: settled.more, nextAttemptMs: settled.nextAttemptMs };
+    },
+  };
+}
