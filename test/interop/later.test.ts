@@ -23,12 +23,6 @@ afterAll(() => running?.stop());
 const notYet = (tag: string) => ({ status: 501, extended: undefined, http: 501, tag });
 
 describe('transactions of later versions', () => {
-  it('[R275] Post by a device: 501, PostResponse', async () => {
-    const message = { Accounts: ['bob@b.example'], Message: [signObject(utf8('{}'), [account.device.signature])] };
-    expect(codesOf(await account.call('Post', message))).toEqual(notYet('PostResponse'));
-    expect(codesOf(await account.call('PostRequest', message))).toEqual(notYet('PostResponse'));
-  });
-
   it('[R283] Connect by a device that is not connected: 501, ConnectResponse', async () => {
     const { offline, baseAuthentication, profile } = account.device;
     const members = {
@@ -68,6 +62,15 @@ describe('transactions of later versions', () => {
       { key: person.meshOffline },
     ]);
     expect([201, 501]).toContain(answer.status);
+  });
+});
+
+describe('a message to others', () => {
+  it('[R275] that proves nothing is rejected, under either name of the transaction: 403/5, PostResponse', async () => {
+    const message = { Accounts: ['bob@b.example'], Message: [signObject(utf8('{}'), [account.device.signature])] };
+    const refused = { status: 403, extended: 5, http: 403, tag: 'PostResponse' };
+    expect(codesOf(await account.call('Post', message))).toEqual(refused);
+    expect(codesOf(await account.call('PostRequest', message))).toEqual(refused);
   });
 });
 
