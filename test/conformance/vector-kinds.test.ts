@@ -1,6 +1,5 @@
 /**
- * Every vector is run, or waits under its kind's name for what it tests. A new kind in a vector file fails here until
- * somebody has written its test or said what it waits for.
+ * Every vector is run. A new kind in a vector file fails here until somebody has written its test.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -50,13 +49,9 @@ const runBy: Readonly<Record<string, string>> = {
   ticketSeal: 'packages/binding/src/security-vectors.test.ts',
   ticketMac: 'packages/binding/src/security-vectors.test.ts',
   blindKey: 'packages/client/src/client.test.ts',
-};
-
-/** Kinds whose subject is not built yet, and what they wait for. */
-const waitingFor: Readonly<Record<string, string>> = {
-  connectCode: '[S53] the connection of devices',
-  connectPin: '[S54] the connection of devices',
-  earlOffer: '[S56] the connection of devices',
+  connectCode: 'packages/client/src/connect/vectors.test.ts',
+  connectPin: 'packages/client/src/connect/vectors.test.ts',
+  earlOffer: 'packages/client/src/connect/vectors.test.ts',
 };
 
 function kindsOf(file: string): string[] {
@@ -82,16 +77,11 @@ describe('test vectors', () => {
     ]);
   });
 
-  test('every kind is run, or waits by name', () => {
-    expect([...kinds].sort()).toEqual([...Object.keys(runBy), ...Object.keys(waitingFor)].sort());
+  test('every kind is run', () => {
+    expect([...kinds].sort()).toEqual(Object.keys(runBy).sort());
   });
 
   test.each(Object.entries(runBy))('%s is run by %s', (kind, file) => {
     expect(readFileSync(new URL(file, root), 'utf8')).toMatch(new RegExp(`\\b${kind}\\b`));
   });
-
-  for (const [kind, what] of Object.entries(waitingFor)) {
-    // Skipped on purpose: the run names what is not proven yet.
-    test.skip(`vectors of kind ${kind} wait for ${what}`, () => undefined);
-  }
 });

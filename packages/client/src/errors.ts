@@ -16,6 +16,7 @@
  * - `frame`: frames that do not pass the reader's checks (S43)
  * - `legacy`: a container without manifests, not opened without being told to (S49)
  * - `conflict`: other writers were faster at every attempt
+ * - `connect`: a connection of a device that does not prove itself (S50 to S57)
  * - `entry`: an entry that cannot be written or decrypted
  */
 export type ClientErrorCode =
@@ -35,6 +36,7 @@ export type ClientErrorCode =
   | 'frame'
   | 'legacy'
   | 'conflict'
+  | 'connect'
   | 'entry';
 
 /** Status of a refusal, as the service signed it. */
