@@ -31,7 +31,7 @@ describe('[R158] a line that breaks once', () => {
       await kit.send(measured.path);
       const whole = { ...kit.proxy.passed };
       for (const direction of directions) {
-        for (const octets of pointsIn(whole[direction], 7)) {
+        for (const octets of pointsIn(whole[direction], 5)) {
           const { path, content } = await kit.file(bytes);
           kit.proxy.reset((connection) => (connection === 0 ? { direction, octets } : undefined));
           const sending = await kit.send(path);
@@ -57,7 +57,7 @@ describe('[R158] a line that breaks once', () => {
       await kit.fetch(id, place);
       const whole = { ...kit.proxy.passed };
       for (const direction of directions) {
-        for (const octets of pointsIn(whole[direction], 7)) {
+        for (const octets of pointsIn(whole[direction], 5)) {
           await rm(place);
           kit.proxy.reset((connection) => (connection === 0 ? { direction, octets } : undefined));
           await kit.fetch(id, place);

@@ -20,7 +20,7 @@ import { onShardsOf } from './kit.js';
 const mebibyte = 1024 * 1024;
 /** Old space of every process: what the file would not fit into many times over. */
 const heapMebibytes = 64;
-const fileBytes = 256 * mebibyte + 12_345;
+const fileBytes = 192 * mebibyte + 12_345;
 /** By so much a process may grow while the file goes through it: buffers, statements, what is not collected yet. */
 const growthBytesMax = 160 * mebibyte;
 /** Between two looks at a process that is no child of long life. */
@@ -145,7 +145,7 @@ async function storedBytes(): Promise<number> {
   return Math.max(0, ...rows.map(({ stored }) => Number(stored)));
 }
 
-describe('[R018] [R158] a file of a quarter of a gigabyte through processes of 64 MiB', () => {
+describe('[R018] [R158] a file three times as large as the heap of every process that carries it', () => {
   it('arrives, whoever is killed on the way, and no process grows by more than it needs for some slices', async () => {
     const source = join(folder, 'large.bin');
     const digest = await makeFile(source, fileBytes);

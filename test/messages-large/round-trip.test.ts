@@ -14,7 +14,7 @@ import { largePlainBytes } from '@meshd/limits/large';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasContent, LargeKit } from './kit.js';
 
-const bytesMax = 12_000_000;
+const bytesMax = 20_000_000;
 let kit: LargeKit;
 beforeAll(async () => {
   kit = await LargeKit.start({ MESHD_LARGE_BYTES_MAX: String(bytesMax) });
@@ -212,6 +212,7 @@ describe('[R018] who may fetch', () => {
     }
     expect(() => announcedBy(message(`udf://alpha.test/${key}`, { Octets: -1 }))).toThrow(ClientError);
     expect(() => announcedBy(message(`udf://alpha.test/${key}`, { Digest: 'AA' }))).toThrow(ClientError);
+    expect(() => announcedBy(message(`udf://alpha.test/${key}`, { Octets: 'many' }))).toThrow(ClientError);
   });
 
   it('writes a name of the sender nowhere but in the current folder', () => {

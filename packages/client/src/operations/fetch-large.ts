@@ -4,6 +4,8 @@ import { constantTimeEqual } from '@meshd/crypto/digest';
 import { DareError } from '@meshd/dare/errors';
 import { type SliceLayout, sliceLayout } from '@meshd/dare/sealed-file';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
+import { EncodingError } from '@meshd/encoding/errors';
+import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson } from '@meshd/encoding/json-writer';
 import { largeNameBytesMax, largePlainBytes } from '@meshd/limits/large';
 import { LargeData } from '@meshd/schema/large';
@@ -61,8 +63,7 @@ export function announcedBy({
 }: Pick<ListedMessage, 'id' | 'type' | 'sender' | 'body'>): Announced {
   if (type !== LargeData.name) throw new ClientError('usage', `message ${id} tells of no large file (${type})`);
   if (body === undefined) throw new ClientError('entry', `message ${id} cannot be read here`);
-  const { value } = decodeTagged(bodyTags, writeJson({ [type]: body }), { form: 'json' });
-  const { Locator = '', Octets: bytes, Digest: digest, Name: name = '' } = value;
+  const { Locator = '', Octets: bytes, Digest: digest, Name: name = '' } = decoded(body);
   const locator = parseLocator(Locator);
   // A sender must not be able to send our requests anywhere else than to his own service.
   if (locator.domain !== domainOf(sender)) {
@@ -72,6 +73,17 @@ export function announcedBy({
     throw new ClientError('entry', 'the message says neither how large the file is nor what its digest is');
   }
   return { sender, locator, name, bytes, digest };
+}
+
+function decoded(body: JsonObject): LargeData {
+  try {
+    return decodeTagged(bodyTags, writeJson({ [LargeData.name]: body }), { form: 'json' }).value;
+  } catch (cause) {
+    if (!(cause instanceof EncodingError)) throw cause;
+    throw new ClientError('entry', `the message tells of no file in a way that can be read: ${cause.message}`, {
+      cause,
+    });
+  }
 }
 
 /** A name that is one in the current folder, whatever the sender wrote: no path, nothing hidden, nothing unprintable. */
