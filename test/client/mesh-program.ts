@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
+/** The launcher of the program. */
+export const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
 
 /** How a run of it ended. */
 export interface MeshRun {

@@ -35,6 +35,8 @@ const tags: [string, string][] = [
   ['Post', 'PostResponse'],
   ['Connect', 'ConnectResponse'],
   ['Complete', 'StatusResponse'],
+  ['StoreLarge', 'StoreLargeResponse'],
+  ['FetchLarge', 'FetchLargeResponse'],
 ];
 
 describe('the null form', () => {

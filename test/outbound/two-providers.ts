@@ -3,7 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '@meshd/dev/ports';
-import { makeTestPlan, startPlannedProvider, type TestProvider } from '@meshd/dev/test-provider';
+import {
+  makeTestPlan,
+  startPlannedProvider,
+  type TestProvider,
+  type TestProviderOptions,
+} from '@meshd/dev/test-provider';
 import { mesh } from '../client/mesh-program.js';
 
 /** A person with a home of her own. */
@@ -23,7 +28,9 @@ export interface TwoProviders {
 }
 
 /** Starts them. */
-export async function startTwoProviders(): Promise<TwoProviders> {
+export async function startTwoProviders(
+  options: Pick<TestProviderOptions, 'shardSettings'> = {},
+): Promise<TwoProviders> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-two-'));
   const domains = ['alpha.test', 'beta.test'] as const;
   const made = await Promise.all(domains.map((domain) => makeTestPlan({ domains: [domain] })));
@@ -36,7 +43,9 @@ export async function startTwoProviders(): Promise<TwoProviders> {
     MESHD_PEER_CA_FILE: peerCaFile,
   };
   const [alpha, beta] = (await Promise.all(
-    made.map(({ plan }, at) => startPlannedProvider({ ...plan, port: ports[at] as number }, { outboundSettings })),
+    made.map(({ plan }, at) =>
+      startPlannedProvider({ ...plan, port: ports[at] as number }, { ...options, outboundSettings }),
+    ),
   )) as [TestProvider, TestProvider];
   return {
     alpha,

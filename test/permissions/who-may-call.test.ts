@@ -86,6 +86,7 @@ const notForYou: Verdict = [403, 2];
 const needsAdmin: Verdict = [403, 3];
 const notForHosts: Verdict = [403, 5];
 const later: Verdict = [501];
+const nothing: Verdict = [404];
 /** Taken as a caller; nothing was to be posted. */
 const empty: Verdict = [400];
 /** The Mesh's own signature is missing: nobody else's stands in for it. */
@@ -170,6 +171,23 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
     message: ofAlice,
     answers: {
       ...{ null: nobody, device: later, 'device ticket': later, profile: later, ticket: later },
+      ...{ host: notForHosts, 'host ticket': notForHosts },
+    },
+  },
+  StoreLarge: {
+    ids: '[R018] [R075] [R264]',
+    message: ofAlice,
+    answers: {
+      ...{ null: nobody, device: nobody, 'device ticket': nobody, profile: ok, ticket: ok },
+      ...{ host: notForHosts, 'host ticket': notForHosts },
+    },
+  },
+  // By the key of a locator, which is no device's of an account.
+  FetchLarge: {
+    ids: '[R018] [R075]',
+    message: () => ({ ...ofAlice(), Identifier: 'M-NONE' }),
+    answers: {
+      ...{ null: nobody, device: nothing, 'device ticket': nothing, profile: notForYou, ticket: notForYou },
       ...{ host: notForHosts, 'host ticket': notForHosts },
     },
   },

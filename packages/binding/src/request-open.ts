@@ -11,6 +11,7 @@ import type { SignatureEntry } from '@meshd/dare/header';
 import { decodeTagged } from '@meshd/encoding/codec';
 import { EncodingError } from '@meshd/encoding/errors';
 import { TokenReader } from '@meshd/encoding/token-reader';
+import { largeRequestBytesMax } from '@meshd/limits/large';
 import {
   echoedIdBytesMax,
   httpBodyBytesMax,
@@ -152,6 +153,7 @@ function unknownTransaction(payload: Uint8Array, form: BodyForm): MeshError {
 /** Bound of a decoded message. Uploads are bounded by entries and payload octets, which the transaction counts. */
 function messageBytesMaxOf(transaction: Transaction): number {
   if (transaction === 'Upload') return httpBodyBytesMax;
+  if (transaction === 'StoreLarge') return largeRequestBytesMax;
   return transaction === 'Post' ? postDecodedBytesMax : messageDecodedBytesMax;
 }
 

@@ -25,7 +25,11 @@ export interface Identity {
 }
 
 function publicKey(keys: DeviceKeys, name: KeyName): PublicKey {
-  const { udf, raw } = keys.key(name).publicKey;
+  return publicMember(keys.key(name));
+}
+
+/** A key as profiles and connections name it. */
+export function publicMember({ publicKey: { udf, raw } }: SigningKey): PublicKey {
   return { UDF: udf, PublicParameters: { tag: 'PublicKeyECDH', value: { crv: 'Ed448', Public: raw } } };
 }
 

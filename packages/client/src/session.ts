@@ -1,4 +1,3 @@
-import { BindingError } from '@meshd/binding/errors';
 import { type VerifiedService, verifyService } from '@meshd/binding/host-chain';
 import {
   type CallOptions,
@@ -16,9 +15,10 @@ import { codeOfAnswer, statusRegistry } from '@meshd/schema/status';
 import { type AccountState, loadCa, loadIdentity, saveIdentity } from './account-state.js';
 import { type DeviceKeys, loadDeviceKeys } from './device-keys.js';
 import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './environment.js';
-import { ClientError, type ClientErrorCode } from './errors.js';
+import { ClientError } from './errors.js';
 import type { Home } from './home.js';
 import type { Identity } from './identity.js';
+import { asClientError, laterMsOf, type RepeatOptions, repeatUntilAnswered } from './repeat.js';
 import { forgetConstraints } from './service-constraints.js';
 import { homePins } from './service-pin.js';
 import { homeTickets } from './ticket-files.js';
@@ -29,58 +29,8 @@ export const clientFeatures: readonly Feature[] = [
   ...(['ticket', 'page', 'filter', 'wait', 'heads-1'] as const),
 ];
 
-/** Attempts at one transaction; the pauses between them double from the first one. */
-const attemptsMax = 5;
-const firstPauseMs = 250;
-/** Statuses that say "again later", in an authenticated answer. */
-const laterStatuses: ReadonlySet<number> = new Set([408, 429, 503, 504]);
-
 /** The service or its limits may have changed: what Hello said is asked for anew (semantics 6.1). */
 const outdatingStatuses: ReadonlySet<number> = new Set([401, 413]);
-
-/** Transport faults: nothing is known of the request's fate, and the same request may be sent again. */
-const repeatable: ReadonlySet<string> = new Set(['transport', 'timeout', 'unsigned-error']);
-
-/** Faults of TLS that stay whatever is tried: the certificate is not trusted, or not for the domain. */
-const certificateFault = /CERT|UNABLE_TO_VERIFY|SELF_SIGNED/;
-
-/** Whether trying again may help. */
-function isPassing(error: unknown): error is BindingError {
-  if (!(error instanceof BindingError) || !repeatable.has(error.code)) return false;
-  return !certificateFault.test((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
-}
-
-const clientCodeOf: Readonly<Record<string, ClientErrorCode>> = {
-  'pin-mismatch': 'pin',
-  'host-refused': 'pin',
-  'feature-missing': 'downgrade',
-};
-
-const adviceOf: Readonly<Record<string, string>> = {
-  'pin-mismatch':
-    'if its operator has told you of a new service key, forget the old one: mesh hello ADDRESS --forget-pin',
-  'feature-missing': 'somebody may be standing between: do not go on',
-  'discovery-none': 'check the domain, or say where its service is (--url)',
-  'discovery-refused': 'check the domain, or say where its service is (--url)',
-  'discovery-failed': 'check the connection to the network and its name servers, or try again later',
-  'discovery-unfit': 'update this program, or tell the operator of the service',
-  transport: 'check the address (--url), the certificate (--ca) and that the service runs',
-  timeout: 'try again later',
-  'unsigned-error': 'try again later',
-};
-
-/** Whether an answer got lost on the way: asking for less at a time may help. */
-export function isCut(error: unknown): boolean {
-  return error instanceof ClientError && error.code === 'unavailable' && isPassing(error.cause);
-}
-
-/** A fault below as an error of this package. */
-export function asClientError(error: unknown): unknown {
-  if (!(error instanceof BindingError)) return error;
-  const advice = adviceOf[error.code];
-  const message = advice === undefined ? error.message : `${error.message}; ${advice}`;
-  return new ClientError(clientCodeOf[error.code] ?? 'unavailable', message, { cause: error });
-}
 
 /** Opens the way to a service under the pins of this home. */
 export function connectionFor(home: Home, environment: ClientEnvironment, service: ServiceLocation): ServiceConnection {
@@ -102,10 +52,7 @@ export function connectionFor(home: Home, environment: ClientEnvironment, servic
 }
 
 /** How a request is sent. */
-export interface SendOptions extends CallOptions {
-  /** How often a cut connection or a missing answer is met with the same request; some are better met by asking for less. */
-  readonly faultsMax?: number | undefined;
-}
+export type SendOptions = CallOptions & RepeatOptions;
 
 /** Domain of an account address. */
 export function domainOf(address: string): string {
@@ -217,36 +164,19 @@ export class Session {
     const id = options.id ?? makeRequestId(nowMs(), random);
     const response = await this.#repeat(
       () => this.#connection.call(transaction, message, signers, { ...callOptions, id }),
-      ({ status, retryAfterMs }) => (laterStatuses.has(status) ? (retryAfterMs ?? 0) : undefined),
+      laterMsOf,
       { faultsMax, signal: options.signal },
     );
     if (outdatingStatuses.has(response.status)) await forgetConstraints(this.home, domainOf(this.state.address));
     return response;
   }
 
-  /**
-   * Does `work` until it gives an answer that is to stay.
-   * @param pauseMsOf what to wait for before the next attempt, or undefined where the answer stays
-   */
-  async #repeat<A>(
+  #repeat<A>(
     work: () => Promise<A>,
     pauseMsOf: (answer: A) => number | undefined,
-    { faultsMax = attemptsMax - 1, signal }: Pick<SendOptions, 'faultsMax' | 'signal'> = {},
+    options: RepeatOptions = {},
   ): Promise<A> {
-    for (let attempt = 1; ; attempt += 1) {
-      const doublingMs = firstPauseMs * 2 ** (attempt - 1);
-      let pauseMs: number;
-      try {
-        const answer = await work();
-        const askedMs = pauseMsOf(answer);
-        if (askedMs === undefined || attempt >= attemptsMax) return answer;
-        pauseMs = askedMs;
-      } catch (error) {
-        if (!isPassing(error) || attempt > faultsMax || signal?.aborted) throw asClientError(error);
-        pauseMs = error.pauseMs ?? 0;
-      }
-      await this.environment.pause(Math.max(doublingMs, pauseMs));
-    }
+    return repeatUntilAnswered(this.environment, work, pauseMsOf, options);
   }
 
   /** Asks the service anew who it is; its limits are in the answer. */

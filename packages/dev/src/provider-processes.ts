@@ -32,19 +32,28 @@ const stopMsMax = shutdownMsMax + 2000;
 const mainOf = (service: 'router' | 'shard' | 'outbound'): string =>
   fileURLToPath(import.meta.resolve(`@meshd/${service}/main`));
 
+/** What may be other than usual. */
+export interface ProcessOptions {
+  readonly nodeArguments?: readonly string[];
+  readonly outboundSettings?: Settings;
+}
+
 /** The processes of one provider. */
 export class ProviderProcesses {
   readonly plan: ProviderPlan;
   readonly #logs: string;
+  readonly #nodeArguments: readonly string[];
   readonly #services: readonly Service[];
   readonly #running = new Map<string, RunningProgram>();
   readonly #wanted = new Set<string>();
   /** Called when a process ends that was not asked to. */
   onUnexpectedEnd: (name: string, end: ProgramEnd, tail: string) => void = () => {};
 
-  constructor(plan: ProviderPlan, logFolder: string) {
+  /** @param options what tests change: arguments of Node for every process, settings besides those of the plan */
+  constructor(plan: ProviderPlan, logFolder: string, options: ProcessOptions = {}) {
     this.plan = plan;
     this.#logs = logFolder;
+    this.#nodeArguments = options.nodeArguments ?? [];
     this.#services = [
       ...plan.shards.map((shard) => ({
         name: shard.name,
@@ -55,7 +64,7 @@ export class ProviderProcesses {
       {
         name: 'outbound',
         main: mainOf('outbound'),
-        settings: outboundSettings(plan),
+        settings: { ...outboundSettings(plan), ...options.outboundSettings },
         adminPort: plan.outboundAdminPort,
       },
       { name: 'router', main: mainOf('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
@@ -147,7 +156,7 @@ export class ProviderProcesses {
     const program = await startProgram({
       name: service.name,
       command: process.execPath,
-      args: ['--enable-source-maps', service.main],
+      args: ['--enable-source-maps', ...this.#nodeArguments, service.main],
       env: { ...plainEnvironment(), ...service.settings },
       logFile: join(this.#logs, `${service.name}.log`),
     });

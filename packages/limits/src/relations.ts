@@ -1,4 +1,5 @@
 import * as discovery from './discovery.js';
+import * as large from './large.js';
 import * as limits from './limits.js';
 
 /**
@@ -30,6 +31,9 @@ export function brokenRelations(): string[] {
     [2 * discovery.dnsQueryMsMax < limits.outboundTransactionMsMax, 'two steps of discovery must fit a transaction'],
     [discovery.dnsRepeatMs * 2 <= discovery.dnsQueryMsMax, 'a second name server must have its turn'],
     [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'we must give up kept connections before our peer does'],
+    [large.largePlainBytes < large.largeSliceBytesMax, 'a slice must fit a row with what seals it'],
+    [large.largeSliceBytesMax * (4 / 3) < large.largeRequestBytesMax, 'a slice in JSON must fit its request'],
+    [limits.messageMsMax < large.largeKeptMsDefault, 'a file must outlive the message that tells of it'],
     [limits.connectionHostMsMin < limits.connectionHostMsMax, 'connectionHostMsMin must be below connectionHostMsMax'],
   ];
   return relations.filter(([holds]) => !holds).map(([, sentence]) => sentence);

@@ -66,6 +66,11 @@ export function requestBytes({ transaction }: Pick<TransactRequest, 'transaction
       return transaction.value.rows.reduce((bytes, row) => bytes + 64 + receiptBytes(row), overheadBytes);
     case 'settlePeer':
       return overheadBytes + envelopeBytes(transaction.value.peer?.profileService);
+    case 'storeLarge': {
+      const { principal, step } = transaction.value;
+      const sliceBytes = step?.$case === 'slice' ? step.value.data.length : 0;
+      return overheadBytes + envelopeBytes(principal?.connection) + sliceBytes;
+    }
     case 'authenticate':
       return overheadBytes + envelopeBytes(transaction.value.principal?.connection);
     default:
@@ -102,6 +107,10 @@ export function responseBytes({ result }: Pick<TransactResponse, 'result'>): num
         (bytes, { pinned }) => bytes + addressBytes + envelopeBytes(pinned?.profileService),
         overheadBytes,
       );
+    case 'storeLarge':
+      return overheadBytes + result.value.files.length * addressBytes;
+    case 'fetchLarge':
+      return overheadBytes + result.value.data.length;
     case 'listWork':
       return overheadBytes + result.value.lanes.length * addressBytes;
     case 'listDestinations':

@@ -17,6 +17,7 @@ export const featureWords = [
   'offer',
   'publish',
   'delivery-1',
+  'large-1',
 ] as const;
 
 export type Feature = (typeof featureWords)[number];
@@ -35,6 +36,7 @@ export const advertisedFeatures: readonly Feature[] = [
   'heads-1',
   'receipt-1',
   'delivery-1',
+  'large-1',
 ];
 
 /** Whether a peer that sent these words understands a feature. Words that we do not know are no fault. */

@@ -26,6 +26,7 @@ import {
   Response,
   Version,
 } from './common.js';
+import { FetchLargeRequest, FetchLargeResponse, StoreLargeRequest, StoreLargeResponse } from './large.js';
 
 /* Requests and responses (schema 2.1, 2.4). */
 
@@ -188,11 +189,14 @@ const classes = {
   Post: { request: PostRequest, response: PostResponse },
   Connect: { request: ConnectRequest, response: ConnectResponse },
   Complete: { request: CompleteRequest, response: StatusResponse },
+  // Ours, behind the feature `large-1`.
+  StoreLarge: { request: StoreLargeRequest, response: StoreLargeResponse },
+  FetchLarge: { request: FetchLargeRequest, response: FetchLargeResponse },
 };
 
 export type Transaction = keyof typeof classes;
 
-/** All transactions, in the order of the draft. */
+/** All transactions, in the order of the draft, then ours. */
 export const transactions = Object.keys(classes) as readonly Transaction[];
 
 /** The request of a transaction. */
@@ -216,6 +220,8 @@ export const requestRegistry = defineTags(
     Post: PostRequest,
     Connect: ConnectRequest,
     Complete: CompleteRequest,
+    StoreLarge: StoreLargeRequest,
+    FetchLarge: FetchLargeRequest,
   },
   {
     HelloRequest: 'Hello',
@@ -227,6 +233,8 @@ export const requestRegistry = defineTags(
     PostRequest: 'Post',
     ConnectRequest: 'Connect',
     CompleteRequest: 'Complete',
+    StoreLargeRequest: 'StoreLarge',
+    FetchLargeRequest: 'FetchLarge',
   },
 );
 export type TaggedRequest = TaggedOf<typeof requestRegistry>;
@@ -244,6 +252,8 @@ export const responseRegistry = defineTags('response', {
   UploadResponse,
   PostResponse,
   ConnectResponse,
+  StoreLargeResponse,
+  FetchLargeResponse,
 });
 export type TaggedResponse = TaggedOf<typeof responseRegistry>;
 

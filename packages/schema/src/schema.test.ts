@@ -209,6 +209,8 @@ describe('requests and responses', () => {
       ['PostRequest', 'Post', true],
       ['ConnectRequest', 'Connect', true],
       ['CompleteRequest', 'Complete', true],
+      ['StoreLargeRequest', 'StoreLarge', true],
+      ['FetchLargeRequest', 'FetchLarge', true],
     ]);
   });
 

@@ -59,8 +59,13 @@ export interface ExchangeParts {
   readonly clock: Clock;
 }
 
-/** Transactions that change nothing: a repetition is served again, so their `ID`s are remembered here. */
-const reading: ReadonlySet<Transaction> = new Set(['Hello', 'Status', 'Download', 'Complete']);
+/**
+ * Transactions that change nothing, or nothing more when they are repeated: a repetition is served again, so their `ID`s are
+ * remembered here.
+ */
+const reading: ReadonlySet<Transaction> = new Set([
+  ...(['Hello', 'Status', 'Download', 'Complete', 'StoreLarge', 'FetchLarge'] as const),
+]);
 
 /** What is known of a request while it is served. */
 interface Serving {

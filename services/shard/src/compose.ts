@@ -249,7 +249,7 @@ class ShardProcess implements Shard {
 
   #takeWork(): void {
     const directory = this.#directory;
-    const { domains, registration, shardName, postsPerHourMax } = this.#config;
+    const { domains, registration, shardName, postsPerHourMax, largeBytesMax } = this.#config;
     const context = {
       store: this.#store,
       host: () => this.#host.current(),
@@ -263,6 +263,7 @@ class ShardProcess implements Shard {
       sendingDomains: new SendingDomains(),
       destinations: new Destinations(() => this.#store.outbox),
       postRates: new PostRates(postsPerHourMax),
+      largeBytesMax,
       wakeUps: this.#wakeUps,
     };
     const figures = defineShardFigures(

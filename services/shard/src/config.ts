@@ -1,3 +1,4 @@
+import { largeBytesPerAccountMax } from '@meshd/limits/large';
 import { postsPerAccountPerHourMax } from '@meshd/limits/limits';
 import { commonSettings, hostPort, nameList, registration, secretUrl } from '@meshd/process/setting';
 import { canonicalDomain } from '@meshd/schema/address';
@@ -35,6 +36,8 @@ export const shardSettings = z.object({
   redisUrl: secretUrl.optional(),
   /** Messages that an account may send in an hour, each counted for each recipient. */
   postsPerHourMax: z.coerce.number().int().positive().default(postsPerAccountPerHourMax),
+  /** Octets of large files that an account may have; 0: none are taken. */
+  largeBytesMax: z.coerce.number().int().nonnegative().default(largeBytesPerAccountMax),
 });
 
 /** The settings of a shard, checked. */

@@ -33,6 +33,8 @@ export interface ShardContext {
   readonly destinations: Destinations;
   /** How many messages accounts send. */
   readonly postRates: PostRates;
+  /** Octets of large files that one account may have. */
+  readonly largeBytesMax: number;
   /** Tells the outbound worker. */
   readonly wakeUps: WakeUps;
 }

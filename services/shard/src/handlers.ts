@@ -12,6 +12,7 @@ import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
+import { answerLarge } from './large-answers.js';
 import { answerDeliver, recipientsOf } from './message-answers.js';
 import { answerOutbox, refusedPost, rpcPostResult } from './outbox-answers.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
@@ -205,7 +206,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       case 'settlePeer':
         return this.#settlePeer(transaction.value, context);
       default: {
-        const answered = await answerOutbox(context, transaction);
+        const answered = (await answerOutbox(context, transaction)) ?? (await answerLarge(context, transaction));
         if (answered !== undefined) return { ended: done, ...answered };
         throw new MeshError('not-implemented', transaction.$case);
       }
@@ -288,6 +289,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
 const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
   ...{ authenticate: ['router'], post: ['router'], describeDeliveries: ['router'] },
+  ...{ storeLarge: ['router'], fetchLarge: ['router'] },
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
@@ -322,12 +324,14 @@ function accountOf(transaction: Transaction): string | undefined {
   switch (transaction.$case) {
     case 'createAccount':
     case 'deleteAccount':
+    case 'fetchLarge':
       return transaction.value.account;
     case 'status':
     case 'upload':
     case 'authenticate':
     case 'post':
     case 'describeDeliveries':
+    case 'storeLarge':
       return required(transaction.value.principal, 'principal').account;
     default:
       return undefined;

@@ -21,6 +21,9 @@ export function withDeadline(context: ShardContext, deadlineAt: number): ShardCo
     get outbox() {
       return store.outbox;
     },
+    get large() {
+      return store.large;
+    },
     readAccount: (address, read) => store.readAccount(address, inTime(read)),
     transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),
     watchAccount: (address, listener) => store.watchAccount(address, listener),

@@ -11,10 +11,13 @@ import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { addressArgument, withEnvironment } from '../device-environment.js';
 import { textTable } from '../table.js';
+import { registerLargeCommands, sendLargeFile } from './message-large.js';
 
 interface SendFlags {
-  readonly type: string;
+  readonly type?: string;
   readonly file?: string;
+  readonly large?: string;
+  readonly keep?: string;
   readonly clear?: boolean;
 }
 
@@ -35,14 +38,22 @@ function membersOf(octets: Uint8Array, name: string): JsonObject {
 }
 
 async function send(io: CommandIo, accounts: readonly string[], flags: SendFlags): Promise<void> {
-  if (!typeForm.test(flags.type)) throw new UsageError(`--type takes a name of letters and digits, not ${flags.type}`);
   const recipients = [...new Set(accounts.map(addressArgument))];
+  const { type, large } = flags;
+  if (large !== undefined) {
+    if (type !== undefined || flags.file !== undefined || flags.clear === true) {
+      throw new UsageError('--large stands without --type, --file and --clear');
+    }
+    return sendLargeFile(io, recipients, large, flags.keep);
+  }
+  if (type === undefined) throw new UsageError('say what kind of message it is: --type NAME, or --large FILE');
+  if (!typeForm.test(type)) throw new UsageError(`--type takes a name of letters and digits, not ${type}`);
   const members = flags.file === undefined ? {} : membersOf(await io.readFile(flags.file), basename(flags.file));
   const sent = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, (device) =>
       sendMessage(device, {
-        ...{ recipients, type: flags.type, mayBeClear: flags.clear === true },
-        body: (own) => writeJson({ [flags.type]: { ...members, ...own } }),
+        ...{ recipients, type, mayBeClear: flags.clear === true },
+        body: (own) => writeJson({ [type]: { ...members, ...own } }),
       }),
     ),
   );
@@ -118,8 +129,10 @@ export function registerMessageCommands(program: Command, io: CommandIo): void {
     .command('send')
     .description('send a message: encrypted to each recipient, signed by this device')
     .argument('<account...>', 'recipients, NAME@DOMAIN')
-    .requiredOption('--type <name>', 'kind of the message, for example RequestContact or Note')
+    .option('--type <name>', 'kind of the message, for example RequestContact or Note')
     .option('--file <file>', 'members of the message as a JSON object, or any other file; - is standard input')
+    .option('--large <file>', 'a file of any size: stored at your service, fetched from there by the recipients')
+    .option('--keep <days>', 'how long your service keeps it (default: as the service decides)')
     .option('--clear', 'let it travel in clear to people whose keys are not known here')
     .action((accounts: string[], flags: SendFlags) => send(io, accounts, flags));
   message
@@ -132,4 +145,5 @@ export function registerMessageCommands(program: Command, io: CommandIo): void {
     .description('one message with its content')
     .argument('<id>', 'its identifier, as mesh message list shows it')
     .action((id: string) => show(io, id));
+  registerLargeCommands(message, io);
 }

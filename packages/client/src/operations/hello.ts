@@ -5,9 +5,10 @@ import { decodeTagged } from '@meshd/encoding/codec';
 import { profileRegistry } from '@meshd/schema/profiles';
 import type { ClientEnvironment } from '../environment.js';
 import { Home } from '../home.js';
+import { asClientError } from '../repeat.js';
 import { forgetConstraints } from '../service-constraints.js';
 import { forgetPin } from '../service-pin.js';
-import { asClientError, connectionFor } from '../session.js';
+import { connectionFor } from '../session.js';
 
 /** Whom to greet. */
 export interface HelloOptions {

@@ -74,7 +74,22 @@ export async function sendMessage(device: Device, message: OutgoingMessage): Pro
   return sent;
 }
 
-function requireClear({ type, mayBeClear }: OutgoingMessage, recipient: string): void {
+/**
+ * Makes sure that messages to these people can be encrypted, before anything is done for them that takes long.
+ * @throws ClientError `entry`
+ */
+export async function requireKnown(device: Device, recipients: readonly string[], type: string): Promise<void> {
+  await syncAccount(device, [contactCatalog]);
+  const contacts = await contactsOf(device);
+  for (const recipient of recipients) {
+    const account = contacts.get(recipient)?.account;
+    if (account === undefined || accountKeys(account).encryptionKey === undefined) {
+      requireClear({ type, mayBeClear: false }, recipient);
+    }
+  }
+}
+
+function requireClear({ type, mayBeClear }: Pick<OutgoingMessage, 'type' | 'mayBeClear'>, recipient: string): void {
   if (mayBeClear || openingTypes.has(type)) return;
   throw new ClientError(
     'entry',

@@ -4,6 +4,7 @@ import { createAccount } from './create-account.js';
 import { deleteAccount } from './delete-account.js';
 import { download } from './download.js';
 import { hello } from './hello.js';
+import { fetchLarge, storeLarge } from './large.js';
 import { notBuilt } from './not-built.js';
 import { post } from './post.js';
 import { status } from './status.js';
@@ -20,4 +21,6 @@ export const transactionHandlers: TransactionHandlers = {
   Post: post,
   Connect: notBuilt('device'),
   Complete: notBuilt('device', 'connected'),
+  StoreLarge: storeLarge,
+  FetchLarge: fetchLarge,
 };

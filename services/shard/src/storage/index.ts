@@ -14,6 +14,7 @@
  *   `database.ts` holds the settings of connections, `sessions.ts` those that are not for writing, `row-numbers.ts` gives
  *   numbers to new rows.
  * - `outbox.ts` leases messages that wait to be sent (`outbox-store.ts`: its types).
+ * - `large.ts` keeps large files in slices until they are fetched (`large-store.ts`: its types).
  * - `directory.ts` keeps a copy of the slot table (`slot-table.ts`), which lives in a database of its own; `peers.ts` has what
  *   other services are pinned to, in the same.
  *

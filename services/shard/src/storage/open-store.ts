@@ -7,6 +7,7 @@ import { type AddressState, prepareWrite } from './apply-write.js';
 import { type Coalescer, makeCoalescer } from './coalescer.js';
 import { makeClient, rowsOf, storageError } from './database.js';
 import { StorageError } from './errors.js';
+import { openLarge } from './large.js';
 import { holdLease } from './lease.js';
 import { makeMutexes } from './mutex.js';
 import { openOutbox } from './outbox.js';
@@ -114,6 +115,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
   const mutexes = makeMutexes();
   const watches = new AccountWatches();
   const outbox = openOutbox(parts);
+  const large = openLarge(parts);
   const { cache, numbers, pool } = parts;
 
   let activeCount = 0;
@@ -203,12 +205,14 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     while (activeCount > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
     await coalescer.drain();
     await outbox.end();
+    await large.end();
     await lease.release();
     await pool.end();
   };
   return {
     epoch: lease.epoch,
     outbox: outbox.tables,
+    large: large.tables,
     ...{ readAccount, transactAccount, ensureService, sweep },
     watchAccount: (address, listener) => watches.add(address, listener),
     problems: () => [

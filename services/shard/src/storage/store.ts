@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { LargeTables } from './large-store.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
 import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 
@@ -342,6 +343,8 @@ export interface Store {
   readonly epoch: number;
   /** Messages that wait to be sent, and where to. */
   readonly outbox: OutboxTables;
+  /** Large files of accounts. */
+  readonly large: LargeTables;
   /** Runs `read` on the account as last committed; the address is canonical, or `@service`. */
   readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
   /** Runs `transact` as the only writer of the account; others of the same account wait in order. */

@@ -1,7 +1,9 @@
 /** Deletes what has expired, a bounded number of rows at a time, so that writers never wait long. */
+import { largeSweepFilesMax, largeSweepRowsMax } from '@meshd/limits/large';
 import { clockSkewMsMax, messageSeenMs, requestSeenMs, sweepRowsMax } from '@meshd/limits/limits';
 import type { Statement } from './database.js';
 import * as account from './sql/account.js';
+import { freeSlices, selectEndedLarge } from './sql/large.js';
 import { deleteMessageSeenBefore } from './sql/message.js';
 import { deleteSeenBefore } from './sql/request-seen.js';
 
@@ -17,23 +19,41 @@ async function repeat(run: SweepTransaction, statement: Statement): Promise<void
   }
 }
 
+/** Frees large files that are over, and those of accounts that are. */
+async function sweepLarge(
+  run: SweepTransaction,
+  select: (statement: Statement) => Promise<number[]>,
+  nowMs: number,
+): Promise<void> {
+  for (;;) {
+    const ids = await select(selectEndedLarge(nowMs, largeSweepFilesMax));
+    for (let left = ids.length > 0; left; ) {
+      const [, count = 0] = await run(freeSlices(ids, largeSweepRowsMax));
+      left = count === largeSweepRowsMax;
+    }
+    if (ids.length < largeSweepFilesMax) return;
+  }
+}
+
 /**
  * One pass.
  *
- * @param purgeable asks for accounts whose stores may go
+ * @param select asks for numbers of rows: of accounts whose stores may go, of files that are over
  * @throws StorageError
  */
 export async function sweepOnce(
   run: SweepTransaction,
-  purgeable: (statement: Statement) => Promise<number[]>,
+  select: (statement: Statement) => Promise<number[]>,
   nowMs: number,
 ): Promise<void> {
   // an identity says when it was made; it was stored at most the clock skew later and is kept for its time from then
   await repeat(run, deleteSeenBefore(nowMs - clockSkewMsMax - requestSeenMs, sweepRowsMax));
   await repeat(run, deleteMessageSeenBefore(nowMs - messageSeenMs, sweepRowsMax));
   await run([account.releaseNames(nowMs)]);
+  // before the accounts: nothing of one that goes may be left
+  await sweepLarge(run, select, nowMs);
   for (;;) {
-    const ids = await purgeable(account.selectPurgeable(nowMs, accountsAtOnceMax));
+    const ids = await select(account.selectPurgeable(nowMs, accountsAtOnceMax));
     for (const id of ids) {
       await repeat(run, account.purgeFrames(id, sweepRowsMax));
       await repeat(run, account.purgeKeys(id, sweepRowsMax));

@@ -1,5 +1,6 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
+import type { LargeTables } from '../storage/large-store.js';
 import type { ContactChange, MessageSeen } from '../storage/message-rows.js';
 import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
 import {
@@ -78,6 +79,11 @@ export class MemoryStore implements Store {
   /** Leases and states of destinations are the database's work. */
   get outbox(): OutboxTables {
     throw new Error('no outbox in memory');
+  }
+
+  /** So are large files. */
+  get large(): LargeTables {
+    throw new Error('no large files in memory');
   }
 
   watchAccount(address: string, listener: () => void): () => void {

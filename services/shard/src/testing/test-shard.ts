@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
 import { systemRandom } from '@meshd/crypto/random';
+import { largeBytesPerAccountMax } from '@meshd/limits/large';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
@@ -49,6 +50,7 @@ export class TestShard {
       sendingDomains: new SendingDomains(),
       destinations: new Destinations(() => this.context.store.outbox),
       postRates: new PostRates(),
+      largeBytesMax: largeBytesPerAccountMax,
       wakeUps: noWakeUps,
     };
     return this;

@@ -112,6 +112,10 @@ export interface TransactRequest {
     | //
     /** From routers, for a device that asks what became of its messages. */
     { $case: "describeDeliveries"; value: DescribeDeliveries }
+    | //
+    /** From routers: large data by reference. */
+    { $case: "storeLarge"; value: StoreLarge }
+    | { $case: "fetchLarge"; value: FetchLarge }
     | undefined;
 }
 
@@ -200,6 +204,8 @@ export interface TransactResponse {
     | { $case: "listDestinations"; value: ListDestinationsResult }
     | { $case: "changeDestination"; value: ChangeDestinationResult }
     | { $case: "describeDeliveries"; value: DescribeDeliveriesResult }
+    | { $case: "storeLarge"; value: StoreLargeResult }
+    | { $case: "fetchLarge"; value: FetchLargeResult }
     | undefined;
 }
 
@@ -710,6 +716,66 @@ export interface ChangeDestinationResult {
   rows: number;
 }
 
+/** A file of an account, kept in slices until others have fetched it. */
+export interface StoreLarge {
+  principal:
+    | Principal
+    | undefined;
+  /** of the EARL; empty: tell of all */
+  identifier: string;
+  /** absent: tell how it stands */
+  step: { $case: "begin"; value: BeginLarge } | { $case: "slice"; value: LargeSlice } | {
+    $case: "withdraw";
+    value: WithdrawLarge;
+  } | undefined;
+}
+
+export interface BeginLarge {
+  bytesTotal: number;
+  /** raw Ed448 key of those who may fetch it */
+  reader: Uint8Array;
+  /** Unix time until which it is wanted */
+  expiresMs?: number | undefined;
+}
+
+/** Taken only where it continues what is there. */
+export interface LargeSlice {
+  offset: number;
+  data: Uint8Array;
+}
+
+export interface WithdrawLarge {
+}
+
+export interface StoreLargeResult {
+  files: LargeFile[];
+  /** to who looks */
+  bytesUsed?: number | undefined;
+  bytesMax?: number | undefined;
+}
+
+export interface LargeFile {
+  identifier: string;
+  bytesTotal: number;
+  bytesStored: number;
+  expiresMs: number;
+}
+
+export interface FetchLarge {
+  /** canonical address of whose file it is */
+  account: string;
+  identifier: string;
+  /** raw key that signed the request */
+  reader: Uint8Array;
+  offset: number;
+  bytesMax: number;
+}
+
+export interface FetchLargeResult {
+  bytesTotal: number;
+  data: Uint8Array;
+}
+
 function createBaseEnvelope(): Envelope {
   return { header: new Uint8Array(0), payload: undefined, trailer: undefined };
 }
@@ -1142,6 +1208,12 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "describeDeliveries":
         DescribeDeliveries.encode(message.transaction.value, writer.uint32(218).fork()).join();
         break;
+      case "storeLarge":
+        StoreLarge.encode(message.transaction.value, writer.uint32(322).fork()).join();
+        break;
+      case "fetchLarge":
+        FetchLarge.encode(message.transaction.value, writer.uint32(330).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1350,6 +1422,22 @@ export const TransactRequest: MessageFns<TransactRequest> = {
               $case: "describeDeliveries",
               value: DescribeDeliveries.decode(reader, reader.uint32()),
             };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.transaction = { $case: "storeLarge", value: StoreLarge.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.transaction = { $case: "fetchLarge", value: FetchLarge.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1945,6 +2033,12 @@ export const TransactResponse: MessageFns<TransactResponse> = {
       case "describeDeliveries":
         DescribeDeliveriesResult.encode(message.result.value, writer.uint32(218).fork()).join();
         break;
+      case "storeLarge":
+        StoreLargeResult.encode(message.result.value, writer.uint32(322).fork()).join();
+        break;
+      case "fetchLarge":
+        FetchLargeResult.encode(message.result.value, writer.uint32(330).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2113,6 +2207,22 @@ export const TransactResponse: MessageFns<TransactResponse> = {
               $case: "describeDeliveries",
               value: DescribeDeliveriesResult.decode(reader, reader.uint32()),
             };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.result = { $case: "storeLarge", value: StoreLargeResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.result = { $case: "fetchLarge", value: FetchLargeResult.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -6361,6 +6471,552 @@ export const ChangeDestinationResult: MessageFns<ChangeDestinationResult> = {
             }
 
             message.rows = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoreLarge(): StoreLarge {
+  return { principal: undefined, identifier: "", step: undefined };
+}
+
+export const StoreLarge: MessageFns<StoreLarge> = {
+  encode(message: StoreLarge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(10).fork()).join();
+    }
+    if (message.identifier !== "") {
+      writer.uint32(18).string(message.identifier);
+    }
+    switch (message.step?.$case) {
+      case "begin":
+        BeginLarge.encode(message.step.value, writer.uint32(26).fork()).join();
+        break;
+      case "slice":
+        LargeSlice.encode(message.step.value, writer.uint32(34).fork()).join();
+        break;
+      case "withdraw":
+        WithdrawLarge.encode(message.step.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreLarge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreLarge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.identifier = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.step = { $case: "begin", value: BeginLarge.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.step = { $case: "slice", value: LargeSlice.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.step = { $case: "withdraw", value: WithdrawLarge.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBeginLarge(): BeginLarge {
+  return { bytesTotal: 0, reader: new Uint8Array(0), expiresMs: undefined };
+}
+
+export const BeginLarge: MessageFns<BeginLarge> = {
+  encode(message: BeginLarge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytesTotal !== 0) {
+      writer.uint32(8).uint64(message.bytesTotal);
+    }
+    if (message.reader.length !== 0) {
+      writer.uint32(18).bytes(message.reader);
+    }
+    if (message.expiresMs !== undefined) {
+      writer.uint32(24).uint64(message.expiresMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginLarge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginLarge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reader = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiresMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLargeSlice(): LargeSlice {
+  return { offset: 0, data: new Uint8Array(0) };
+}
+
+export const LargeSlice: MessageFns<LargeSlice> = {
+  encode(message: LargeSlice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.offset !== 0) {
+      writer.uint32(8).uint64(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LargeSlice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLargeSlice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWithdrawLarge(): WithdrawLarge {
+  return {};
+}
+
+export const WithdrawLarge: MessageFns<WithdrawLarge> = {
+  encode(_: WithdrawLarge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WithdrawLarge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWithdrawLarge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoreLargeResult(): StoreLargeResult {
+  return { files: [], bytesUsed: undefined, bytesMax: undefined };
+}
+
+export const StoreLargeResult: MessageFns<StoreLargeResult> = {
+  encode(message: StoreLargeResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.files) {
+      LargeFile.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.bytesUsed !== undefined) {
+      writer.uint32(16).uint64(message.bytesUsed);
+    }
+    if (message.bytesMax !== undefined) {
+      writer.uint32(24).uint64(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreLargeResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreLargeResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.files.push(LargeFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesUsed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLargeFile(): LargeFile {
+  return { identifier: "", bytesTotal: 0, bytesStored: 0, expiresMs: 0 };
+}
+
+export const LargeFile: MessageFns<LargeFile> = {
+  encode(message: LargeFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identifier !== "") {
+      writer.uint32(10).string(message.identifier);
+    }
+    if (message.bytesTotal !== 0) {
+      writer.uint32(16).uint64(message.bytesTotal);
+    }
+    if (message.bytesStored !== 0) {
+      writer.uint32(24).uint64(message.bytesStored);
+    }
+    if (message.expiresMs !== 0) {
+      writer.uint32(32).uint64(message.expiresMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LargeFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLargeFile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identifier = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesStored = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expiresMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFetchLarge(): FetchLarge {
+  return { account: "", identifier: "", reader: new Uint8Array(0), offset: 0, bytesMax: 0 };
+}
+
+export const FetchLarge: MessageFns<FetchLarge> = {
+  encode(message: FetchLarge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.identifier !== "") {
+      writer.uint32(18).string(message.identifier);
+    }
+    if (message.reader.length !== 0) {
+      writer.uint32(26).bytes(message.reader);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(32).uint64(message.offset);
+    }
+    if (message.bytesMax !== 0) {
+      writer.uint32(40).uint32(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchLarge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchLarge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.identifier = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reader = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bytesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFetchLargeResult(): FetchLargeResult {
+  return { bytesTotal: 0, data: new Uint8Array(0) };
+}
+
+export const FetchLargeResult: MessageFns<FetchLargeResult> = {
+  encode(message: FetchLargeResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytesTotal !== 0) {
+      writer.uint32(8).uint64(message.bytesTotal);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchLargeResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchLargeResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = reader.bytes();
             continue;
           }
         }
