@@ -44,6 +44,8 @@ export interface TestProviderOptions {
   readonly router?: RouterOverrides;
   /** Put in place of each shard's own defaults. */
   readonly shard?: ShardOverrides;
+  /** Settings of the shards besides those of the plan. */
+  readonly shardSettings?: Settings;
   /** Settings of the outbound worker besides those of the plan: where it finds other services, for one. */
   readonly outboundSettings?: Settings;
 }
@@ -168,7 +170,7 @@ async function startServices(
   };
   const shards = await Promise.all(
     plan.shards.map(async (shard) => {
-      const config = readConfig(shardConfigSchema, shardSettings(plan, shard));
+      const config = readConfig(shardConfigSchema, { ...shardSettings(plan, shard), ...options.shardSettings });
       return started(await startShard(config, { ...common, ...options.shard }));
     }),
   );

@@ -16,3 +16,5 @@ export const pressedTransactionMsMin = 1000;
 export const incidentSubjectsMax = 4096;
 /** An incident that goes on is recorded again after this, with the number of those between. */
 export const incidentRepeatMs = 3_600_000;
+/** Open connections of one source at one router, an eighth of all: a source may be a whole office behind one address. */
+export const connectionsPerSourceMax = 1024;
