@@ -18,12 +18,20 @@ export interface Person {
 export interface TwoProviders {
   readonly alpha: TestProvider;
   readonly beta: TestProvider;
+  /** For files of the test; removed with the rest. */
+  readonly folder: string;
   person(name: string, provider: TestProvider): Promise<Person>;
   stop(): Promise<void>;
 }
 
-/** Starts them. */
-export async function startTwoProviders(): Promise<TwoProviders> {
+/**
+ * Starts them.
+ *
+ * @param shardSettings of each, by its domain, besides those of a test
+ */
+export async function startTwoProviders(
+  shardSettings: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+): Promise<TwoProviders> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-two-'));
   const domains = ['alpha.test', 'beta.test'] as const;
   const made = await Promise.all(domains.map((domain) => makeTestPlan({ domains: [domain] })));
@@ -36,11 +44,13 @@ export async function startTwoProviders(): Promise<TwoProviders> {
     MESHD_PEER_CA_FILE: peerCaFile,
   };
   const [alpha, beta] = (await Promise.all(
-    made.map(({ plan }, at) => startPlannedProvider({ ...plan, port: ports[at] as number }, { outboundSettings })),
+    made.map(({ plan }, at) => {
+      const own = shardSettings[domains[at] as string] ?? {};
+      return startPlannedProvider({ ...plan, port: ports[at] as number }, { outboundSettings, shardSettings: own });
+    }),
   )) as [TestProvider, TestProvider];
   return {
-    alpha,
-    beta,
+    ...{ alpha, beta, folder },
     person: async (name, provider) => {
       const address = `${name}@${provider.domain}`;
       const home = join(folder, address);
