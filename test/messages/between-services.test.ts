@@ -37,14 +37,14 @@ beforeAll(async () => {
   alice = alpha.person('alice');
   await foreign.allow(bob, { Address: 'alice@alpha.test', AccountUDF: alice.person.accountUdf, Permissions: '*' });
   await foreign.allow(carol, { Address: 'alice@alpha.test', Permissions: 'RequestConfirmation' });
-}, 120_000);
+}, 180_000);
 afterAll(() => foreign?.stop());
 
 const toBob = (more = {}) => ({ Accounts: [bobs], Message: [draftOf(alice, { to: [bobs], ...more })] });
 const statusOf = ({ status, statusExtended }: Posted) => [status, statusExtended ?? 0];
 const inboundOf = async (member: Member) => (await foreign.spool(member)).map(nameOf);
 
-describe('[S70] [R172] a service that is not known yet', () => {
+describe('[R184] [S70] a service that is not known yet', () => {
   it('is told to come back, is looked up by us meanwhile, and is then heard', async () => {
     const first = await alpha.post(toBob());
     expect(statusOf(first)).toEqual([503, 22]);
@@ -71,7 +71,7 @@ describe('who speaks for a domain', () => {
     return answered;
   };
 
-  it('[S70] no true host of another domain', async () => {
+  it('[R184] [S70] no true host of another domain', async () => {
     expect(await refused(evil)).toEqual([403, 5]);
   });
 
@@ -92,13 +92,18 @@ describe('who speaks for a domain', () => {
     expect(statusOf(forged)).toEqual([403, 5]);
   });
 
+  it('[R172] nobody without a signature', async () => {
+    const bare = await alpha.link.call('Post', toBob(), [], { useTicket: false });
+    expect(bare.status).toBe(401);
+  });
+
   it('[S70] no thief gets a ticket', async () => {
     const asked = await evil.link.call('Hello', {}, [alpha.signer(thief)]).catch((error) => error);
     expect(asked.message?.Exchange).toBeUndefined();
   });
 });
 
-describe('what a service may say', () => {
+describe('[R005] [R275] what a service may say', () => {
   it('[S71] no Self, and nothing but Hello and Post', async () => {
     const Self = [draftOf(alice, { to: [bobs] })];
     expect(statusOf(await alpha.post({ ...toBob(), Self }))).toEqual([403, 5]);
@@ -127,12 +132,13 @@ describe('what a service may say', () => {
     expect(await inboundOf(carol)).toEqual(['both']);
   });
 
-  it('[R181] [R182] no message whose signature, device or account does not hold', async () => {
+  it('[R181] [R182] [S01] no message whose signature, device or account does not hold', async () => {
     const mallory = alpha.person('mallory');
     const theirs = mallory.device;
     const bare = makeEnvelope({ header: {}, payload: Buffer.from('{}') });
     const unproved = [
       draftOf(alice, { to: [bobs], signer: testKey('mallory') }),
+      draftOf(alice, { to: [bobs], signer: alice.device.authentication }),
       draftOf(alice, { to: [bobs], signer: theirs.signature, entry: { Connection: theirs.connection } }),
       draftOf(mallory, { to: [bobs], manifest: { subject: 'alice@alpha.test' } }),
       { ...draftOf(alice, { to: [bobs] }), payload: Buffer.from('another') },
@@ -181,7 +187,7 @@ describe('what a service is told', () => {
   const askFor = (account: string, type: string, sender = alpha.person('stranger')) =>
     alpha.post({ Accounts: [account], Message: [draftOf(sender, { to: [account], type })] });
 
-  it('[S80] [S81] [R026] the same of an account and of a name that nobody has', async () => {
+  it('[S80] [S81] the same of an account and of a name that nobody has', async () => {
     for (const type of ['RequestContact', 'Note', 'ReplyContact']) {
       expect(shapeOf(await askFor(invented, type))).toEqual(shapeOf(await askFor(bobs, type)));
     }

@@ -1,6 +1,9 @@
 /** A Post of a device over TLS (semantics 6.7, 8.1): what it is told, what is filed, and what the other services get of it. */
+import { MeshConnection } from '@meshd/binding/mesh-connection';
+import { memoryPinStore } from '@meshd/binding/pins';
 import { decodeRequest } from '@meshd/binding/request-open';
-import { type EnvelopeOctets, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
+import { systemRandom } from '@meshd/crypto/random';
+import { type EnvelopeOctets, envelopeBytes, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
 import { messageBytesMax } from '@meshd/limits/limits';
 import type { PostRequest } from '@meshd/schema/protocol';
 import { selfEntry, testKey } from '@meshd/shard/testing/person';
@@ -43,7 +46,7 @@ beforeAll(async () => {
   };
   [bob, carol] = [await foreign.wire.join('bob'), await foreign.wire.join('carol')];
   await foreign.allow(carol, { Address: `bob@${domain}`, Permissions: '*' });
-}, 120_000);
+}, 180_000);
 afterAll(() => foreign?.stop());
 
 const post = (message: PostRequest, member = bob) => foreign.devices.call('Post', message, [signerOf(member.device)]);
@@ -80,7 +83,7 @@ describe('[R017] [R165] a Post of a device', () => {
     expect((await foreign.spool(bob)).map(nameOf)).toEqual(['own']);
   });
 
-  it('[R171] [R172] reaches the other service as the device made it, with its own accounts alone, from a host', async () => {
+  it('[R006] [R171] [R172] [R309] reaches the other service as the device made it, with its own accounts alone, from a host', async () => {
     await expect.poll(() => received.length, waiting).toBe(1);
     expect(received[0]?.Accounts).toEqual([alices]);
     const [got] = received[0]?.Message ?? [];
@@ -95,7 +98,7 @@ describe('[R017] [R165] a Post of a device', () => {
     expect(['S512-REQ1', 'HS512-REQ1']).toContain(proof?.alg);
   });
 
-  it('[R188] reaches an account of the same service, and the sender is told of each', async () => {
+  it('[R002] [R188] reaches an account of the same service, and the sender is told of each', async () => {
     await expect.poll(async () => (await foreign.spool(carol)).map(nameOf), waiting).toEqual(['one', 'two']);
     await expect
       .poll(() => marksOf(bob), waiting)
@@ -129,19 +132,30 @@ describe('[R017] [R165] a Post of a device', () => {
   });
 });
 
+/** A message of so many octets in JSON-B (encoding 2.1). */
+function messageOfSize(bytes: number): EnvelopeOctets {
+  const draft = (payloadBytes: number) => draftOf(bob, { to: [carols], payload: systemRandom(payloadBytes) });
+  const around = envelopeBytes(draft(bytes - 4096)) - (bytes - 4096);
+  const made = draft(bytes - around);
+  if (envelopeBytes(made) !== bytes) throw new Error(`${envelopeBytes(made)} octets instead of ${bytes}`);
+  return made;
+}
+
 describe('a Post of a device is refused', () => {
   const statusOf = async (message: PostRequest, member = bob) => {
     const { status, statusExtended } = await post(message, member);
     return [status, statusExtended ?? 0];
   };
 
-  it('[R168] [S24] [S71] when nothing in it is the account’s own word', async () => {
+  it('[R006] [R168] [S01] [S24] [S71] when nothing in it is the account’s own word', async () => {
     const foreigner = alpha.person('alice');
     const theirs = { ...carol.device, person: carol.person };
     for (const unproved of [
       draftOf(carol, { to: [carols] }),
       draftOf(foreigner, { to: [carols] }),
       draftOf(bob, { to: [carols], signer: testKey('mallory') }),
+      // The key of requests signs no messages.
+      draftOf(bob, { to: [carols], signer: bob.device.authentication }),
       draftOf(bob, { to: [carols], signer: theirs.signature, entry: { Connection: theirs.connection } }),
       // Subject says bob, credentials are carol's.
       draftOf(carol, { to: [carols], manifest: { subject: `bob@${domain}` } }),
@@ -151,13 +165,27 @@ describe('a Post of a device is refused', () => {
     }
   });
 
-  it('[R167] when nobody’s device sends it', async () => {
+  it('[R163] [R167] when it is no device of an account here: one of another service among them', async () => {
     const stranger = alpha.person('stranger');
     const message = { Accounts: [carols], Message: [draftOf(stranger, { to: [carols] })] };
     const signer = { key: stranger.device.authentication, connection: stranger.device.connection };
     const bare = { key: stranger.device.authentication, profile: stranger.device.profile };
     for (const one of [signer, bare]) {
       expect((await foreign.devices.call('Post', message, [one], { useTicket: false })).status).toBe(401);
+    }
+  });
+
+  it('[R121] [R159] when a message has an octet more than 65,536, in either encoding', async () => {
+    const { url, ca } = foreign.wire.provider;
+    for (const form of ['json', 'json-b'] as const) {
+      const link = new MeshConnection({ domain, url, ca, pins: memoryPinStore(), features: ['entry'], form });
+      const statuses = [];
+      for (const bytes of [messageBytesMax, messageBytesMax + 1]) {
+        const message = { Accounts: [carols], Message: [messageOfSize(bytes)] };
+        statuses.push((await link.call('Post', message, [signerOf(bob.device)])).status);
+      }
+      await link.close();
+      expect([form, ...statuses]).toEqual([form, 201, 413]);
     }
   });
 

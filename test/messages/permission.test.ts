@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeEnvelope } from '@meshd/dare/envelope';
 import { ProfileAccount } from '@meshd/schema/profiles';
 import { publicMember, signedObject, testKey } from '@meshd/shard/testing/person';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Person, startTwoProviders, type TwoProviders } from '../outbound/two-providers.js';
 
@@ -38,7 +39,7 @@ async function fateOf(from: Person, to: Person, type: string): Promise<string> {
 }
 
 describe('[R186] a person', () => {
-  it('takes requests for contact of strangers, and nothing else, until she says so', async () => {
+  it('[R005] [R183] takes requests for contact of strangers, and nothing else, until she says so', async () => {
     expect(await fateOf(alice, bob, 'RequestContact')).toBe('delivered');
     expect(await fateOf(alice, bob, 'Note')).toBe('refused');
     await bob.run('contact', 'allow', alice.address, '--types', 'Note');
@@ -66,12 +67,38 @@ describe('[R186] a person', () => {
   }, 180_000);
 });
 
+describe('[R155] what people write', () => {
+  it('is encrypted to the recipient whose key is known, and stands in clear in no database', async () => {
+    const { card } = await bob.run('contact', 'card');
+    const [bobs, note] = [join(two.folder, 'bob.card'), join(two.folder, 'note.json')];
+    const words = 'nobody else is to read this';
+    await writeFile(bobs, card);
+    await writeFile(note, JSON.stringify({ Text: words }));
+    await alice.run('contact', 'allow', bob.address, '--card', bobs);
+    await bob.run('contact', 'allow', alice.address, '--types', '*');
+    const { messages } = await alice.run('message', 'send', bob.address, '--type', 'Note', '--file', note);
+    expect(messages).toMatchObject([{ encrypted: true }]);
+    const arrived = async () => (await bob.run('message', 'list')).messages.map(({ id }: { id: string }) => id);
+    await expect.poll(arrived, waiting).toContain(messages[0].id);
+    expect((await bob.run('message', 'show', messages[0].id)).body).toMatchObject({ Text: words });
+    for (const url of [...two.alpha.databases.shards, ...two.beta.databases.shards]) {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      const { rows } = await client.query('SELECT payload FROM frame WHERE position($1::bytea in payload) > 0', [
+        Buffer.from(words),
+      ]);
+      await client.end();
+      expect(rows).toEqual([]);
+    }
+  }, 180_000);
+});
+
 describe('[R187] an operator', () => {
   it('opens to a domain: its people write without being known', async () => {
     expect(await fateOf(bob, alice, 'Note')).toBe('delivered');
   }, 120_000);
 
-  it('excludes a type, both ways', async () => {
+  it('[R156] excludes a type, both ways', async () => {
     await bob.run('contact', 'allow', alice.address, '--types', '*');
     expect(await fateOf(alice, bob, 'Advertisement')).toBe('refused');
     await expect(bob.run('message', 'send', alice.address, '--type', 'Advertisement', '--clear')).rejects.toThrow();

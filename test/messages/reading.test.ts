@@ -55,7 +55,7 @@ describe('[S61] [S71] a message', () => {
     expect(await shown(message({}, { Sender: 'carol@alpha.test' }))).toBe('the body names another sender');
     const Note = Buffer.from(JSON.stringify({ Invoice: {} }));
     expect(await shown(message({ body: Note }))).toBe('the body is of another type than the message says');
-    expect(await shown(message({ readers: [] }, { Sender: 'carol@alpha.test' }))).toBe('Sender is another account');
+    expect(await shown(message({ readers: [] }, { Sender: 'carol@alpha.test' }))).toMatch(/Sender is another account$/);
   });
 
   it('that was made for somebody else is not shown, though it can be decrypted', async () => {

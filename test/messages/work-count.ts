@@ -9,8 +9,8 @@ export interface Work {
   readonly statements: Readonly<Record<string, number>>;
 }
 
-/** What is sent whether anything happens or not: leases, versions, what has expired. */
-const byTimer = /lease|directory_|destination|outbox|^DELETE|pg_notify/i;
+/** What is sent whether anything happens or not: leases, versions, what has expired, and the transactions around them. */
+const byTimer = /lease|directory_|destination|outbox|^DELETE|advisory|^BEGIN$|^COMMIT$/i;
 
 type Query = (this: unknown, ...args: unknown[]) => unknown;
 

@@ -206,7 +206,7 @@ describe('whose messages are taken', () => {
     expect((await send(message({ type: 'RequestContact' }))).result).toBe('Accept');
   });
 
-  it('[R187] strangers may ask for contact, as many as their domain may in a day, and nothing else', async () => {
+  it('[R183] [R187] strangers may ask for contact, as many as their domain may in a day, and nothing else', async () => {
     expect((await send(message())).result).toBe('Reject');
     const domains = shard.context.sendingDomains;
     for (let used = 1; used < contactRequestsPerDomainPerDayMax; used += 1) {

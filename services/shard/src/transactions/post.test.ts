@@ -38,7 +38,7 @@ function answers(result: PostResult): string[] {
 const recipientsWaiting = async () => (await shard.rows()).map(({ recipient }) => recipient);
 
 describe('a Post of a device', () => {
-  test('[R277] [R278] files the message and queues it for each recipient, our own alike, and wakes their lanes', async () => {
+  test('[R170] [R277] [R278] files the message and queues it for each recipient, our own alike, and wakes their lanes', async () => {
     const message = alice.message({ to: [bob, carol] });
     const result = await alice.post({ accounts: [bob, carol], messages: [message] });
     expect(result).toEqual({
