@@ -2,6 +2,7 @@
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { makeEnvelope, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
 import { Person, testKey } from '@meshd/shard/testing/person';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Member } from '../router/wire-kit.js';
 import {
@@ -13,6 +14,7 @@ import {
   openForeign,
   type Posted,
   type PostOptions,
+  placeOf,
   type Sender,
   told,
 } from './foreign-kit.js';
@@ -29,7 +31,9 @@ const carols = `carol@${domain}`;
 const invented = `zed@${domain}`;
 
 beforeAll(async () => {
-  foreign = await openForeign(['alpha.test', 'evil.test']);
+  // What gamma.test names is an address that only this machine can reach, and not the one that is open.
+  const records = placeOf('gamma.test', 443, '127.0.0.2');
+  foreign = await openForeign(['alpha.test', 'evil.test'], { records });
   [alpha, evil] = foreign.services as [ForeignService, ForeignService];
   thief = await foreign.thiefOf('alpha.test');
   bob = await foreign.wire.join('bob');
@@ -37,7 +41,7 @@ beforeAll(async () => {
   alice = alpha.person('alice');
   await foreign.allow(bob, { Address: 'alice@alpha.test', AccountUDF: alice.person.accountUdf, Permissions: '*' });
   await foreign.allow(carol, { Address: 'alice@alpha.test', Permissions: 'RequestConfirmation' });
-}, 180_000);
+}, 400_000);
 afterAll(() => foreign?.stop());
 
 const toBob = (more = {}) => ({ Accounts: [bobs], Message: [draftOf(alice, { to: [bobs], ...more })] });
@@ -56,6 +60,27 @@ describe('[R184] [S70] a service that is not known yet', () => {
     const { status, message } = await alpha.post({ Accounts: [bobs], Message: [sent] });
     expect([status, told(message.Entries)]).toEqual([201, [`0 ${bobs} Accept`]]);
     expect(await inboundOf(bob)).toContain('first');
+  });
+});
+
+describe('[S70] [R038] a service that the DNS does not lead to', () => {
+  it.each([
+    ['gamma.test', 'discovery-private'],
+    ['invented.test', 'discovery-none'],
+  ])('is not called, and not heard: %s', async (name, failure) => {
+    const host = await foreign.thiefOf(name);
+    const person = new Person('somebody', { address: `somebody@${name}` });
+    const Message = [draftOf({ person, device: person.device() }, { to: [bobs] })];
+    const post = () => alpha.post({ Accounts: [bobs], Message }, { host });
+    expect(statusOf(await post())).toEqual([503, 22]);
+    const directory = new pg.Client({ connectionString: foreign.wire.provider.databases.directory });
+    await directory.connect();
+    const noted = async () =>
+      (await directory.query('SELECT last_failure FROM directory_peer WHERE domain = $1', [name])).rows[0]
+        ?.last_failure;
+    await expect.poll(noted, { timeout: 30_000, interval: 200 }).toContain(failure);
+    await directory.end();
+    expect(statusOf(await post())).toEqual([503, 22]);
   });
 });
 

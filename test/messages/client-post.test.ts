@@ -7,7 +7,7 @@ import { type EnvelopeOctets, envelopeBytes, openEnvelope, redactEnvelope } from
 import { messageBytesMax } from '@meshd/limits/limits';
 import type { PostRequest } from '@meshd/schema/protocol';
 import { selfEntry, testKey } from '@meshd/shard/testing/person';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { answer } from '../client/scripted-service.js';
 import type { Member } from '../router/wire-kit.js';
 import {
@@ -29,7 +29,9 @@ let carol: Member;
 const received: PostRequest[] = [];
 const alices = 'alice@alpha.test';
 const carols = `carol@${domain}`;
-const waiting = { timeout: 30_000, interval: 200 };
+const waiting = { timeout: 90_000, interval: 200 };
+// What a worker does it may have to do again.
+vi.setConfig({ testTimeout: 120_000 });
 
 beforeAll(async () => {
   foreign = await openForeign(['alpha.test']);
@@ -46,7 +48,7 @@ beforeAll(async () => {
   };
   [bob, carol] = [await foreign.wire.join('bob'), await foreign.wire.join('carol')];
   await foreign.allow(carol, { Address: `bob@${domain}`, Permissions: '*' });
-}, 180_000);
+}, 400_000);
 afterAll(() => foreign?.stop());
 
 const post = (message: PostRequest, member = bob) => foreign.devices.call('Post', message, [signerOf(member.device)]);

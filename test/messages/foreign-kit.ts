@@ -102,21 +102,23 @@ export interface Foreign {
   stop(): Promise<void>;
 }
 
-/** Starts the provider and services of these domains. */
+/** Starts the provider and services of these domains. `records` are what the DNS says besides. */
 export async function openForeign(
   names: readonly string[],
-  options: Omit<TestProviderOptions, 'domains'> = {},
+  options: Omit<TestProviderOptions, 'domains'> & { readonly records?: readonly ZoneRecord[] } = {},
 ): Promise<Foreign> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-foreign-'));
   const scripted = await Promise.all(names.map((name) => ScriptedService.start([name])));
-  const dns = await startDnsServer({ records: scripted.flatMap(({ port }, at) => placeOf(names[at] ?? '', port)) });
+  const places = scripted.flatMap(({ port }, at) => placeOf(names[at] ?? '', port));
+  const records = [...places, ...(options.records ?? [])];
+  const dns = await startDnsServer({ records });
   const peerCaFile = join(folder, 'ca.crt');
   await writeFile(peerCaFile, scripted.map(({ ca }) => ca).join('\n'));
   const wire = await openWire({
     ...{ shardCount: 1, ...options },
     outboundSettings: {
       MESHD_DISCOVERY_SERVERS: dns.address,
-      MESHD_DISCOVERY_ALLOW: '127.0.0.0/8',
+      MESHD_DISCOVERY_ALLOW: '127.0.0.1',
       MESHD_PEER_CA_FILE: peerCaFile,
     },
   });
@@ -161,11 +163,12 @@ export const signerOf = (device: TestDevice): RequestSigner => ({
   connection: device.connection,
 });
 
-function placeOf(name: string, port: number): ZoneRecord[] {
+/** Records by which a service is found. */
+export function placeOf(name: string, port: number, address = '127.0.0.1'): ZoneRecord[] {
   const data = { priority: 0, weight: 0, port, target: `host.${name}` };
   return [
     { name: `_mmm._tcp.${name}`, type: 'SRV', data },
-    { name: `host.${name}`, type: 'A', data: '127.0.0.1' },
+    { name: `host.${name}`, type: 'A', data: address },
   ];
 }
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
     'beta.test': { MESHD_MESSAGE_TYPES_REFUSED: 'Advertisement' },
   });
   [alice, bob] = await Promise.all([two.person('alice', two.alpha), two.person('bob', two.beta)]);
-}, 180_000);
+}, 400_000);
 afterAll(() => two?.stop());
 
 const waiting = { timeout: 60_000, interval: 500 };

@@ -18,7 +18,7 @@ beforeAll(async () => {
   [alpha] = foreign.services as [ForeignService];
   await alpha.introduce();
   stoppedMs = Date.now();
-}, 180_000);
+}, 400_000);
 afterAll(async () => {
   counter?.stop();
   await foreign?.stop();
