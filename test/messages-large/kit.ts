@@ -45,7 +45,7 @@ export class LargeKit {
   }
 
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<LargeKit> {
-    const two = await startTwoProviders({ shardSettings: settings });
+    const two = await startTwoProviders({ 'alpha.test': settings, 'beta.test': settings });
     const proxy = await CuttingProxy.start(two.alpha.port);
     const kit = new LargeKit(two, proxy, await mkdtemp(join(tmpdir(), 'meshd-large-')));
     const { alice, bob, environment } = kit;

@@ -23,13 +23,19 @@ export interface Person {
 export interface TwoProviders {
   readonly alpha: TestProvider;
   readonly beta: TestProvider;
+  /** For files of the test; removed with the rest. */
+  readonly folder: string;
   person(name: string, provider: TestProvider): Promise<Person>;
   stop(): Promise<void>;
 }
 
-/** Starts them. */
+/**
+ * Starts them.
+ *
+ * @param shardSettings of each, by its domain, besides those of a test
+ */
 export async function startTwoProviders(
-  options: Pick<TestProviderOptions, 'shardSettings'> = {},
+  shardSettings: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
 ): Promise<TwoProviders> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-two-'));
   const domains = ['alpha.test', 'beta.test'] as const;
@@ -43,13 +49,13 @@ export async function startTwoProviders(
     MESHD_PEER_CA_FILE: peerCaFile,
   };
   const [alpha, beta] = (await Promise.all(
-    made.map(({ plan }, at) =>
-      startPlannedProvider({ ...plan, port: ports[at] as number }, { ...options, outboundSettings }),
-    ),
+    made.map(({ plan }, at) => {
+      const own = shardSettings[domains[at] as string] ?? {};
+      return startPlannedProvider({ ...plan, port: ports[at] as number }, { outboundSettings, shardSettings: own });
+    }),
   )) as [TestProvider, TestProvider];
   return {
-    alpha,
-    beta,
+    ...{ alpha, beta, folder },
     person: async (name, provider) => {
       const address = `${name}@${provider.domain}`;
       const home = join(folder, address);

@@ -9,7 +9,7 @@ import { combinedSigningKey, combineSeeds } from '@meshd/crypto/combined-key';
 import { sha512 } from '@meshd/crypto/digest';
 import { generateSeed, type PublicKeyEd448, signingKeyFromSeed, verify } from '@meshd/crypto/ed448';
 import { type EnvelopeOctets, openEnvelope, readEnvelope } from '@meshd/dare/envelope';
-import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { startTestProvider, type TestProvider, type TestProviderOptions } from '@meshd/dev/test-provider';
 import { ConnectionAccount } from '@meshd/schema/connections';
 import {
   entry,
@@ -67,10 +67,10 @@ export interface Wire {
 const restless = new Set(['shard_lease']);
 
 /** Starts a provider of `example.com` that signs any number of refusals. */
-export async function openWire(): Promise<Wire> {
+export async function openWire(options: Omit<TestProviderOptions, 'domains'> = {}): Promise<Wire> {
   const provider = await startTestProvider({
-    domains: [domain],
-    router: { sourceLimits: { signedRefusalsPerSecond: 1_000_000 } },
+    ...{ domains: [domain], ...options },
+    router: { sourceLimits: { signedRefusalsPerSecond: 1_000_000 }, ...options.router },
   });
   const link = new MeshConnection({ domain, url: provider.url, ca: provider.ca, pins: memoryPinStore() });
   const pools = [provider.databases.directory, ...provider.databases.shards].map(

@@ -21,6 +21,8 @@ export interface LocalProviderOptions {
   readonly port: number;
   /** Folder in which everything is kept. */
   readonly data: string;
+  /** Domains whose people may write to anybody here; none when absent. */
+  readonly openTo?: readonly string[] | undefined;
   readonly postgresUrl?: string | undefined;
   readonly redisUrl?: string | undefined;
   readonly say: (text: string) => void;
@@ -93,6 +95,7 @@ async function startParts({ options, layout, secrets, ownership, undo, stop }: S
     port: options.port,
     // Closed is the default of the services; on the loopback interface only people of this machine can come in.
     registration: 'open',
+    openTo: options.openTo,
     serviceFolder: layout.service,
     tlsFolder: layout.tls,
     postgresUrl: backends.postgres.url,

@@ -13,6 +13,8 @@ export interface PlanOptions {
   /** Port of the router; 0 for any. */
   readonly port: number;
   readonly registration: 'closed' | 'open';
+  /** Domains whose people may write to anybody here; none when absent. */
+  readonly openTo?: readonly string[] | undefined;
   readonly serviceFolder: string;
   readonly tlsFolder: string;
   /** Address of the maintenance database of a server on which databases may be made. */
@@ -45,6 +47,7 @@ export async function planProvider(options: PlanOptions): Promise<ProviderPlan> 
     domains,
     port: options.port,
     registration: options.registration,
+    openTo: options.openTo,
     serviceFolder: options.serviceFolder,
     certificates,
     shards: shardUrls.map((postgresUrl, index) => ({

@@ -19,6 +19,8 @@ export interface ProviderPlan {
   /** Port of the router on the loopback interface; 0 lets the system choose (inside a test's process only). */
   readonly port: number;
   readonly registration: 'closed' | 'open';
+  /** Domains whose people may write to anybody here; none when absent. */
+  readonly openTo?: readonly string[] | undefined;
   /** Folder with a folder for each role, made by `service-keys.ts`. */
   readonly serviceFolder: string;
   readonly certificates: ProviderCertificates;
@@ -76,6 +78,9 @@ export function shardSettings(plan: ProviderPlan, shard: ShardPlan): Settings {
     MESHD_DOMAINS: plan.domains.join(','),
     MESHD_REGISTRATION: plan.registration,
     MESHD_REDIS_URL: plan.redisUrl,
+    ...(plan.openTo === undefined || plan.openTo.length === 0
+      ? {}
+      : { MESHD_MESSAGE_DOMAINS_OPEN: plan.openTo.join(',') }),
   };
 }
 

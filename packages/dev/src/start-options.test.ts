@@ -7,18 +7,24 @@ describe('what follows npm start --', () => {
       domains: ['mesh.localhost'],
       port: 8443,
       data: '/here/.data',
+      openTo: [],
     });
   });
 
   it('chooses domains, port and data', () => {
     const args = ['--domain', 'A.example', '--domain', 'b.example', '--port', '9000', '--data', 'x'];
-    expect(readStartOptions(args, '')).toEqual({ domains: ['a.example', 'b.example'], port: 9000, data: 'x' });
+    const chosen = { domains: ['a.example', 'b.example'], port: 9000, data: 'x', openTo: ['c.example'] };
+    expect(readStartOptions([...args, '--open-to', 'C.example'], '')).toEqual(chosen);
   });
 
-  it.each([[['--port', '0']], [['--port', 'x']], [['--domain', 'a b']], [['--unknown']], [['word']]])(
-    'refuses %j',
-    (args) => {
-      expect(() => readStartOptions(args, '')).toThrow(UsageError);
-    },
-  );
+  it.each([
+    [['--port', '0']],
+    [['--port', 'x']],
+    [['--domain', 'a b']],
+    [['--open-to', 'a b']],
+    [['--unknown']],
+    [['word']],
+  ])('refuses %j', (args) => {
+    expect(() => readStartOptions(args, '')).toThrow(UsageError);
+  });
 });

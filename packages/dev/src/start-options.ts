@@ -7,6 +7,8 @@ export interface StartOptions {
   readonly domains: readonly string[];
   readonly port: number;
   readonly data: string;
+  /** Domains whose people may write to anybody here: a policy for development. */
+  readonly openTo: readonly string[];
 }
 
 /** The command line was wrong; the message says how. */
@@ -14,11 +16,12 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const usage = `Usage: npm start -- [--domain NAME]… [--port NUMBER] [--data FOLDER]
+export const usage = `Usage: npm start -- [--domain NAME]… [--port NUMBER] [--data FOLDER] [--open-to NAME]…
 
   --domain  domain whose accounts the provider keeps (default mesh.localhost); may be given several times
   --port    port on the loopback interface (default 8443)
   --data    folder in which everything is kept (default .data in the repository)
+  --open-to domain whose people may write to anybody here, known or not; may be given several times (default none)
 
 Environment: MESHD_POSTGRES_URL and MESHD_REDIS_URL, addresses of servers to use instead of own ones.`;
 
@@ -28,7 +31,11 @@ export function readStartOptions(args: readonly string[], defaultData: string): 
   if (values.help === true) return 'help';
   const port = Number(values.port ?? '8443');
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new UsageError(`--port: ${values.port} is not a port`);
-  return { domains: (values.domain ?? ['mesh.localhost']).map(readDomain), port, data: values.data ?? defaultData };
+  return {
+    domains: (values.domain ?? ['mesh.localhost']).map((text) => readDomain('--domain', text)),
+    ...{ port, data: values.data ?? defaultData },
+    openTo: (values['open-to'] ?? []).map((text) => readDomain('--open-to', text)),
+  };
 }
 
 function parse(args: readonly string[]) {
@@ -39,6 +46,7 @@ function parse(args: readonly string[]) {
         domain: { type: 'string', multiple: true },
         port: { type: 'string' },
         data: { type: 'string' },
+        'open-to': { type: 'string', multiple: true },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -47,10 +55,10 @@ function parse(args: readonly string[]) {
   }
 }
 
-function readDomain(text: string): string {
+function readDomain(option: string, text: string): string {
   try {
     return canonicalDomain(text);
   } catch (error) {
-    throw new UsageError(`--domain: ${(error as Error).message}`);
+    throw new UsageError(`${option}: ${(error as Error).message}`);
   }
 }

@@ -44,7 +44,7 @@ export interface TestProviderOptions {
   readonly router?: RouterOverrides;
   /** Put in place of each shard's own defaults. */
   readonly shard?: ShardOverrides;
-  /** Settings of each shard besides those of the plan: bounds, for one. */
+  /** Settings of the shards besides those of the plan. */
   readonly shardSettings?: Settings;
   /** Settings of the outbound worker besides those of the plan: where it finds other services, for one. */
   readonly outboundSettings?: Settings;

@@ -1,4 +1,4 @@
-/** What a router grants to those who ask (draft 9.1.2.1, semantics 8.4): sources, other services, accounts. */
+/** What a router grants to those who ask (draft 9.1.2.1, semantics 8.4): sources, other services, accounts; what is told of it. */
 
 /** Requests of one source in a second: the messages that another service may send, one a request. */
 export const requestsPerSourcePerSecondMax = 2000;
@@ -12,3 +12,9 @@ export const abuseRefusalsPerMinuteMax = 120;
 export const abuseBarMs = 60_000;
 /** The router's own work on a request under full load, instead of `transactionMsMax`. */
 export const pressedTransactionMsMin = 1000;
+/** Kinds of incidents, each of one domain, that a shard counts. */
+export const incidentSubjectsMax = 4096;
+/** An incident that goes on is recorded again after this, with the number of those between. */
+export const incidentRepeatMs = 3_600_000;
+/** Open connections of one source at one router, an eighth of all: a source may be a whole office behind one address. */
+export const connectionsPerSourceMax = 1024;

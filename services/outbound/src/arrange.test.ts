@@ -17,7 +17,7 @@ const bounds = fc.record({
 });
 
 describe('rows for another service', () => {
-  it('go once each, or are refused before they are sent', () => {
+  it('[R235] [R237] go once each, or are refused before they are sent', () => {
     fc.assert(
       fc.property(rowsArbitrary, bounds, (rows, { batchBytesMax, ...constraints }) => {
         const { chains, refused } = arrangePosts(rows, constraints, batchBytesMax);

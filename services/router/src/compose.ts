@@ -1,4 +1,5 @@
 /** Builds the router from its settings and takes it apart again. */
+import type { Socket } from 'node:net';
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { watchHostIdentity } from '@meshd/binding/host-watch';
 import { refuseForwarded } from '@meshd/binding/http-server';
@@ -13,6 +14,7 @@ import { type Logger, silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import { readCertificate, watchCertificate } from './certificate-watch.js';
 import type { RouterConfig } from './config.js';
+import { type ConnectionLimitOptions, ConnectionLimits } from './connection-limits.js';
 import { Exchanges } from './exchange.js';
 import { type Listener, type ListenerOptions, startListener } from './listener.js';
 import { defineRouterMetrics } from './metrics.js';
@@ -22,6 +24,7 @@ import { type RequesterLimitOptions, RequesterLimits } from './requester-limits.
 import { SeenRequests } from './seen-requests.js';
 import { type OpenShardLink, openRpcLinks, readRpcIdentity } from './shard-link.js';
 import { ShardRouter } from './shard-router.js';
+import { sourceOf } from './source.js';
 import { type SourceLimitOptions, SourceLimits } from './source-limits.js';
 import { TicketDesk } from './ticket-desk.js';
 import { transactionHandlers } from './transactions/registry.js';
@@ -35,7 +38,10 @@ export interface RouterOverrides {
   readonly openLink?: OpenShardLink;
   readonly sourceLimits?: SourceLimitOptions;
   readonly requesterLimits?: RequesterLimitOptions;
+  readonly connectionLimits?: ConnectionLimitOptions;
   readonly octetBudget?: OctetBudgetOptions;
+  /** Requests that may be in work at a time. */
+  readonly inFlightMax?: number;
   /** Between failing readiness and closing the listener; tests have no load balancer that must notice. */
   readonly drainMs?: number;
   /**
@@ -98,6 +104,10 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       requestsSeen: () => seen.count,
       mapVersion: () => shards.mapVersion,
     });
+    const requesters = new RequesterLimits(clock, {
+      onLimited: (kind, action) => figures.limited.inc({ kind, action }),
+      ...overrides.requesterLimits,
+    });
     const exchanges: Exchanges = new Exchanges({
       domains,
       host: () => host.current(),
@@ -106,10 +116,8 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       tickets,
       budget,
       limits: new SourceLimits(overrides.sourceLimits),
-      requesters: new RequesterLimits(clock, {
-        onLimited: (kind, action) => figures.limited.inc({ kind, action }),
-        ...overrides.requesterLimits,
-      }),
+      requesters,
+      inFlightMax: overrides.inFlightMax,
       peers: new Peers({ shards, clock }),
       seen,
       metrics: figures,
@@ -117,7 +125,12 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       clock,
     });
     const certificate = await readCertificate(config);
-    const listening = { ...certificate, domains, metrics: figures };
+    const connections = new ConnectionLimits(requesters, overrides.connectionLimits);
+    const listening = {
+      ...{ ...certificate, domains, metrics: figures },
+      admitConnection: (connection: Socket) => connections.admit(connection),
+      onLate: (address: string | undefined) => requesters.refused(sourceOf(address), 'timeout'),
+    };
     const listener = await startListener({
       ...listening,
       listen: config.listen,

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { type ExchangeParts, Exchanges } from './exchange.js';
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget } from './octet-budget.js';
+import { RequesterLimits } from './requester-limits.js';
 import { SeenRequests } from './seen-requests.js';
 import { SourceLimits } from './source-limits.js';
 
@@ -19,6 +20,7 @@ function exchanges(): Exchanges {
     domains: new Set(['example.com']),
     budget: new OctetBudget(),
     limits: new SourceLimits(),
+    requesters: new RequesterLimits(() => 0),
     seen: new SeenRequests(),
     metrics: defineRouterMetrics(metrics, state),
     logger: silentLogger(),

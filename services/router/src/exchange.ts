@@ -57,6 +57,8 @@ export interface ExchangeParts {
   readonly metrics: RouterMetrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Requests that may be in work at a time. */
+  readonly inFlightMax?: number | undefined;
 }
 
 /**
@@ -72,6 +74,8 @@ interface Serving {
   readonly http: ServerResponse;
   readonly allowBare: boolean;
   readonly source: string;
+  /** When its headers were read, and when its body was. */
+  readonly arrivedMs: number;
   readonly begunMs: number;
   received?: ReceivedRequest;
   /** Who sent it, once that is known: decides how the answer is proved. */
@@ -94,6 +98,10 @@ export class Exchanges {
     this.#parts = parts;
   }
 
+  get #inFlightMax(): number {
+    return this.#parts.inFlightMax ?? requestsInFlightMax;
+  }
+
   /** Requests in work now. */
   get count(): number {
     return this.#count;
@@ -106,13 +114,15 @@ export class Exchanges {
 
   /** Serves one POST, on the socket of tests with naked messages too (S28). Never rejects. */
   async serve(request: IncomingMessage, http: ServerResponse, { allowBare = false } = {}): Promise<void> {
+    const { clock } = this.#parts;
     const source = sourceOf(request.socket.remoteAddress);
+    const arrivedMs = clock();
     const share = this.#parts.budget.open(source);
     this.#count += 1;
     try {
-      const body = await this.#read(request, http, share);
-      if (body !== undefined)
-        await this.#answer(body, request, { http, allowBare, source, begunMs: this.#parts.clock() });
+      const body = await this.#read(request, http, source, share);
+      if (body === undefined) return;
+      await this.#answer(body, request, { http, allowBare, source, arrivedMs, begunMs: clock() });
     } catch (error) {
       if (!(error instanceof PeerGoneError)) this.#parts.logger.warn({ err: error }, 'exchange broken off');
       this.#parts.metrics.broken.inc();
@@ -127,10 +137,12 @@ export class Exchanges {
   async #read(
     request: IncomingMessage,
     http: ServerResponse,
+    source: string,
     share: ReturnType<OctetBudget['open']>,
   ): Promise<{ readonly octets: Buffer; readonly form: 'json' | 'json-b' } | undefined> {
     try {
-      if (this.#count > requestsInFlightMax) throw overloaded('requests');
+      this.#parts.requesters.refuseBarred(source);
+      if (this.#count > this.#inFlightMax) throw overloaded('requests');
       refuseSecondHost(request.rawHeaders);
       const { bytesStated } = readFraming(request.headers);
       const form = readMediaType(request.headers);
@@ -139,6 +151,7 @@ export class Exchanges {
       if (!(error instanceof MeshError)) throw error;
       this.#tally('unread', error.code);
       this.#parts.metrics.refusalsUnsigned.inc({ code: error.code });
+      if (this.#parts.requesters.barredMs(source) === 0) this.#parts.requesters.refused(source, error.code);
       sendAndLinger(http, refusal(error), { retryAfterMs: error.retryAfterMs });
       return undefined;
     }
@@ -161,6 +174,7 @@ export class Exchanges {
     }
     const transaction = serving.received?.base.transaction ?? 'none';
     metrics.seconds.observe({ transaction }, (clock() - serving.begunMs) / 1000);
+    if (isSlowPost(serving, clock())) metrics.postsSlow.inc();
   }
 
   async #perform(serving: Serving, received: ReceivedRequest, host: string): Promise<Performed> {
@@ -186,7 +200,7 @@ export class Exchanges {
       host: this.#parts.host(),
       ...{ domains, shards, peers, limits: requesters },
       pages: tickets,
-      deadlineMs: begunMs + workMsOf(this.#count) + waitMsOf(request),
+      deadlineMs: begunMs + workMsOf(this.#count, this.#inFlightMax) + waitMsOf(request),
       describePrincipal: wish?.needsPrincipal ?? false,
       understands: (word) => features.includes(word),
       gone: () => this.#goneOf(serving.http),
@@ -311,6 +325,16 @@ function principalOf({ message }: AnyRequest, authentication: Authentication): s
   if (key === undefined) return undefined;
   const account = 'Account' in message ? (message.Account ?? '') : '';
   return `${account.toLowerCase()} ${Buffer.from(key).toString('latin1')}`;
+}
+
+/** A Post of another service that took longer than a transaction may, its octets included: overload (semantics 8.4). */
+function isSlowPost({ received, authentication, arrivedMs }: Serving, nowMs: number): boolean {
+  const isService = authentication?.form === 'host' || isServiceTicket(authentication);
+  return received?.base.transaction === 'Post' && isService && nowMs - arrivedMs > transactionMsMax;
+}
+
+function isServiceTicket(authentication: Authentication | undefined): boolean {
+  return authentication?.form === 'ticket' && authentication.ticket.content.level === 'service';
 }
 
 /** How long the answer may wait for a change, milliseconds (S83); more than the longest is cut without a word. */

@@ -7,7 +7,7 @@
 
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { domainOfHost, pathOf, publicationPathPrefix, servicePaths } from '@meshd/binding/http-server';
 import {
@@ -34,6 +34,10 @@ export interface ListenerOptions {
   /** Serves a POST to the Mesh service. */
   readonly serve: (request: IncomingMessage, http: ServerResponse) => Promise<void>;
   readonly metrics: RouterMetrics;
+  /** Says of a new connection why it is closed at once; undefined: it is taken. */
+  readonly admitConnection?: (connection: Socket) => string | undefined;
+  /** Told of who did not bring his headers in time. */
+  readonly onLate?: (remoteAddress: string | undefined) => void;
   /** Looks at every request first; the MeshError that it throws is the answer. */
   readonly admit?: (headers: IncomingHttpHeaders) => void;
 }
@@ -49,6 +53,9 @@ export interface Listener {
 
 /** How often the server looks for connections whose headers are late; the default of 30 s would make 2 s mean 32. */
 const lateCheckMs = 500;
+
+/** What the HTTP parser calls it that headers did not come in time. */
+const lateHeaders = 'ERR_HTTP_REQUEST_TIMEOUT';
 
 /** While stopping, connections without a request are closed this often. */
 const idleSweepMs = 50;
@@ -88,7 +95,17 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     },
   );
   server.maxConnections = connectionsMax;
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseConnection(error, socket, options.metrics));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === lateHeaders) options.onLate?.((socket as Socket).remoteAddress);
+    refuseConnection(error, socket, options.metrics);
+  });
+  // Before TLS looks at it.
+  server.prependListener('connection', (connection: Socket) => {
+    const reason = options.admitConnection?.(connection);
+    if (reason === undefined) return;
+    options.metrics.connectionsRefused.inc({ reason });
+    connection.destroy();
+  });
   server.on('tlsClientError', () => options.metrics.connectionsRefused.inc({ reason: 'tls' }));
   server.on('drop', () => options.metrics.connectionsRefused.inc({ reason: 'connections' }));
   await listen(server, options.listen);
@@ -167,8 +184,7 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex, metrics:
     socket.destroy();
     return;
   }
-  const fault =
-    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? new MeshError('timeout') : new MeshError('malformed', 'HTTP');
+  const fault = error.code === lateHeaders ? new MeshError('timeout') : new MeshError('malformed', 'HTTP');
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : fault.status;
   const body = encodeResponse(undefined, { ...refusal(fault), Status: status });
   const head = [

@@ -16,6 +16,7 @@ export interface RouterMetrics {
   readonly inFlight: Gauge;
   readonly broken: Counter;
   readonly limited: Counter<'kind' | 'action'>;
+  readonly postsSlow: Counter;
   readonly connectionsRefused: Counter<'reason'>;
 }
 
@@ -48,6 +49,9 @@ export function defineRouterMetrics(metrics: Metrics, state: RouterState): Route
       'kind',
       'action',
     ]),
-    connectionsRefused: metrics.counter('router_connections_refused_total', 'Refused by TLS or HTTP.', ['reason']),
+    postsSlow: metrics.counter('router_posts_slow_total', 'Posts of other services that took longer than they may.'),
+    connectionsRefused: metrics.counter('router_connections_refused_total', 'Refused by limit, TLS or HTTP.', [
+      'reason',
+    ]),
   };
 }

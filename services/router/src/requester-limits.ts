@@ -48,6 +48,8 @@ const suspicious: ReadonlySet<ErrorCode> = new Set([
   'payload-digest',
   'rate-limited',
   'malformed',
+  // A body that did not come in time, not work of ours that took too long.
+  'timeout',
 ]);
 /** A bucket of messages holds what a minute may bring. */
 const burstSeconds = 60;
@@ -109,6 +111,21 @@ export class RequesterLimits {
     return this.#take('account', account, this.#accounts, messages);
   }
 
+  /** For how long a source is refused, whatever it asks, milliseconds; 0: it is not. */
+  barredMs(source: string): number {
+    return Math.max(0, (this.#barred.get(`source ${source}`) ?? 0) - this.#clock());
+  }
+
+  /**
+   * Refuses a source that is refused for a time, before its request is read.
+   *
+   * @throws MeshError `rate-limited`
+   */
+  refuseBarred(source: string): void {
+    const barredMs = this.barredMs(source);
+    if (barredMs > 0) throw this.#refusal('source', barredMs);
+  }
+
   /** Notes a refusal: a source with too many of them is refused for a time. */
   refused(source: string, code: ErrorCode): void {
     if (isLoopback(source) && !this.#options.countLoopback) return;
@@ -152,7 +169,7 @@ export class RequesterLimits {
  * How long the router's own work on a request may take, milliseconds: all of the allowed time up to half of the requests
  * that may be in work, then less and less.
  */
-export function workMsOf(inFlight: number): number {
-  const pressure = Math.min(1, Math.max(0, (2 * inFlight) / requestsInFlightMax - 1));
+export function workMsOf(inFlight: number, inFlightMax: number = requestsInFlightMax): number {
+  const pressure = Math.min(1, Math.max(0, (2 * inFlight) / inFlightMax - 1));
   return Math.round(transactionMsMax - pressure * (transactionMsMax - pressedTransactionMsMin));
 }

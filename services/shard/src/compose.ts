@@ -15,12 +15,14 @@ import type { ShardConfig } from './config.js';
 import { defineOutboxFigures, defineShardFigures, defineStoreFigures, type OutboxFigures } from './figures.js';
 import { Handlers } from './handlers.js';
 import { AccountHeads } from './heads.js';
+import { IncidentTally } from './message/incident-tally.js';
 import { SendingDomains } from './message/offers.js';
+import { sitePolicyOf } from './message/site-policy.js';
 import { notReady } from './not-ready.js';
 import { Destinations } from './outbox/destinations.js';
 import { startExpiry } from './outbox/expiry.js';
 import { PostRates } from './outbox/post-rates.js';
-import { recordIncident, serviceAccount } from './service-records.js';
+import { type RecordMaker, recordIncident, serviceAccount } from './service-records.js';
 import { StatusWaits } from './status-waits.js';
 import { type Directory, openDirectory } from './storage/directory.js';
 import { openStore } from './storage/open-store.js';
@@ -231,9 +233,12 @@ class ShardProcess implements Shard {
   async #recordDamage({ address, container, frameIndex }: DamageReport): Promise<void> {
     // Found by an earlier process, which recorded it.
     if (frameIndex === null) return;
-    const maker = { host: this.#host.current(), nowMs: this.#clock(), random: this.#random };
     const detail = `frame ${frameIndex} of ${container} does not have its digest`;
-    await recordIncident(this.#store, maker, { kind: 'frame-damaged', account: address, detail });
+    await recordIncident(this.#store, this.#recordMaker(), { kind: 'frame-damaged', account: address, detail });
+  }
+
+  #recordMaker(): RecordMaker {
+    return { host: this.#host.current(), nowMs: this.#clock(), random: this.#random };
   }
 
   #openWakeUps(): void {
@@ -249,7 +254,7 @@ class ShardProcess implements Shard {
 
   #takeWork(): void {
     const directory = this.#directory;
-    const { domains, registration, shardName, postsPerHourMax, largeBytesMax } = this.#config;
+    const { domains, registration, shardName, postsPerHourMax, contactRequestsPerDayMax, largeBytesMax } = this.#config;
     const context = {
       store: this.#store,
       host: () => this.#host.current(),
@@ -259,8 +264,12 @@ class ShardProcess implements Shard {
       heads: new AccountHeads(() => this.#host.current()),
       waits: this.#waits,
       domains: new Set(domains),
-      site: { blockedDomains: new Set<string>(), openDomains: new Set<string>(), dropsSilently: false },
-      sendingDomains: new SendingDomains(),
+      site: sitePolicyOf(this.#config),
+      sendingDomains: new SendingDomains(contactRequestsPerDayMax),
+      incidents: new IncidentTally(
+        (incident) => recordIncident(this.#store, this.#recordMaker(), incident),
+        (error) => this.#logger.warn({ err: error }, 'an incident was not recorded'),
+      ),
       destinations: new Destinations(() => this.#store.outbox),
       postRates: new PostRates(postsPerHourMax),
       largeBytesMax,

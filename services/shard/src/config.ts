@@ -1,5 +1,5 @@
 import { largeBytesPerAccountMax } from '@meshd/limits/large';
-import { postsPerAccountPerHourMax } from '@meshd/limits/limits';
+import { contactRequestsPerDomainPerDayMax, postsPerAccountPerHourMax } from '@meshd/limits/limits';
 import { commonSettings, hostPort, nameList, registration, secretUrl } from '@meshd/process/setting';
 import { canonicalDomain } from '@meshd/schema/address';
 import { z } from 'zod';
@@ -34,6 +34,18 @@ export const shardSettings = z.object({
   registration,
   /** Where wake-ups for the outbound worker go; without it the worker's sweeper finds what is to do. */
   redisUrl: secretUrl.optional(),
+  /** Domains with which messages are exchanged; all when absent. */
+  messageDomains: domains.optional(),
+  /** Domains with which none are. */
+  messageDomainsRefused: domains.optional(),
+  /** Domains whose people may write to anybody here, known or not: for development, and for domains of one house. */
+  messageDomainsOpen: domains.optional(),
+  /** Types of messages that are neither sent nor taken. */
+  messageTypesRefused: nameList.optional(),
+  /** Whether senders are told that a message was refused, or that it was taken though it was dropped. */
+  messageRefusals: z.enum(['told', 'dropped']).default('told'),
+  /** Requests for contact that strangers of one domain may send to this shard in a day. */
+  contactRequestsPerDayMax: z.coerce.number().int().nonnegative().default(contactRequestsPerDomainPerDayMax),
   /** Messages that an account may send in an hour, each counted for each recipient. */
   postsPerHourMax: z.coerce.number().int().positive().default(postsPerAccountPerHourMax),
   /** Octets of large files that an account may have; 0: none are taken. */

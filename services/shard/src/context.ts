@@ -3,8 +3,9 @@ import type { Random } from '@meshd/crypto/random';
 import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
 import type { AccountHeads } from './heads.js';
-import type { SitePolicy } from './message/access-control.js';
+import type { IncidentTally } from './message/incident-tally.js';
 import type { SendingDomains } from './message/offers.js';
+import type { SitePolicy } from './message/site-policy.js';
 import type { Destinations } from './outbox/destinations.js';
 import type { PostRates } from './outbox/post-rates.js';
 import type { StatusWaits } from './status-waits.js';
@@ -29,6 +30,8 @@ export interface ShardContext {
   readonly site: SitePolicy;
   /** What other domains have used up. */
   readonly sendingDomains: SendingDomains;
+  /** What an operator should hear of. */
+  readonly incidents: IncidentTally;
   /** Where messages go to. */
   readonly destinations: Destinations;
   /** How many messages accounts send. */

@@ -24,6 +24,7 @@ export function withDeadline(context: ShardContext, deadlineAt: number): ShardCo
     get large() {
       return store.large;
     },
+    approachAccount: (address) => store.approachAccount(address),
     readAccount: (address, read) => store.readAccount(address, inTime(read)),
     transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),
     watchAccount: (address, listener) => store.watchAccount(address, listener),

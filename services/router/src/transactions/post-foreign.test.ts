@@ -294,7 +294,7 @@ describe('[S80] what answers tell', () => {
     // Chance alone exceeds this once in a hundred rounds, and twice in a row once in ten thousand; a difference always does.
     const bound = 2.576;
     expect((await deviation()) < bound || (await deviation()) < bound).toBe(true);
-  }, 20_000);
+  }, 90_000);
 
   it('an offer is answered by 300 with bounds of the service', async () => {
     const { code, message } = await entriesOf({ Accounts: [alice], Message: [mail(bob, [alice], null)] });

@@ -1,20 +1,14 @@
 import type { ErrorCode } from '@meshd/schema/status';
 import type { ContactRule } from '../storage/message-rows.js';
+import { type SitePolicy, type SiteRefusal, siteRefusal } from './site-policy.js';
 
 /*
  * Whether a message is taken (semantics 8.3), by the first rule that says something. Pure: who is who, what was agreed and what
  * was counted is given. The sending service is told Accept or Reject and nothing else (S80); codes are for our own senders.
+ *
+ * To a stranger all names are alike: what is answered to him may not depend on whether the account exists, is full, or has
+ * blocked him. So what cannot be filed of a stranger's is dropped where a name that nobody has would have accepted it.
  */
-
-/** What an operator decides for the whole site. */
-export interface SitePolicy {
-  /** Domains from which nothing is taken. */
-  readonly blockedDomains: ReadonlySet<string>;
-  /** Domains whose people may write to anybody here: for development, and for domains of one house. */
-  readonly openDomains: ReadonlySet<string>;
-  /** Messages that are refused are reported as taken, and filed nowhere but among the incidents. */
-  readonly dropsSilently: boolean;
-}
 
 /** What is known of a message and its recipient. */
 export interface Approach {
@@ -28,44 +22,77 @@ export interface Approach {
   readonly exists: boolean;
   /** The message fits into the account's quota; for none, true. */
   readonly fits: boolean;
+  /** Another message of that `UniqueID` is in the spool, which holds each once. */
+  readonly nameTaken: boolean;
   /** It answers a message that the recipient sent to this person. */
   readonly answersOurs: boolean;
   /** Requests for contact that the sending domain may still send today. */
   readonly contactRequestsLeft: number;
 }
 
-/** What becomes of a message. */
+/** What becomes of a message. `countsAsRequest`: it uses up one of the domain's requests. */
 export type Decision =
-  /** Filed, or nowhere to be filed: the sender cannot tell. `countsAsRequest`: it uses up one of the domain's requests. */
+  /** Filed, or nowhere to be filed: the sender cannot tell. */
   | { readonly result: 'accept'; readonly countsAsRequest: boolean }
   /** Reported as taken, filed among the incidents. `why` is for the operator. */
-  | { readonly result: 'drop'; readonly code: ErrorCode; readonly why: Refusal }
+  | { readonly result: 'drop'; readonly countsAsRequest: boolean; readonly why: Refusal }
   | { readonly result: 'reject'; readonly code: ErrorCode; readonly why: Refusal };
 
 /** Which rule refused. */
-export type Refusal = 'domain-blocked' | 'identity-changed' | 'person-blocked' | 'quota' | 'rate' | 'stranger';
+export type Refusal =
+  | SiteRefusal
+  | 'identity-changed'
+  | 'person-blocked'
+  | 'quota'
+  | 'name-taken'
+  | 'rate'
+  | 'stranger';
 
 const requestType = 'RequestContact';
 const answerTypes: ReadonlySet<string> = new Set(['ReplyContact', 'ResponseConfirmation']);
+const codeOf: Partial<Record<Refusal, ErrorCode>> = { quota: 'quota', 'name-taken': 'event-rule' };
 
 /** Decides by the default policy. */
 export function decide(approach: Approach, site: SitePolicy): Decision {
-  const { senderDomain, messageType, exists, fits } = approach;
+  const { senderDomain, messageType } = approach;
   const rule = ruleFor(approach);
-  const permissions = rule?.permissions;
-  const refuse = (why: Refusal): Decision => ({ result: site.dropsSilently ? 'drop' : 'reject', code: 'policy', why });
-  const accept = (countsAsRequest: boolean): Decision => ({ result: 'accept', countsAsRequest });
-  if (site.blockedDomains.has(senderDomain)) return refuse('domain-blocked');
+  const refuse = (why: Refusal): Decision => {
+    const code = codeOf[why];
+    // What does not fit is refused whatever the site wants to be seen: nobody takes responsibility for it.
+    if (site.dropsSilently && code === undefined) return { result: 'drop', countsAsRequest: false, why };
+    return { result: 'reject', code: code ?? 'policy', why };
+  };
+  const ofSite = siteRefusal(site, senderDomain, messageType);
+  if (ofSite !== undefined) return refuse(ofSite);
   // Same address, other key: whoever that is, it is not the person whom the user knows (S72).
   if (rule?.accountUdf !== undefined && rule.accountUdf !== approach.accountUdf) return refuse('identity-changed');
-  if (permissions !== undefined && isBlocked(permissions)) return refuse('person-blocked');
-  if (!fits) return { result: 'reject', code: 'quota', why: 'quota' };
-  if (permissions !== undefined && permits(permissions, messageType)) return accept(false);
+  const isOut = rule !== undefined && isBlocked(rule.permissions);
+  const obstacle = obstacleOf(approach);
+  const takeKnown = (): Decision =>
+    obstacle === undefined ? { result: 'accept', countsAsRequest: false } : refuse(obstacle);
+  if (!isOut && rule !== undefined && permits(rule.permissions, messageType)) return takeKnown();
   // Existing or not: whoever may ask a stranger may ask a name that nobody has (S80).
-  if (messageType === requestType) return approach.contactRequestsLeft > 0 ? accept(true) : refuse('rate');
-  if (exists && answerTypes.has(messageType) && approach.answersOurs) return accept(false);
-  if (exists && site.openDomains.has(senderDomain)) return accept(false);
+  if (messageType === requestType) {
+    if (approach.contactRequestsLeft <= 0) return refuse('rate');
+    return takeStranger(isOut ? 'person-blocked' : obstacle, true);
+  }
+  if (isOut) return refuse('person-blocked');
+  if (approach.exists && answerTypes.has(messageType) && approach.answersOurs) return takeKnown();
+  if (site.openDomains.has(senderDomain)) return takeStranger(obstacle, false);
   return refuse('stranger');
+}
+
+/** A stranger's message is taken as it would be for a name that nobody has, and dropped where it cannot be filed. */
+function takeStranger(obstacle: Refusal | undefined, countsAsRequest: boolean): Decision {
+  return obstacle === undefined
+    ? { result: 'accept', countsAsRequest }
+    : { result: 'drop', countsAsRequest, why: obstacle };
+}
+
+/** What keeps a message out of the spool though it may come. */
+function obstacleOf({ fits, nameTaken }: Approach): Refusal | undefined {
+  if (!fits) return 'quota';
+  return nameTaken ? 'name-taken' : undefined;
 }
 
 /** Who is known by his key is judged by what was said of the key; what was said of the address alone comes after. */

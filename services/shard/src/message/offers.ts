@@ -21,10 +21,15 @@ interface DomainCount {
  */
 export class SendingDomains {
   readonly #domains = new LRUCache<string, DomainCount>({ max: sendingDomainsMax });
+  readonly #requestsPerDayMax: number;
+
+  constructor(requestsPerDayMax: number = contactRequestsPerDomainPerDayMax) {
+    this.#requestsPerDayMax = requestsPerDayMax;
+  }
 
   /** Requests for contact that a domain may still send today. */
   requestsLeft(domain: string, nowMs: number): number {
-    return Math.max(0, contactRequestsPerDomainPerDayMax - this.#of(domain, nowMs).requests);
+    return Math.max(0, this.#requestsPerDayMax - this.#of(domain, nowMs).requests);
   }
 
   countRequest(domain: string, nowMs: number): void {

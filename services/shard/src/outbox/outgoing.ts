@@ -6,6 +6,7 @@ import { outboundSpool } from '@meshd/schema/container-name';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import { sameKey, writersOf } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
+import { type SitePolicy, siteRefusal } from '../message/site-policy.js';
 import type { VerifiedMessage } from '../message/verify-message.js';
 import type { OutboxInsert } from '../storage/outbox-store.js';
 import type { AccountReader, CatalogKey, ContainerWrite, FrameRow, FrameWrite } from '../storage/store.js';
@@ -36,6 +37,8 @@ export interface OutgoingOptions {
   readonly reader: AccountReader;
   readonly caller: Caller;
   readonly nowMs: number;
+  /** What the operator lets people send. */
+  readonly site: SitePolicy;
   /** What the account may still hold. */
   readonly room: { readonly entries: number; readonly bytes: number };
 }
@@ -49,6 +52,7 @@ export class Outgoing {
   readonly #reader: AccountReader;
   readonly #caller: Caller;
   readonly #nowMs: number;
+  readonly #site: SitePolicy;
   readonly #frames: FrameWrite[] = [];
   readonly #keys: CatalogKey[] = [];
   readonly #placed = new Map<string, VerifiedMessage>();
@@ -56,10 +60,11 @@ export class Outgoing {
   readonly #room: { entries: number; bytes: number };
   #view: ContainerView;
 
-  constructor({ reader, caller, nowMs, room }: OutgoingOptions) {
+  constructor({ reader, caller, nowMs, site, room }: OutgoingOptions) {
     this.#reader = reader;
     this.#caller = caller;
     this.#nowMs = nowMs;
+    this.#site = site;
     this.#room = { ...room };
     const spool = caller.state.containers.get(outboundSpool);
     if (spool === undefined) throw new MeshError('internal', 'the account has no outbound spool');
@@ -85,7 +90,7 @@ export class Outgoing {
   async add(message: OpenedMessage, accounts: readonly string[]): Promise<readonly DeliveryAnswer[]> {
     const refused = 'frame' in message ? this.#refusalOf(message) : message.code;
     if (!('frame' in message) || refused !== undefined) return accounts.map((account) => answer(account, refused));
-    const judged = accounts.map((account) => answer(account, addressedTo(message, account)));
+    const judged = accounts.map((account) => answer(account, this.#refusalFor(message, account)));
     if (judged.every(({ code }) => code !== undefined)) return judged;
     const place = message.isOffer ? this.#roomFor(message) : await this.#placeOf(message);
     if (typeof place === 'string') return judged.map((one) => ({ ...one, code: one.code ?? place }));
@@ -118,6 +123,13 @@ export class Outgoing {
     if (!writers.some(({ raw }) => sameKey(raw, signer.raw))) return 'not-authorised';
     if (serviceTypes.has(messageType)) return 'event-rule';
     return judgeContent(frame, messageType, state.address)?.code;
+  }
+
+  /** Who is not named under the sender's signature does not get it (S71); nor does whom the operator excludes. */
+  #refusalFor({ recipients, messageType }: VerifiedMessage, account: string): ErrorCode | undefined {
+    if (!recipients.includes(account)) return 'manifest';
+    const refused = siteRefusal(this.#site, parseAddress(account).domain, messageType);
+    return refused === undefined ? undefined : 'policy';
   }
 
   #roomFor({ frame }: VerifiedMessage): ErrorCode | undefined {
@@ -169,11 +181,6 @@ export class Outgoing {
 
 function answer(account: string, code: ErrorCode | undefined): DeliveryAnswer {
   return { account, code, indexContainer: undefined };
-}
-
-/** Who is not named under the sender's signature does not get it (S71). */
-function addressedTo({ recipients }: VerifiedMessage, account: string): ErrorCode | undefined {
-  return recipients.includes(account) ? undefined : 'manifest';
 }
 
 function sameCore(one: VerifiedMessage, other: VerifiedMessage): boolean {

@@ -8,6 +8,11 @@ import type { AddressState } from './apply-write.js';
 
 /** The cache. */
 export interface AccountCache {
+  /**
+   * Looks an address up as a stranger's request makes us do: the first time in a while it is read from the database,
+   * whatever is in memory, so that the work does not tell a name in use from one that nobody has (S80).
+   */
+  approach(address: string): Promise<void>;
   /** From memory, else loaded; calls for one address that meet share a load. */
   get(address: string): Promise<AddressState>;
   /** Tells what a commit made of an address. */
@@ -29,6 +34,7 @@ export function makeAccountCache(load: (address: string) => Promise<AddressState
   const accounts = new LRUCache<string, AddressState>({ max: accountStatesMax });
   // apart, so that asking for names without end does not drive out accounts
   const unknown = new LRUCache<string, AddressState>({ max: unknownNamesMax });
+  const approached = new LRUCache<string, true>({ max: unknownNamesMax });
   const loads = new Map<string, Load>();
 
   const keep = (address: string, known: AddressState): void => {
@@ -61,8 +67,17 @@ export function makeAccountCache(load: (address: string) => Promise<AddressState
     if (running !== undefined) running.overtaken = true;
   };
 
+  const approach = async (address: string): Promise<void> => {
+    const isFirst = !approached.has(address);
+    approached.set(address, true);
+    // What is in memory stays as it is: this only costs what a name that is not would cost.
+    if (isFirst && (accounts.has(address) || unknown.has(address))) await load(address);
+    else await get(address);
+  };
+
   return {
     get,
+    approach,
     set: (address, state) => {
       overtake(address);
       keep(address, state);

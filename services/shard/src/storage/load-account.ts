@@ -18,11 +18,12 @@ export function loadAccount(snapshot: Snapshot, address: string): Promise<Addres
   return snapshot(async (on) => {
     const [row] = await rowsOf<AccountSelectRow>(on, selectAccount(address));
     const name = { quarantinedUntilMs: row?.[1] ?? null };
-    const id = row?.[0] ?? null;
-    if (row === undefined || id === null) return { state: undefined, name };
+    // No account has the number 0: for a name that nobody has the same is asked, and nothing is found (S80).
+    const id = row?.[0] ?? 0;
     const containers = (await rowsOf<ContainerSelectRow>(on, selectContainers(id))).map(containerOfRow);
     const devices = (await rowsOf<DeviceSelectRow>(on, selectDevices(id))).map(deviceOfRow);
     const revoked = await rowsOf<[Buffer]>(on, selectRevokedKeys(id));
+    if (row === undefined || id === 0) return { state: undefined, name };
     const state = {
       ...fieldsOfRow(row),
       ...{ id, address, createdAtMs: row[2], deviceCatalogBegun: row[3] },

@@ -214,6 +214,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     outbox: outbox.tables,
     large: large.tables,
     ...{ readAccount, transactAccount, ensureService, sweep },
+    approachAccount: (address) => active(() => cache.approach(address)),
     watchAccount: (address, listener) => watches.add(address, listener),
     problems: () => [
       ...(lostBecause === undefined && lease.isHeld() ? [] : [`lease of the shard: ${lostBecause ?? 'not held'}`]),

@@ -347,6 +347,11 @@ export interface Store {
   readonly large: LargeTables;
   /** Runs `read` on the account as last committed; the address is canonical, or `@service`. */
   readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
+  /**
+   * What a stranger's message costs before it is judged: an address that was not approached lately is read from the
+   * database, be it an account in use, one that was long idle, or none (S80).
+   */
+  approachAccount(address: string): Promise<void>;
   /** Runs `transact` as the only writer of the account; others of the same account wait in order. */
   transactAccount<T>(address: string, transact: (transactor: AccountTransactor) => Promise<T> | T): Promise<T>;
   /**

@@ -61,6 +61,9 @@ export class MemoryStore implements Store {
     return read(this.#readerOf(address));
   }
 
+  /** Nothing is read to look somebody up. */
+  async approachAccount(): Promise<void> {}
+
   async transactAccount<T>(address: string, transact: (transactor: AccountTransactor) => Promise<T> | T): Promise<T> {
     const store = this;
     const transactor: AccountTransactor = {

@@ -7,11 +7,12 @@ import { largeBytesPerAccountMax } from '@meshd/limits/large';
 import type { Registration } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
-import type { SitePolicy } from '../message/access-control.js';
+import { IncidentTally } from '../message/incident-tally.js';
 import { SendingDomains } from '../message/offers.js';
+import { type SitePolicy, sitePolicyDefault } from '../message/site-policy.js';
 import { Destinations } from '../outbox/destinations.js';
 import { PostRates } from '../outbox/post-rates.js';
-import { serviceAccount } from '../service-records.js';
+import { recordIncident, serviceAccount } from '../service-records.js';
 import { StatusWaits } from '../status-waits.js';
 import { type CreateAccountResult, createAccount } from '../transactions/create-account.js';
 import { type UploadRequest, type UploadResult, type UploadUpdate, upload } from '../transactions/upload.js';
@@ -23,7 +24,7 @@ import { entry, opening, type Person, type TestDevice, TestWriter } from './pers
 export class TestShard {
   nowMs = 1_767_225_600_000;
   registration: Registration = 'open';
-  site: SitePolicy = { blockedDomains: new Set(), openDomains: new Set(), dropsSilently: false };
+  site: SitePolicy = sitePolicyDefault;
   readonly store = new MemoryStore(() => this.nowMs);
   #context: ShardContext | undefined;
   #requestCount = 0;
@@ -48,6 +49,10 @@ export class TestShard {
       domains: new Set(['example.com']),
       site: this.site,
       sendingDomains: new SendingDomains(),
+      incidents: new IncidentTally((incident) => {
+        const maker = { host, nowMs: this.nowMs, random: systemRandom };
+        return recordIncident(this.context.store, maker, incident);
+      }),
       destinations: new Destinations(() => this.context.store.outbox),
       postRates: new PostRates(),
       largeBytesMax: largeBytesPerAccountMax,

@@ -1,10 +1,11 @@
 import { systemRandom } from '@meshd/crypto/random';
-import { type EnvelopeOctets, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
+import { type EnvelopeOctets, makeEnvelope, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
 import { verifyEnvelope } from '@meshd/dare/verify';
 import { contactRequestsPerDomainPerDayMax, messageSeenMs } from '@meshd/limits/limits';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { sitePolicyDefault } from '../message/site-policy.js';
 import { messageOf } from '../testing/outbox-kit.js';
-import { entry, opening, Person, type TestDevice, TestWriter } from '../testing/person.js';
+import { entry, opening, Person, type TestDevice, TestWriter, testKey } from '../testing/person.js';
 import { TestShard } from '../testing/test-shard.js';
 import { type DeliverRequest, type DeliveryResult, deliver } from './deliver.js';
 
@@ -51,6 +52,12 @@ async function allow(values: Readonly<Record<string, string>>, event = 'New', un
 }
 const writers = new WeakMap<TestShard, TestWriter>();
 
+/** Kinds of the incidents that were recorded, in order. */
+const incidentKinds = () =>
+  shard.store
+    .framesOf('@service', 'mmm_Incident')
+    .slice(1)
+    .map(({ payload }) => JSON.parse(Buffer.from(payload ?? []).toString()).IncidentReport.Kind);
 const inbound = () => shard.store.framesOf(bob.address, 'mmm_Inbound').length - 1;
 const incidents = () => shard.store.framesOf('@service', 'mmm_Incident').length;
 
@@ -90,6 +97,21 @@ describe('a message that comes in', () => {
     await allow({ Address: alice.address, Permissions: '*' });
     await send(message({ uniqueId: 'NAME' }));
     expect(await send(message({ uniqueId: 'NAME' }))).toMatchObject({ result: 'Reject', code: 'event-rule' });
+    expect(inbound()).toBe(1);
+  });
+
+  it('[S73] is the same message whatever else it is called: its carrier cannot give it another UniqueID', async () => {
+    await allow({ Address: alice.address, Permissions: '*' });
+    const sent = message({ uniqueId: 'ONE' });
+    await send(sent);
+    const { header, payload, trailer } = openEnvelope(sent);
+    const ContentMetaData = Buffer.from(
+      Buffer.from(header.ContentMetaData as Uint8Array)
+        .toString()
+        .replace('"ONE"', '"TWO"'),
+    );
+    const renamed = makeEnvelope({ header: { ...header, ContentMetaData }, payload, trailer: trailer ?? {} });
+    expect(await send(renamed)).toMatchObject({ result: 'Reject', code: 'manifest' });
     expect(inbound()).toBe(1);
   });
 
@@ -147,18 +169,44 @@ describe('whose messages are taken', () => {
     expect((await send(message())).result).toBe('Accept');
   });
 
+  it('[S72] and the operator hears that somebody else uses the name, once, however often it is tried', async () => {
+    await allow({ Address: alice.address, AccountUDF: alice.accountUdf, Permissions: '*' });
+    const impostor = new Person('impostor', { address: alice.address });
+    const theirs = impostor.device();
+    for (const type of ['Note', 'RequestContact'])
+      expect((await send(message({ type }, impostor, theirs))).result).toBe('Reject');
+    await expect.poll(incidentKinds).toEqual(['identity-changed']);
+  });
+
+  it('[S72] by the key that the contact names, whatever profile of it the message shows', async () => {
+    await allow({ Address: alice.address, AccountUDF: alice.accountUdf, Permissions: '*' });
+    const renewed = new Person('alice', { address: alice.address, updated: new Date('2026-01-01T12:00:00Z') });
+    expect((await send(message({}, renewed, renewed.device()))).result).toBe('Accept');
+  });
+
+  it('[S71] and the operator hears of a service whose messages prove nothing', async () => {
+    await send(message({ signer: testKey('mallory') }));
+    await send(message({ signer: testKey('mallory') }));
+    // Of our own worker nothing is said: its messages were judged when they were posted.
+    await send(message({ signer: testKey('mallory') }), { hostUdf: '', senderDomain: 'beta.test' });
+    await expect.poll(incidentKinds).toEqual(['message-unproved']);
+  });
+
   it('[R187] by type, until the entry is gone; a person who is blocked is refused whatever it sends', async () => {
     await allow({ Address: alice.address, Permissions: 'RequestConfirmation' });
     expect((await send(message())).result).toBe('Accept');
     expect((await send(message({ type: 'Note' }))).result).toBe('Reject');
     await allow({ Address: alice.address, Permissions: '-' }, 'Update');
-    expect((await send(message({ type: 'RequestContact' }))).result).toBe('Reject');
+    // To ask is allowed to anybody, and answered alike: what he asks is dropped (S80).
+    expect((await send(message({ type: 'RequestContact' }))).result).toBe('Accept');
+    expect([inbound(), incidentKinds()]).toEqual([1, ['message-dropped']]);
+    expect((await send(message())).result).toBe('Reject');
     await allow({}, 'Delete');
     expect((await send(message())).result).toBe('Reject');
     expect((await send(message({ type: 'RequestContact' }))).result).toBe('Accept');
   });
 
-  it('[R187] strangers may ask for contact, as many as their domain may in a day, and nothing else', async () => {
+  it('[R183] [R187] strangers may ask for contact, as many as their domain may in a day, and nothing else', async () => {
     expect((await send(message())).result).toBe('Reject');
     const domains = shard.context.sendingDomains;
     for (let used = 1; used < contactRequestsPerDomainPerDayMax; used += 1) {
@@ -166,12 +214,13 @@ describe('whose messages are taken', () => {
     }
     expect((await send(message({ type: 'RequestContact' }))).result).toBe('Accept');
     expect((await send(message({ type: 'RequestContact' }))).result).toBe('Reject');
+    await expect.poll(incidentKinds).toEqual(['contact-rate']);
     shard.nowMs += 86_400_000;
     expect((await send(message({ type: 'RequestContact' }))).result).toBe('Accept');
   });
 
   it('[R187] the operator blocks a domain, opens to one, or lets what is refused disappear', async () => {
-    const site = { blockedDomains: new Set<string>(), openDomains: new Set<string>(), dropsSilently: false };
+    const site = sitePolicyDefault;
     shard.site = { ...site, openDomains: new Set(['alpha.test']) };
     expect((await send(message())).result).toBe('Accept');
     shard.site = { ...site, blockedDomains: new Set(['alpha.test']), openDomains: new Set(['alpha.test']) };

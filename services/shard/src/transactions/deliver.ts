@@ -7,8 +7,9 @@ import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import { messageRegistry } from '@meshd/schema/messages-mesh';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { RequestIdentity, ShardContext } from '../context.js';
-import { type Decision, decide } from '../message/access-control.js';
+import { type Decision, decide, type Refusal } from '../message/access-control.js';
 import { messageIdentity } from '../message/identity.js';
+import type { MessageIncident } from '../message/incident-tally.js';
 import { offerName } from '../message/offers.js';
 import { makeReceipt } from '../message/receipt.js';
 import { type VerifiedMessage, verifyMessage } from '../message/verify-message.js';
@@ -72,7 +73,9 @@ export async function deliver(context: ShardContext, request: DeliverRequest): P
   const nowMs = context.clock();
   const opened = await Promise.all(
     request.messages.map(async ({ indexRequest, octets, recipients }): Promise<OpenedMessage> => {
-      return { indexRequest, recipients, message: await judgeMessage(octets, request.senderDomain, nowMs) };
+      const message = await judgeMessage(octets, request.senderDomain, nowMs);
+      if (message instanceof MeshError) noteUnproved(context, request, recipients, message);
+      return { indexRequest, recipients, message };
     }),
   );
   const results: DeliveryResult[] = [];
@@ -101,6 +104,20 @@ async function judgeMessage(
   }
 }
 
+/** Which refusals say that a message is not what it claims to be. */
+const unproved: ReadonlySet<ErrorCode> = new Set(['manifest', 'object-signature', 'payload-digest']);
+
+function noteUnproved(
+  { incidents, clock }: ShardContext,
+  { senderDomain, hostUdf }: DeliverRequest,
+  recipients: readonly string[],
+  { code, detail }: MeshError,
+): void {
+  // Our own shard has judged what our own worker brings.
+  if (hostUdf === '' || !unproved.has(code)) return;
+  incidents.note({ kind: 'message-unproved', senderDomain, account: recipients[0] ?? '', detail }, clock());
+}
+
 interface OneDelivery {
   readonly indexRequest: number;
   readonly account: string;
@@ -118,6 +135,8 @@ async function deliverOne(
   const refused = (code: ErrorCode): DeliveryResult => ({ ...done, isOffer, result: 'Reject', code });
   if (!message.recipients.includes(account)) return refused('manifest');
   if (!context.domains.has(parseAddress(account).domain)) return refused('domain-not-served');
+  // Whether somebody is here, or was here lately, must not show in what is read for him (S80).
+  await context.store.approachAccount(account);
   const taken = await context.store.transactAccount(account, (transactor) =>
     takeMessage(context, request, transactor, { indexRequest, message }),
   );
@@ -158,7 +177,7 @@ async function takeMessage(
     messageSeen: taken,
     ...(writing === undefined ? {} : { seen: answerOf(writing, 'Accept') }),
   });
-  if (judged.result === 'accept' && judged.countsAsRequest) domains.countRequest(request.senderDomain, nowMs);
+  if (judged.countsAsRequest) domains.countRequest(request.senderDomain, nowMs);
   return taken;
 }
 
@@ -192,16 +211,27 @@ async function judge(
       ...{ senderDomain, messageType: message.messageType, accountUdf, rules },
       exists: state !== undefined,
       fits: state === undefined || fits(state, message),
+      // Another message of that name: the spool holds each once.
+      nameTaken: known.size > 0,
       answersOurs: await answersOurs(transactor, message),
       contactRequestsLeft: isOffered ? 1 : domains.requestsLeft(senderDomain, nowMs),
     },
     context.site,
   );
-  if (decision.result === 'reject') return { refused: decision.code };
-  // Another message of that name: the spool holds each once.
-  if (known.size > 0) return { refused: 'event-rule' };
-  return decision;
+  if (decision.result === 'accept') return decision;
+  const incident = incidentOf[decision.why];
+  if (incident !== undefined) {
+    const detail = `${message.messageType} from ${message.sender}`;
+    context.incidents.note({ kind: incident, senderDomain, account: address, detail }, nowMs);
+  }
+  return decision.result === 'drop' ? decision : { refused: decision.code };
 }
+
+/** Refusals that an operator should hear of; the others are what access control is for. */
+const incidentOf: Partial<Record<Refusal, MessageIncident>> = {
+  'identity-changed': 'identity-changed',
+  rate: 'contact-rate',
+};
 
 /** Stands for the spools of a name that nobody has: no row has its number. */
 const nowhere = { id: 0, name: inboundSpool } as ContainerState;

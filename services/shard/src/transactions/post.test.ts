@@ -3,6 +3,7 @@ import { recipientsObject } from '@meshd/dare/manifest';
 import { messageBytesMax, postDeliveriesMax, postMessagesMax } from '@meshd/limits/limits';
 import { laneOfRecipient } from '@meshd/schema/address';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sitePolicyDefault } from '../message/site-policy.js';
 import { PostRates } from '../outbox/post-rates.js';
 import { type MessageDraft, OutboxShard, type Sender } from '../testing/outbox-kit.js';
 import { selfEntry, testKey } from '../testing/person.js';
@@ -37,7 +38,7 @@ function answers(result: PostResult): string[] {
 const recipientsWaiting = async () => (await shard.rows()).map(({ recipient }) => recipient);
 
 describe('a Post of a device', () => {
-  test('[R277] [R278] files the message and queues it for each recipient, our own alike, and wakes their lanes', async () => {
+  test('[R170] [R277] [R278] files the message and queues it for each recipient, our own alike, and wakes their lanes', async () => {
     const message = alice.message({ to: [bob, carol] });
     const result = await alice.post({ accounts: [bob, carol], messages: [message] });
     expect(result).toEqual({
@@ -142,6 +143,23 @@ describe('a message is rejected', () => {
     });
     expect(await told({})).toEqual([`quota 0 ${bob}`]);
     expect(await alice.frames()).toEqual([]);
+  });
+
+  test('[R006] [R025] to a domain, or of a type, that the operator excludes, and stands beside those that are taken', async () => {
+    const site = { ...sitePolicyDefault, blockedDomains: new Set(['evil.test']), blockedTypes: new Set(['Note']) };
+    const to = [bob, 'eve@evil.test'];
+    const answered = await post(
+      { ...shard.context, site },
+      {
+        ...{ principal: alice.device.principal, identity: shard.identity(), accounts: to, self: [] },
+        messages: [alice.message({ to }), alice.message({ to, type: 'Note' })],
+      },
+    );
+    expect(answers(answered)).toEqual([
+      ...[`accept 0 ${bob}`, 'policy 0 eve@evil.test'],
+      ...[`policy 1 ${bob}`, 'policy 1 eve@evil.test'],
+    ]);
+    expect(await recipientsWaiting()).toEqual([bob]);
   });
 
   test('whose octets are not those of its digest', async () => {

@@ -87,7 +87,7 @@ export async function post(context: ShardContext, request: PostRequest): Promise
       const nowMs = context.clock();
       const work = new UploadWork({ reader: transactor, caller, nowMs, probe: false });
       await addSelf(work, self);
-      const outgoing = new Outgoing({ reader: transactor, caller, nowMs, room: work.room });
+      const outgoing = new Outgoing({ reader: transactor, caller, nowMs, site: context.site, room: work.room });
       const entries = [...(await addMessages(outgoing, opened)), ...selfEntries(work)];
       charge(context, principal.account, outgoing.count, nowMs);
       const result: PostAnswered = { status: 201, entries };
@@ -174,7 +174,7 @@ async function offer(context: ShardContext, request: PostRequest, opened: Opened
       const nowMs = context.clock();
       const work = new UploadWork({ reader, caller, nowMs, probe: true });
       await addSelf(work, opened.self);
-      const outgoing = new Outgoing({ reader, caller, nowMs, room: work.room });
+      const outgoing = new Outgoing({ reader, caller, nowMs, site: context.site, room: work.room });
       const taken = await addMessages(outgoing, opened);
       const constraints = { bytesMax: Math.min(messageBytesMax, outgoing.bytesLeft) };
       const entries = [...taken, ...selfEntries(work)].map(({ indexRequest, account, code }) => ({
