@@ -1,0 +1,243 @@
+/**
+ * Two providers, alpha.test and beta.test, each with all its processes, and handles on what is under them: Redis, Postgres,
+ * single processes, and the lines between them. Alpha has Redis, and where a test wants it Postgres, of its own.
+ *
+ * People speak to the providers by base URLs and the client library, as on any other provider. What they are told is
+ * checked there too (`expectDelivered`); databases are looked into only to know the moment at which something is to fail.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cacheFolder } from '@meshd/dev/config';
+import { findRedis } from '@meshd/dev/find-redis';
+import { freePorts } from '@meshd/dev/ports';
+import { startPostgres } from '@meshd/dev/postgres';
+import { ProviderProcesses } from '@meshd/dev/provider-processes';
+import { startRedis } from '@meshd/dev/redis';
+import type { ProviderPlan } from '@meshd/dev/service-settings';
+import { makeTestPlan } from '@meshd/dev/test-provider';
+import { removeAtEnd } from '@meshd/dev/watchdog';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { expect } from 'vitest';
+import { Gate } from './gate.js';
+import { Person } from './person.js';
+
+/** A server that can be stopped and started again with the same address. */
+export interface Server {
+  readonly url: string;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** One provider. */
+export interface Provider {
+  readonly domain: string;
+  /** Where devices come. */
+  readonly url: string;
+  readonly processes: ProviderProcesses;
+  /** Where other services come in. */
+  readonly door: Gate;
+  /** Between the shard and those who ask it: router and outbound worker. */
+  readonly shardDoor: Gate;
+  /** Rows of its shard's database. */
+  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** Both, and what is under alpha. */
+export interface Infrastructure {
+  readonly alpha: Provider;
+  readonly beta: Provider;
+  /** Alpha's alone. */
+  readonly redis: Server & { flush(): Promise<void> };
+  /** Alpha's alone; only where it was asked for. */
+  readonly postgres: Server;
+  readonly alice: Person;
+  readonly bob: Person;
+  /** Another person with an account, who lets alice and bob write. */
+  person(name: string, provider: Provider): Promise<Person>;
+  stop(): Promise<void>;
+}
+
+/** Name of the only shard of each. */
+export const shard = 'shard-0';
+const domains = ['alpha.test', 'beta.test'] as const;
+/** What a test waits for at most: a rest after a failure, a sweep of the worker, and a slow machine. */
+export const patience = { timeout: 40_000, interval: 100 };
+/** For tests and for what goes before them. */
+export const testMs = 120_000;
+
+/** Starts all of it; alice is at alpha, bob at beta, and each has written to the other. */
+export async function startInfrastructure(wish: { readonly ownPostgres?: boolean } = {}): Promise<Infrastructure> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'meshd-federation-'));
+    removeAtEnd(folder);
+    undo.push(() => rm(folder, { recursive: true, force: true }));
+    // Postgres may run as another user than ourselves, who must get to its cluster.
+    await chmod(folder, 0o755);
+    const redis = await ownRedis(folder, undo);
+    const postgres = wish.ownPostgres === true ? await ownPostgres(folder, undo) : missing;
+    const own = { redisUrl: redis.url, ...(wish.ownPostgres === true ? { postgresUrl: postgres.url } : {}) };
+    const plans = await Promise.all(
+      domains.map(async (domain, at) => {
+        const made = await makeTestPlan({ domains: [domain], shardCount: 1, ...(at === 0 ? { backends: own } : {}) });
+        undo.push(made.remove);
+        return made.plan;
+      }),
+    );
+    const [alpha, beta] = (await startBoth(plans, folder, undo)) as [Provider, Provider];
+    const acquaintances = domains.map((domain, at) => `${['alice', 'bob'][at]}@${domain}`);
+    const person = async (name: string, provider: Provider): Promise<Person> => {
+      const address = `${name}@${provider.domain}`;
+      const { url, processes } = provider;
+      const ca = await readFile(processes.plan.certificates.caFile, 'utf8');
+      return Person.join(join(folder, address), { address, url, ca }, acquaintances);
+    };
+    const [alice, bob] = (await Promise.all([person('alice', alpha), person('bob', beta)])) as [Person, Person];
+    const made = { alpha, beta, redis, postgres, alice, bob, person, stop };
+    await getAcquainted(made);
+    return made;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const missing: Server = {
+  get url(): string {
+    throw new Error('the test has no Postgres of its own');
+  },
+  stop: () => Promise.reject(new Error('the test has no Postgres of its own')),
+  start: () => Promise.reject(new Error('the test has no Postgres of its own')),
+};
+
+async function ownRedis(folder: string, undo: (() => Promise<unknown>)[]): Promise<Infrastructure['redis']> {
+  const redis = await findRedis({ cache: join(cacheFolder, 'redis'), say: () => undefined });
+  if (redis === undefined) throw new Error('these tests need a Redis program on this machine');
+  const [port = 0] = await freePorts(1);
+  const options = { redis, folder: join(folder, 'redis'), password: randomBytes(16).toString('hex'), port };
+  let running = await startRedis(options);
+  undo.push(() => running.stop());
+  return {
+    url: running.url,
+    stop: () => running.stop(),
+    start: async () => {
+      running = await startRedis(options);
+    },
+    flush: async () => {
+      const client = new Redis(running.url);
+      await client.flushall();
+      await client.quit();
+    },
+  };
+}
+
+async function ownPostgres(folder: string, undo: (() => Promise<unknown>)[]): Promise<Server> {
+  const [port = 0] = await freePorts(1);
+  const options = { folder: join(folder, 'postgres'), password: randomBytes(16).toString('hex'), port };
+  let running = await startPostgres(options);
+  undo.push(() => running.stop());
+  return {
+    url: running.adminUrl,
+    stop: () => running.stop(),
+    start: async () => {
+      running = await startPostgres(options);
+    },
+  };
+}
+
+async function startBoth(
+  plans: readonly ProviderPlan[],
+  folder: string,
+  undo: (() => Promise<unknown>)[],
+): Promise<Provider[]> {
+  const ports = await freePorts(plans.length);
+  const gate = async (port: number): Promise<Gate> => {
+    const opened = await Gate.start(port);
+    undo.push(() => opened.stop());
+    return opened;
+  };
+  const doors = await Promise.all(ports.map(gate));
+  const shardDoors = await Promise.all(plans.map(({ shards }) => gate(shards[0]?.rpcPort as number)));
+  const authorities = await Promise.all(plans.map(({ certificates }) => readFile(certificates.caFile, 'utf8')));
+  const peerCaFile = join(folder, 'ca.crt');
+  await writeFile(peerCaFile, authorities.join('\n'));
+  const places = domains.map((domain, at) => `${domain}=127.0.0.1:${doors[at]?.port}`).join(',');
+  return Promise.all(
+    plans.map(async (plan, at) => {
+      const shardAddress = `127.0.0.1:${shardDoors[at]?.port}`;
+      const peers = { MESHD_DISCOVERY_OVERRIDES: places, MESHD_PEER_CA_FILE: peerCaFile };
+      const processes = new ProviderProcesses({ ...plan, port: ports[at] as number }, join(folder, `logs-${at}`), {
+        [shard]: { MESHD_RPC_ADVERTISE: shardAddress },
+        outbound: { MESHD_SHARDS: shardAddress, ...peers },
+        router: { MESHD_SHARDS: shardAddress },
+      });
+      undo.push(() => processes.stop());
+      await processes.start();
+      const query = queryOf(plan.shards[0]?.postgresUrl as string);
+      const [door, shardDoor] = [doors[at] as Gate, shardDoors[at] as Gate];
+      return { domain: domains[at] as string, url: processes.url, processes, door, shardDoor, query };
+    }),
+  );
+}
+
+/** A connection for each question: servers come and go. */
+function queryOf(connectionString: string): Provider['query'] {
+  return async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
+    const client = new pg.Client({ connectionString });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return (await client.query<Row>(text, [...values])).rows;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  };
+}
+
+/** Services that meet for the first time find out each other's keys first; tests begin after that. */
+async function getAcquainted({ alice, bob }: Pick<Infrastructure, 'alice' | 'bob'>): Promise<void> {
+  const [there, back] = await Promise.all([alice.send(bob), bob.send(alice)]);
+  await expectDelivered(alice, bob, [there]);
+  await expectDelivered(bob, alice, [back]);
+}
+
+/**
+ * Everything that was sent arrives once and in order, and its sender learns it with a receipt. What had arrived before may
+ * stand between.
+ */
+export async function expectDelivered(from: Person, to: Person, ids: readonly string[]): Promise<void> {
+  await expect.poll(() => from.resultsOf(ids), patience).toEqual(ids.map(() => 'delivered with receipt'));
+  expect((await to.inbound()).filter((id) => ids.includes(id))).toEqual(ids);
+}
+
+/** Messages that wait at a provider, oldest first. */
+export function waiting({ query }: Provider) {
+  return query<{ message_id: string; attempts: number; lease_owner: string | null; last_failure: string }>(
+    'SELECT message_id, attempts, lease_owner, last_failure FROM outbox ORDER BY id',
+  );
+}
+
+/** How many frames the containers of a name have, all accounts together. */
+export async function frameCount({ query }: Provider, container: string): Promise<number> {
+  const rows = await query<{ count: string }>('SELECT sum(frame_count) AS count FROM container WHERE name = $1', [
+    container,
+  ]);
+  return Number(rows[0]?.count ?? 0);
+}
+
+/** Begins something, and comes back when the database has more frames of a container than before. */
+export async function untilFiled(
+  provider: Provider,
+  container: string,
+  begin: () => Promise<unknown> | unknown,
+): Promise<void> {
+  const before = await frameCount(provider, container);
+  await begin();
+  await expect.poll(() => frameCount(provider, container), patience).toBeGreaterThan(before);
+}
