@@ -6,13 +6,15 @@
  * checked there too (`expectDelivered`); databases are looked into only to know the moment at which something is to fail.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cacheFolder } from '@meshd/dev/config';
 import { findRedis } from '@meshd/dev/find-redis';
 import { freePorts } from '@meshd/dev/ports';
 import { startPostgres } from '@meshd/dev/postgres';
+import type { RunningProgram } from '@meshd/dev/program';
 import { ProviderProcesses } from '@meshd/dev/provider-processes';
 import { startRedis } from '@meshd/dev/redis';
 import type { ProviderPlan } from '@meshd/dev/service-settings';
@@ -20,7 +22,7 @@ import { makeTestPlan } from '@meshd/dev/test-provider';
 import { removeAtEnd } from '@meshd/dev/watchdog';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { Gate } from './gate.js';
 import { Person } from './person.js';
 
@@ -41,6 +43,8 @@ export interface Provider {
   readonly door: Gate;
   /** Between the shard and those who ask it: router and outbound worker. */
   readonly shardDoor: Gate;
+  /** Starts another outbound worker, as large providers have. */
+  secondWorker(): Promise<void>;
   /** Rows of its shard's database. */
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }
@@ -64,9 +68,13 @@ export interface Infrastructure {
 export const shard = 'shard-0';
 const domains = ['alpha.test', 'beta.test'] as const;
 /** What a test waits for at most: a rest after a failure, a sweep of the worker, and a slow machine. */
-export const patience = { timeout: 40_000, interval: 100 };
+export const patience = { timeout: 90_000, interval: 100 };
 /** For tests and for what goes before them. */
-export const testMs = 120_000;
+export const testMs = 240_000;
+/** Before a process that ended by itself is started again. */
+const restartMs = 250;
+/** A domain at which nothing listens. */
+export const nowhere = 'nowhere.test';
 
 /** Starts all of it; alice is at alpha, bob at beta, and each has written to the other. */
 export async function startInfrastructure(wish: { readonly ownPostgres?: boolean } = {}): Promise<Infrastructure> {
@@ -167,21 +175,32 @@ async function startBoth(
   const authorities = await Promise.all(plans.map(({ certificates }) => readFile(certificates.caFile, 'utf8')));
   const peerCaFile = join(folder, 'ca.crt');
   await writeFile(peerCaFile, authorities.join('\n'));
-  const places = domains.map((domain, at) => `${domain}=127.0.0.1:${doors[at]?.port}`).join(',');
+  const places = [...domains.map((domain, at) => `${domain}=127.0.0.1:${doors[at]?.port}`), `${nowhere}=127.0.0.1:1`];
   return Promise.all(
     plans.map(async (plan, at) => {
       const shardAddress = `127.0.0.1:${shardDoors[at]?.port}`;
-      const peers = { MESHD_DISCOVERY_OVERRIDES: places, MESHD_PEER_CA_FILE: peerCaFile };
-      const processes = new ProviderProcesses({ ...plan, port: ports[at] as number }, join(folder, `logs-${at}`), {
+      const peers = { MESHD_DISCOVERY_OVERRIDES: places.join(','), MESHD_PEER_CA_FILE: peerCaFile };
+      const settings = {
         [shard]: { MESHD_RPC_ADVERTISE: shardAddress },
         outbound: { MESHD_SHARDS: shardAddress, ...peers },
         router: { MESHD_SHARDS: shardAddress },
-      });
+      };
+      const logs = join(folder, `logs-${at}`);
+      const processes = new ProviderProcesses({ ...plan, port: ports[at] as number }, logs, settings);
       undo.push(() => processes.stop());
       await processes.start();
+      // As whatever runs them in production does.
+      processes.onUnexpectedEnd = (name) => void sleep(restartMs).then(() => processes.startOne(name).catch(() => {}));
+      const secondWorker = async (): Promise<void> => {
+        const [outboundAdminPort = 0] = await freePorts(1);
+        const second = new ProviderProcesses({ ...plan, outboundAdminPort }, join(logs, 'second'), settings);
+        undo.push(() => second.stop());
+        await mkdir(join(logs, 'second'));
+        await second.startOne('outbound');
+      };
       const query = queryOf(plan.shards[0]?.postgresUrl as string);
       const [door, shardDoor] = [doors[at] as Gate, shardDoors[at] as Gate];
-      return { domain: domains[at] as string, url: processes.url, processes, door, shardDoor, query };
+      return { domain: domains[at] as string, url: processes.url, processes, door, shardDoor, secondWorker, query };
     }),
   );
 }
@@ -212,26 +231,45 @@ async function getAcquainted({ alice, bob }: Pick<Infrastructure, 'alice' | 'bob
  * stand between.
  */
 export async function expectDelivered(from: Person, to: Person, ids: readonly string[]): Promise<void> {
-  await expect.poll(() => from.resultsOf(ids), patience).toEqual(ids.map(() => 'delivered with receipt'));
+  await expectResults(
+    from,
+    ids,
+    ids.map(() => 'delivered with receipt'),
+  );
   expect((await to.inbound()).filter((id) => ids.includes(id))).toEqual(ids);
 }
 
+/** The sender learns of each message what became of it. */
+export async function expectResults(from: Person, ids: readonly string[], results: readonly string[]): Promise<void> {
+  await vi.waitFor(async () => expect(await from.resultsOf(ids)).toEqual(results), patience);
+}
+
+/** A message that waits, as the outbox has it. */
+export interface WaitingRow {
+  readonly message_id: string;
+  readonly recipient: string;
+  readonly attempts: number;
+  readonly lease_owner: string | null;
+}
+
 /** Messages that wait at a provider, oldest first. */
-export function waiting({ query }: Provider) {
-  return query<{ message_id: string; attempts: number; lease_owner: string | null; last_failure: string }>(
-    'SELECT message_id, attempts, lease_owner, last_failure FROM outbox ORDER BY id',
-  );
+export function waiting({ query }: Provider): Promise<WaitingRow[]> {
+  return query<WaitingRow>('SELECT message_id, recipient, attempts, lease_owner FROM outbox ORDER BY id');
+}
+
+/** Waits until the outbox is as it is to be. */
+export async function untilWaiting(provider: Provider, is: (rows: readonly WaitingRow[]) => boolean): Promise<void> {
+  await vi.waitFor(async () => expect(await waiting(provider)).toSatisfy(is), patience);
 }
 
 /** How many frames the containers of a name have, all accounts together. */
 export async function frameCount({ query }: Provider, container: string): Promise<number> {
-  const rows = await query<{ count: string }>('SELECT sum(frame_count) AS count FROM container WHERE name = $1', [
-    container,
-  ]);
-  return Number(rows[0]?.count ?? 0);
+  const text = 'SELECT sum(frame_count) AS count FROM container WHERE name = $1';
+  const [row] = await query<{ count: string | null }>(text, [container]);
+  return Number(row?.count ?? 0);
 }
 
-/** Begins something, and comes back when the database has more frames of a container than before. */
+/** Begins something, and comes back when containers of a name have more frames than before. */
 export async function untilFiled(
   provider: Provider,
   container: string,
@@ -239,5 +277,53 @@ export async function untilFiled(
 ): Promise<void> {
   const before = await frameCount(provider, container);
   await begin();
-  await expect.poll(() => frameCount(provider, container), patience).toBeGreaterThan(before);
+  await vi.waitFor(async () => expect(await frameCount(provider, container)).toBeGreaterThan(before), patience);
+}
+
+/**
+ * Kills a provider's shard when it has committed something and not answered yet: whoever asked waits in vain. Then starts it
+ * again.
+ *
+ * @param write the table that is written, and the container in which a frame shows that it is committed
+ */
+export async function killBeforeAnswer(
+  provider: Provider,
+  write: { readonly table: string; readonly container: string },
+  begin: () => void,
+): Promise<void> {
+  const { processes, shardDoor, query } = provider;
+  const lock = new pg.Client({ connectionString: processes.plan.shards[0]?.postgresUrl });
+  await lock.connect();
+  try {
+    await lock.query('BEGIN');
+    await lock.query(`LOCK TABLE ${write.table} IN SHARE MODE`);
+    begin();
+    const text = 'SELECT FROM pg_locks WHERE relation = $1::regclass AND NOT granted';
+    await vi.waitFor(async () => expect(await query(text, [write.table])).not.toEqual([]), patience);
+    shardDoor.mute();
+    await untilFiled(provider, write.container, () => lock.query('COMMIT'));
+  } finally {
+    await lock.end();
+  }
+  await processes.killOne(shard);
+  shardDoor.cut();
+  shardDoor.open();
+  await processes.startOne(shard);
+}
+
+/** Changes the database of a provider's shard while the shard does not run: it keeps much in memory. */
+export async function changeDatabase(
+  { processes, query }: Provider,
+  ...statements: readonly (readonly [text: string, ...values: unknown[]])[]
+): Promise<void> {
+  await processes.stopOne(shard);
+  for (const [text, ...values] of statements) await query(text, values);
+  await processes.startOne(shard);
+}
+
+/** One of a provider's programs, to be stopped in its tracks (`SIGSTOP`) and let go on (`SIGCONT`). */
+export function programOf({ processes }: Provider, name: string): RunningProgram {
+  const program = processes.programs.find((each) => each.name === name);
+  if (program === undefined) throw new Error(`${name} does not run`);
+  return program;
 }

@@ -7,7 +7,9 @@ import { listMessages } from '@meshd/client/operations/messages';
 import { sendMessage } from '@meshd/client/operations/send-message';
 import { writeJson } from '@meshd/encoding/json-writer';
 
-const environment = systemEnvironment();
+const system = systemEnvironment();
+/** Patient: a process that was killed needs its time to come back. */
+const environment = { ...system, pause: (durationMs: number) => system.pause(4 * durationMs) };
 const type = 'Note';
 
 /** Somebody with an account. */
