@@ -8,14 +8,21 @@ import { sendMessage } from '@meshd/client/operations/send-message';
 import { writeJson } from '@meshd/encoding/json-writer';
 
 const system = systemEnvironment();
-/** Patient: a process that was killed needs its time to come back. */
-const environment = { ...system, pause: (durationMs: number) => system.pause(4 * durationMs) };
 const type = 'Note';
 
 /** Somebody with an account. */
 export class Person {
   readonly address: string;
+  /** Between two attempts at one request this is waited for too: a process that was killed needs its time to come back. */
+  waitsFor: Promise<unknown> = Promise.resolve();
   readonly #home: string;
+  readonly #environment = {
+    ...system,
+    pause: async (durationMs: number): Promise<void> => {
+      await system.pause(durationMs);
+      await this.waitsFor;
+    },
+  };
 
   private constructor(home: string, address: string) {
     this.#home = home;
@@ -24,8 +31,8 @@ export class Person {
 
   /** Makes the account, and lets some people write everything. */
   static async join(home: string, account: CreateOptions, acquaintances: readonly string[]): Promise<Person> {
-    await createAccount(home, environment, account);
-    await withDevice(home, environment, async (device) => {
+    await createAccount(home, system, account);
+    await withDevice(home, system, async (device) => {
       for (const address of acquaintances) {
         if (address !== account.address) await allowContact(device, { address, permissions: ['*'] });
       }
@@ -40,7 +47,7 @@ export class Person {
 
   /** Sends several, one after the other. */
   sendMany(to: Pick<Person, 'address'>, count: number): Promise<string[]> {
-    return withDevice(this.#home, environment, async (device) => {
+    return withDevice(this.#home, this.#environment, async (device) => {
       const ids: string[] = [];
       for (let at = 0; at < count; at += 1) {
         const [sent] = await sendMessage(device, {
@@ -55,7 +62,7 @@ export class Person {
 
   /** Identifiers of the messages in the inbound spool, in its order; each was verified. */
   async inbound(): Promise<string[]> {
-    const { messages, refused } = await withDevice(this.#home, environment, (device) =>
+    const { messages, refused } = await withDevice(this.#home, this.#environment, (device) =>
       listMessages(device, 'inbound'),
     );
     if (refused.length > 0) throw new Error(`a frame that proves nothing: ${refused[0]?.reason}`);
@@ -64,7 +71,7 @@ export class Person {
 
   /** What this device is told of messages that it sent to one recipient each. */
   async resultsOf(ids: readonly string[]): Promise<string[]> {
-    const { messages } = await withDevice(this.#home, environment, (device) => listMessages(device, 'outbound'));
+    const { messages } = await withDevice(this.#home, this.#environment, (device) => listMessages(device, 'outbound'));
     return ids.map((id) => {
       const found = messages.filter((message) => message.id === id);
       const [delivery, ...more] = found.flatMap(({ deliveries }) => deliveries);

@@ -23,11 +23,12 @@ it(
     const { alice, bob, alpha, beta } = made;
     const [outbound, inbound] = [await frameCount(alpha, 'mmm_Outbound'), await frameCount(beta, 'mmm_Inbound')];
     let sending: Promise<string> | undefined;
-    await killBeforeAnswer(alpha, { table: 'outbox', container: 'mmm_Outbound' }, () => {
+    alice.waitsFor = killBeforeAnswer(alpha, { table: 'outbox', container: 'mmm_Outbound' }, () => {
       sending = alice.send(bob);
       // Waited for below.
       sending.catch(() => undefined);
     });
+    await alice.waitsFor;
     await expectDelivered(alice, bob, [(await sending) as string]);
     expect(await waiting(alpha)).toEqual([]);
     // The message and its mark.
