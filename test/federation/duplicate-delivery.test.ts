@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   expectDelivered,
+  figuresOf,
   frameCount,
   type Infrastructure,
   shard,
@@ -19,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => made?.stop(), testMs);
 
 it(
-  '[S73] what comes again after its answer was lost is filed once, also when nobody has it in memory any more',
+  '[R171] [R177] [S73] what comes again after 5 s without an answer is filed once, also when nobody has it in memory any more',
   async () => {
     const { alice, bob, alpha, beta } = made;
     const before = await frameCount(beta, 'mmm_Inbound');
@@ -28,14 +29,17 @@ it(
     await untilFiled(beta, 'mmm_Inbound', async () => ids.push(await alice.send(bob)));
     // This one goes with it when it comes again.
     ids.push(await alice.send(bob));
-    beta.door.close();
     await untilWaiting(alpha, ([first]) => (first?.attempts ?? 0) > 0);
+    expect(await alpha.query('SELECT last_failure FROM destination')).toEqual([{ last_failure: 'timeout' }]);
+    expect(await figuresOf(alpha, 'outbound')).toMatch(/outbound_posts_total\{[^}]*result="timeout"[^}]*\} 1\b/);
+    beta.door.close();
     await Promise.all([shard, 'router'].map((name) => beta.processes.killOne(name)));
     await Promise.all([shard, 'router'].map((name) => beta.processes.startOne(name)));
     beta.door.open();
     await expectDelivered(alice, bob, ids);
     expect(await waiting(alpha)).toEqual([]);
     expect(await frameCount(beta, 'mmm_Inbound')).toBe(before + ids.length);
+    for (const id of ids) expect(await bob.octetsOf('inbound', id)).toEqual(await alice.octetsOf('outbound', id));
   },
   testMs,
 );

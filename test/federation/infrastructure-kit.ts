@@ -327,3 +327,9 @@ export function programOf({ processes }: Provider, name: string): RunningProgram
   if (program === undefined) throw new Error(`${name} does not run`);
   return program;
 }
+
+/** What a provider's process tells of itself in figures. */
+export async function figuresOf({ processes }: Provider, name: string): Promise<string> {
+  const { url = '' } = processes.adminUrls.find((each) => each.name === name) ?? {};
+  return (await fetch(`${url}/metrics`)).text();
+}

@@ -3,9 +3,11 @@ import { withDevice } from '@meshd/client/device';
 import { systemEnvironment } from '@meshd/client/environment';
 import { allowContact } from '@meshd/client/operations/contacts';
 import { type CreateOptions, createAccount } from '@meshd/client/operations/create-account';
-import { listMessages } from '@meshd/client/operations/messages';
+import { type Box, listMessages } from '@meshd/client/operations/messages';
 import { sendMessage } from '@meshd/client/operations/send-message';
+import { openEnvelope } from '@meshd/dare/envelope';
 import { writeJson } from '@meshd/encoding/json-writer';
+import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 
 const system = systemEnvironment();
 const type = 'Note';
@@ -67,6 +69,22 @@ export class Person {
     );
     if (refused.length > 0) throw new Error(`a frame that proves nothing: ${refused[0]?.reason}`);
     return messages.map(({ id }) => id);
+  }
+
+  /**
+   * A message as a box has it: payload, metadata, encryption and signatures. What a container adds to a frame, and a service
+   * strips when it forwards one, is left out.
+   */
+  octetsOf(box: Box, id: string): Promise<object> {
+    return withDevice(this.#home, this.#environment, async (device) => {
+      const { messages } = await listMessages(device, box);
+      const frameIndex = messages.find((message) => message.id === id)?.frameIndex as number;
+      const replica = await device.replica(box === 'inbound' ? inboundSpool : outboundSpool);
+      const envelope = openEnvelope(await replica.envelope(frameIndex));
+      const { payload, contentMetaDataOctets, signatures } = envelope;
+      const { enc, Salt: salt, recipients } = envelope.header;
+      return { payload, contentMetaDataOctets, enc, salt, recipients, signatures };
+    });
   }
 
   /** What this device is told of messages that it sent to one recipient each. */
