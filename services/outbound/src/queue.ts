@@ -41,7 +41,7 @@ export interface WakeUpsOptions {
 }
 
 const reconnectMsMax = 5000;
-/** A lane that another job of this worker is on is looked at again after this, milliseconds. */
+/** A lane that this worker is not to begin with now is looked at again after this, milliseconds. */
 const busyMs = 1000;
 
 /** Jobs come from outside of this process. */
@@ -71,6 +71,7 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
   const queue = new Queue(deliveryQueue.name, shared);
   queue.on('error', onQueueError);
   let worker: Worker | undefined;
+  let isStopping = false;
   /** Lanes that this worker is on; true: a slot came free meanwhile. */
   const active = new Map<string, boolean>();
 
@@ -92,8 +93,9 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
       await job.moveToDelayed(timeMs, token);
       throw new DelayedError();
     };
-    // After Redis lost everything a lane may get a second job while the first is in work.
-    if (active.has(name)) return delay(clock() + busyMs);
+    // After Redis lost everything a lane may get a second job while the first is in work; and a worker that is stopping may
+    // still be handed a job, which is for another one, or for itself when it has started again.
+    if (isStopping || active.has(name)) return delay(clock() + busyMs);
     active.set(name, false);
     let next: LaneNext;
     try {
@@ -129,6 +131,7 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
       worker.on('error', onQueueError);
     },
     stop: async () => {
+      isStopping = true;
       await worker?.close();
       await queue.close();
       connection.disconnect();
