@@ -22,7 +22,7 @@ afterAll(() => made?.stop(), testMs);
 
 const hourMs = 3600 * 1000;
 const insertDestination = `INSERT INTO destination (domain, failures, failing_since_ms, last_failure_ms, next_attempt_ms, held)
-  VALUES ($1, $2, $3, $3, $4, $5)`;
+  VALUES ($1, $2, $3, coalesce($3::bigint, 0), $4, $5)`;
 
 it(
   '[R169] expires when new, behind others, resting, held, gone or left by a dead worker; what is on its way is waited for',

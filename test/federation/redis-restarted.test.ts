@@ -1,9 +1,11 @@
 /** Redis goes away and comes back empty: messages are taken all the while, and delivered when it is back. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import {
   expectDelivered,
   frameCount,
   type Infrastructure,
+  patience,
+  programOf,
   startInfrastructure,
   testMs,
   untilFiled,
@@ -50,15 +52,23 @@ it(
 );
 
 it(
-  'the worker ends in good order without it, and begins again with it',
+  '[R169] a worker that is stopped without it ends what it has begun, in good order, and begins again with it',
   async () => {
-    const { alice, bob, alpha, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made;
+    beta.door.mute();
+    const ids: string[] = [];
+    await untilFiled(beta, 'mmm_Inbound', async () => ids.push(await alice.send(bob)));
     await redis.stop();
-    const id = await alice.send(bob);
-    expect(await alpha.processes.stopOne('outbound')).toEqual({ code: 0, signal: null });
+    const worker = programOf(alpha, 'outbound');
+    const stopped = alpha.processes.stopOne('outbound');
+    await vi.waitFor(() => expect(worker.tail()).toContain('"stopping"'), patience);
+    beta.door.open();
+    expect(await stopped).toEqual({ code: 0, signal: null });
+    expect((await waiting(alpha)).filter((row) => row.lease_owner !== null)).toEqual([]);
+    ids.push(await alice.send(bob));
     await redis.start();
     await alpha.processes.startOne('outbound');
-    await expectDelivered(alice, bob, [id]);
+    await expectDelivered(alice, bob, ids);
   },
   testMs,
 );

@@ -74,6 +74,7 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
   let isStopping = false;
   /** Lanes that this worker is on; true: a slot came free meanwhile. */
   const active = new Map<string, boolean>();
+  const turns = new Set<Promise<LaneNext>>();
 
   const add = async (lanes: readonly DueLane[]): Promise<void> => {
     if (lanes.length === 0 || !isReady()) return;
@@ -97,9 +98,10 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
     // still be handed a job, which is for another one, or for itself when it has started again.
     if (isStopping || active.has(name)) return delay(clock() + busyMs);
     active.set(name, false);
-    let next: LaneNext;
+    const turning = turn(lane);
+    turns.add(turning);
     try {
-      next = await turn(lane);
+      const next = await turning.finally(() => turns.delete(turning));
       if (next.kind === 'none') return;
       const isFreed = active.get(name) === true;
       const timeMs = next.kind === 'at' ? next.timeMs : clock() + (isFreed ? 0 : laneParkedMs);
@@ -132,7 +134,10 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
     },
     stop: async () => {
       isStopping = true;
-      await worker?.close();
+      await worker?.pause(true);
+      await Promise.allSettled(turns);
+      // Without Redis jobs cannot be put back, and need not be: the sweeper makes them again.
+      await worker?.close(!isReady());
       await queue.close();
       connection.disconnect();
     },
