@@ -321,6 +321,11 @@ export async function changeDatabase(
   await processes.startOne(shard);
 }
 
+/** Waits until a provider's shard works again that has lost its database, and perhaps has been started anew for it. */
+export async function untilBack({ processes }: Provider): Promise<void> {
+  await vi.waitFor(() => processes.untilReady(shard), patience);
+}
+
 /** One of a provider's programs, to be stopped in its tracks (`SIGSTOP`) and let go on (`SIGCONT`). */
 export function programOf({ processes }: Provider, name: string): RunningProgram {
   const program = processes.programs.find((each) => each.name === name);

@@ -6,6 +6,7 @@ import {
   type Infrastructure,
   startInfrastructure,
   testMs,
+  untilBack,
   untilFiled,
   untilWaiting,
   waiting,
@@ -29,6 +30,7 @@ it(
     // The answer comes while nobody can write it down.
     beta.door.open();
     await postgres.start();
+    await untilBack(alpha);
     ids.push(await alice.send(bob));
     await expectDelivered(alice, bob, ids);
     expect(await waiting(alpha)).toEqual([]);
@@ -46,6 +48,7 @@ it(
     const ids = await bob.sendMany(alice, 2);
     await untilWaiting(beta, ([first]) => (first?.attempts ?? 0) > 0);
     await postgres.start();
+    await untilBack(alpha);
     await expectDelivered(bob, alice, ids);
     expect(await waiting(beta)).toEqual([]);
     expect(await frameCount(alpha, 'mmm_Inbound')).toBe(before + ids.length);
