@@ -1,10 +1,13 @@
 /** A line between two processes that a test can mute, cut and close: TCP underneath TLS. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+type Pair = readonly [caller: Socket, callee: Socket];
+
 /** The line. It begins open. */
 export class Gate {
   readonly #server: Server;
-  readonly #pairs = new Set<readonly [caller: Socket, callee: Socket]>();
+  /** Connections, and how many records of application data each caller has sent. */
+  readonly #pairs = new Map<Pair, () => number>();
   #state: 'open' | 'mute' | 'closed' = 'open';
 
   private constructor(port: number) {
@@ -26,18 +29,18 @@ export class Gate {
   /** Everything passes; answers that were kept too. */
   open(): void {
     this.#state = 'open';
-    for (const [, callee] of this.#pairs) callee.resume();
+    for (const [, callee] of this.#pairs.keys()) callee.resume();
   }
 
-  /** Whoever is called hears everything, and nothing of what it says gets out. */
+  /** Whoever is called hears everything, and no answer of it gets out; new connections are made all the same. */
   mute(): void {
     this.#state = 'mute';
-    for (const [, callee] of this.#pairs) callee.pause();
+    for (const pair of this.#pairs.keys()) this.#muteIfAsked(pair);
   }
 
   /** Ends all connections; what was kept is lost. New ones pass as before. */
   cut(): void {
-    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+    for (const pair of this.#pairs.keys()) for (const socket of pair) socket.destroy();
   }
 
   /** Ends all connections and lets no new one in. */
@@ -59,7 +62,8 @@ export class Gate {
     }
     const callee = connect(port, '127.0.0.1');
     const pair = [caller, callee] as const;
-    this.#pairs.add(pair);
+    const records = recordsOf(caller);
+    this.#pairs.set(pair, records);
     for (const socket of pair) {
       socket.setNoDelay();
       // Resets are what this is about.
@@ -71,8 +75,41 @@ export class Gate {
     }
     carry(caller, callee);
     carry(callee, caller);
-    if (this.#state === 'mute') callee.pause();
+    caller.on('data', () => void (this.#state === 'mute' && this.#muteIfAsked(pair)));
   }
+
+  /** The first record of application data ends the caller's handshake, the second begins a request. */
+  #muteIfAsked(pair: Pair): void {
+    if ((this.#pairs.get(pair)?.() ?? 0) > 1) pair[1].pause();
+  }
+}
+
+/** Type of TLS records of application data, and what stands before every record. */
+const applicationData = 23;
+const recordHeaderBytes = 5;
+
+/** Counts the records of application data that a caller sends. */
+function recordsOf(caller: Socket): () => number {
+  let count = 0;
+  let header = Buffer.alloc(0);
+  let bytesLeft = 0;
+  caller.on('data', (octets: Buffer) => {
+    for (let at = 0; at < octets.length; ) {
+      const wanted = bytesLeft > 0 ? bytesLeft : recordHeaderBytes - header.length;
+      const part = octets.subarray(at, at + wanted);
+      at += part.length;
+      if (bytesLeft > 0) {
+        bytesLeft -= part.length;
+        continue;
+      }
+      header = Buffer.concat([header, part]);
+      if (header.length < recordHeaderBytes) return;
+      bytesLeft = header.readUInt16BE(recordHeaderBytes - 2);
+      if (header[0] === applicationData) count += 1;
+      header = Buffer.alloc(0);
+    }
+  });
+  return () => count;
 }
 
 function carry(from: Socket, to: Socket): void {
