@@ -73,12 +73,12 @@ beforeAll(async () => {
   const authorities = await Promise.all(made.map(({ plan }) => readFile(plan.certificates.caFile, 'utf8')));
   await writeFile(caFile, authorities.join('\n'));
   overrides = domains.map((domain, at) => `${domain}=127.0.0.1:${ports[at]}`).join(',');
-  const outboundSettings = { MESHD_DISCOVERY_OVERRIDES: overrides, MESHD_PEER_CA_FILE: caFile };
+  const settings = { outbound: { MESHD_DISCOVERY_OVERRIDES: overrides, MESHD_PEER_CA_FILE: caFile } };
   const nodeArguments = [`--max-old-space-size=${heapMebibytes}`];
   [alpha, beta] = made.map(
     ({ plan }, at) =>
       new ProviderProcesses({ ...plan, port: ports[at] as number }, join(folder, `logs-${at}`), {
-        ...{ nodeArguments, outboundSettings },
+        ...{ nodeArguments, settings },
       }),
   ) as [ProviderProcesses, ProviderProcesses];
   undo.push(

@@ -9,6 +9,7 @@ import type { RequestSigner } from '@meshd/binding/request-sign';
 import type { HeldTicket } from '@meshd/binding/ticket-hold';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
+import { messageOf } from '@meshd/shard/testing/outbox-kit';
 import { entry, mark, opening, Person, type SelfDraft, selfEntry, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -376,4 +377,23 @@ describe('[R123] [R264] permissions of a connection', () => {
     };
     expect(await upload()).toEqual(needsAdmin);
   });
+});
+
+describe('a message from another provider', () => {
+  it.each(['null', 'device', 'profile', 'ticket', 'host'] as const)(
+    '[R163] [R172] is brought by its service alone, and not by a caller in the form: %s',
+    async (form) => {
+      const stranger = new Person('stranger', { address: 'stranger@other.example' });
+      const device = stranger.device();
+      const to = [alice.person.address];
+      const message = messageOf(stranger, device, Date.now(), { to, type: 'RequestContact' });
+      const post = { Accounts: to, Message: [message] };
+      // The sender's own device, known to no service here; alice's own; a true host, though of another domain.
+      const own = { null: [], device: [unconnected(stranger, device)], profile: [connected(device)] };
+      const verdict =
+        form in own ? verdictOf(link, 'Post', post, own[form as keyof typeof own]) : call(form, 'Post', post);
+      const [status] = await verdict;
+      expect([401, 403]).toContain(status);
+    },
+  );
 });

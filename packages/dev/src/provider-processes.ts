@@ -34,8 +34,10 @@ const mainOf = (service: 'router' | 'shard' | 'outbound'): string =>
 
 /** What may be other than usual. */
 export interface ProcessOptions {
+  /** For every process. */
   readonly nodeArguments?: readonly string[];
-  readonly outboundSettings?: Settings;
+  /** Settings of single processes besides those of the plan, by the process's name. */
+  readonly settings?: Readonly<Record<string, Settings>>;
 }
 
 /** The processes of one provider. */
@@ -49,12 +51,12 @@ export class ProviderProcesses {
   /** Called when a process ends that was not asked to. */
   onUnexpectedEnd: (name: string, end: ProgramEnd, tail: string) => void = () => {};
 
-  /** @param options what tests change: arguments of Node for every process, settings besides those of the plan */
+  /** @param options what tests change */
   constructor(plan: ProviderPlan, logFolder: string, options: ProcessOptions = {}) {
     this.plan = plan;
     this.#logs = logFolder;
     this.#nodeArguments = options.nodeArguments ?? [];
-    this.#services = [
+    const services = [
       ...plan.shards.map((shard) => ({
         name: shard.name,
         main: mainOf('shard'),
@@ -64,11 +66,14 @@ export class ProviderProcesses {
       {
         name: 'outbound',
         main: mainOf('outbound'),
-        settings: { ...outboundSettings(plan), ...options.outboundSettings },
+        settings: outboundSettings(plan),
         adminPort: plan.outboundAdminPort,
       },
       { name: 'router', main: mainOf('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
     ];
+    this.#services = services.map((service) => {
+      return { ...service, settings: { ...service.settings, ...options.settings?.[service.name] } };
+    });
   }
 
   /** Names of all processes, in the order in which they start; the router is last. */

@@ -38,6 +38,8 @@ export interface TestProviderOptions {
   /** Whether strangers may create accounts; open when absent, because most tests begin with one. */
   readonly registration?: 'closed' | 'open';
   readonly shardCount?: number;
+  /** Servers of its own, in place of those that the whole test run shares: for tests that stop them. */
+  readonly backends?: { readonly postgresUrl?: string; readonly redisUrl?: string };
   readonly clock?: Clock;
   readonly logger?: Logger;
   /** Put in place of the router's own defaults, after clock and logger. */
@@ -135,7 +137,7 @@ export async function startPlannedProvider(
 
 async function makePlan(options: TestProviderOptions, undo: (() => Promise<unknown>)[]) {
   const { domains = ['mesh.example'], registration = 'open', shardCount = 2, clock = systemClock } = options;
-  const { postgresUrl, redisUrl } = readTestBackends();
+  const { postgresUrl, redisUrl } = { ...readTestBackends(), ...options.backends };
   const folder = await mkdtemp(join(tmpdir(), 'meshd-provider-'));
   removeAtEnd(folder);
   undo.push(() => rm(folder, { recursive: true, force: true }));

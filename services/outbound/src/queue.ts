@@ -41,7 +41,7 @@ export interface WakeUpsOptions {
 }
 
 const reconnectMsMax = 5000;
-/** A lane that another job of this worker is on is looked at again after this, milliseconds. */
+/** A lane that this worker is not to begin with now is looked at again after this, milliseconds. */
 const busyMs = 1000;
 
 /** Jobs come from outside of this process. */
@@ -71,8 +71,10 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
   const queue = new Queue(deliveryQueue.name, shared);
   queue.on('error', onQueueError);
   let worker: Worker | undefined;
+  let isStopping = false;
   /** Lanes that this worker is on; true: a slot came free meanwhile. */
   const active = new Map<string, boolean>();
+  const turns = new Set<Promise<LaneNext>>();
 
   const add = async (lanes: readonly DueLane[]): Promise<void> => {
     if (lanes.length === 0 || !isReady()) return;
@@ -92,12 +94,14 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
       await job.moveToDelayed(timeMs, token);
       throw new DelayedError();
     };
-    // After Redis lost everything a lane may get a second job while the first is in work.
-    if (active.has(name)) return delay(clock() + busyMs);
+    // After Redis lost everything a lane may get a second job while the first is in work; and a worker that is stopping may
+    // still be handed a job, which is for another one, or for itself when it has started again.
+    if (isStopping || active.has(name)) return delay(clock() + busyMs);
     active.set(name, false);
-    let next: LaneNext;
+    const turning = turn(lane);
+    turns.add(turning);
     try {
-      next = await turn(lane);
+      const next = await turning.finally(() => turns.delete(turning));
       if (next.kind === 'none') return;
       const isFreed = active.get(name) === true;
       const timeMs = next.kind === 'at' ? next.timeMs : clock() + (isFreed ? 0 : laneParkedMs);
@@ -129,7 +133,11 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
       worker.on('error', onQueueError);
     },
     stop: async () => {
-      await worker?.close();
+      isStopping = true;
+      await worker?.pause(true);
+      await Promise.allSettled(turns);
+      // Without Redis jobs cannot be put back, and need not be: the sweeper makes them again.
+      await worker?.close(!isReady());
       await queue.close();
       connection.disconnect();
     },

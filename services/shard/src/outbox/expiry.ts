@@ -32,7 +32,7 @@ export interface ExpiryEvents {
 }
 
 /**
- * Looks every `sweepMs`, one look at a time, until the function returned is called; that waits for the look under way.
+ * Looks at once, since time went on while the shard did not run, and then every `sweepMs`, one look at a time, until the function returned is called; that waits for the look under way.
  */
 export function startExpiry(context: ShardContext, { onExpired, onError }: ExpiryEvents): () => Promise<void> {
   let looking: Promise<void> | undefined;
@@ -45,6 +45,7 @@ export function startExpiry(context: ShardContext, { onExpired, onError }: Expir
   };
   const timer = setInterval(look, sweepMs);
   timer.unref();
+  look();
   return async () => {
     clearInterval(timer);
     await looking;

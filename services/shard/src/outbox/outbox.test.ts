@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LeasedRow } from '../storage/outbox-store.js';
 import { anyReceipt, each, OutboxShard, type Sender } from '../testing/outbox-kit.js';
 import { deleteAccount } from '../transactions/delete-account.js';
-import { expireMessages } from './expiry.js';
+import { expireMessages, startExpiry } from './expiry.js';
 import { listWork } from './list-work.js';
 import { changeDestination, listDestinations } from './operate.js';
 import { peerSpoke } from './peer-spoke.js';
@@ -224,6 +224,18 @@ describe('expiry', () => {
       expect(await shard.rows()).toEqual([]);
     },
   );
+
+  test('is looked for as soon as the shard runs: time went on without it', async () => {
+    await alice.send(bob);
+    shard.nowMs += messageMsMax;
+    const onError = (error: unknown): void => expect.fail(String(error));
+    let stop: () => Promise<void> = async () => {};
+    const count = await new Promise<number>((resolve) => {
+      stop = startExpiry(shard.context, { onExpired: resolve, onError });
+    });
+    await stop();
+    expect(count).toBe(1);
+  });
 
   test('leaves to its worker what is on its way', async () => {
     await alice.send(bob);

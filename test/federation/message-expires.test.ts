@@ -1,0 +1,78 @@
+/** A message's time ends while it waits, in whatever queue: it ends, and its sender is told. */
+import { messageMsMax } from '@meshd/limits/limits';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  changeDatabase,
+  expectResults,
+  type Infrastructure,
+  nowhere,
+  programOf,
+  startInfrastructure,
+  testMs,
+  untilFiled,
+  untilWaiting,
+  waiting,
+} from './infrastructure-kit.js';
+
+let made: Infrastructure;
+beforeAll(async () => {
+  made = await startInfrastructure();
+}, testMs);
+afterAll(() => made?.stop(), testMs);
+
+const hourMs = 3600 * 1000;
+const insertDestination = `INSERT INTO destination (domain, failures, failing_since_ms, last_failure_ms, next_attempt_ms, held)
+  VALUES ($1, $2, $3, coalesce($3::bigint, 0), $4, $5)`;
+
+it(
+  '[R169] expires when new, behind others, resting, held, gone or left by a dead worker; what is on its way is waited for',
+  async () => {
+    const { alice, bob, alpha, beta } = made;
+    const nowMs = Date.now();
+    await changeDatabase(
+      alpha,
+      [insertDestination, 'held.test', 0, null, 0, true],
+      [insertDestination, 'gone.test', 40, nowMs - 25 * hourMs, nowMs + hourMs, false],
+    );
+    const send = (address: string): Promise<string> => alice.send({ address });
+    const waits = {
+      resting: await send(`carol@${nowhere}`),
+      held: await send('carol@held.test'),
+      gone: await send('carol@gone.test'),
+    };
+    await untilWaiting(alpha, (rows) => rows.some((row) => row.recipient === `carol@${nowhere}` && row.attempts > 0));
+    beta.door.mute();
+    let onItsWay = '';
+    await untilFiled(beta, 'mmm_Inbound', async () => {
+      onItsWay = await send(bob.address);
+    });
+    const worker = programOf(alpha, 'outbound');
+    worker.signal('SIGSTOP');
+    const later = {
+      isNew: await send('carol@new.test'),
+      behind: await send(bob.address),
+      leftBehind: await send('carol@left.test'),
+    };
+    await changeDatabase(
+      alpha,
+      ['UPDATE outbox SET lease_owner = $1, lease_until_ms = 1 WHERE message_id = $2', 'dead', later.leftBehind],
+      [
+        'UPDATE outbox SET queued_at_ms = queued_at_ms - $1::bigint, expires_at_ms = expires_at_ms - $1::bigint',
+        messageMsMax,
+      ],
+    );
+    const expired = [...Object.values(waits), ...Object.values(later)];
+    await expectResults(
+      alice,
+      expired,
+      expired.map(() => 'expired'),
+    );
+    expect((await waiting(alpha)).map((row) => row.message_id)).toEqual([onItsWay]);
+    beta.door.open();
+    worker.signal('SIGCONT');
+    await expectResults(alice, [onItsWay], ['delivered with receipt']);
+    expect(await waiting(alpha)).toEqual([]);
+    expect((await bob.inbound()).filter((id) => [onItsWay, later.behind].includes(id))).toEqual([onItsWay]);
+  },
+  testMs,
+);
