@@ -42,10 +42,11 @@ export class ProviderProcesses {
   /** Called when a process ends that was not asked to. */
   onUnexpectedEnd: (name: string, end: ProgramEnd, tail: string) => void = () => {};
 
-  constructor(plan: ProviderPlan, logFolder: string) {
+  /** @param changes settings of single processes besides those of the plan, by the process's name */
+  constructor(plan: ProviderPlan, logFolder: string, changes: Readonly<Record<string, Settings>> = {}) {
     this.plan = plan;
     this.#logs = logFolder;
-    this.#services = [
+    const services = [
       ...plan.shards.map((shard) => ({
         name: shard.name,
         main: mainOf('shard'),
@@ -60,6 +61,9 @@ export class ProviderProcesses {
       },
       { name: 'router', main: mainOf('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
     ];
+    this.#services = services.map((service) => {
+      return { ...service, settings: { ...service.settings, ...changes[service.name] } };
+    });
   }
 
   /** Names of all processes, in the order in which they start; the router is last. */
