@@ -14,7 +14,7 @@ afterAll(() => federation?.stop());
 /** More than a first failure lets a destination rest, less than a test may take. */
 const hintSeconds = 15;
 
-describe.concurrent('[R169] [R175] messages to a peer that is busy', () => {
+describe.concurrent('[R169] messages to a peer that is busy', () => {
   it('and proves it wait for as long as it asks', async () => {
     const conduct = { behaviour: 'busy', retryAfterSeconds: hintSeconds } as const;
     const nextMs = await waitsForHint(conduct, 'status-503');

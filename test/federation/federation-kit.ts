@@ -51,6 +51,19 @@ export class Sender {
     return sent.map(({ id }) => id);
   }
 
+  /** Sends one message. @returns its identity, and when its sender learnt that it was accepted, Unix milliseconds */
+  async sendOne(recipient: string): Promise<{ readonly id: string; readonly acceptedMs: number }> {
+    let acceptedMs = Number.NaN;
+    const options = { recipients: [recipient], count: 1, contentBytes: 200, type: 'RequestContact' };
+    const [sent] = await this.#do((device) =>
+      sendAll(device, options, () => {
+        acceptedMs = environment.nowMs();
+      }),
+    );
+    expect(sent?.result).toBe('accepted');
+    return { id: sent?.id ?? '', acceptedMs };
+  }
+
   /** What the sender's device reads of messages: by identity the recipients with results, `queued` while there is none. */
   async fates(ids: readonly string[]): Promise<ReadonlyMap<string, Delivery | undefined>> {
     const { messages } = await this.#do((device) => listMessages(device, 'outbound'));
@@ -226,11 +239,19 @@ export interface Scene {
   readonly isKnown?: boolean;
 }
 
+/** What a scene leaves behind. */
+export interface Played {
+  readonly sender: Sender;
+  readonly peer: Peer;
+  /** From when the messages were sent until the first attempt was noted to have failed, milliseconds. */
+  readonly failedAfterMs: number;
+}
+
 /**
  * The scene of most files: messages go to a peer that is awkward, none of them ends by that, and none is lost or doubled
  * when the peer becomes well.
  */
-export async function awkwardThenWell(federation: Federation, scene: Scene): Promise<{ sender: Sender; peer: Peer }> {
+export async function awkwardThenWell(federation: Federation, scene: Scene): Promise<Played> {
   const { conduct, reason, isKnown = false } = scene;
   const [sender, peer] = await Promise.all([
     federation.sender(),
@@ -239,9 +260,11 @@ export async function awkwardThenWell(federation: Federation, scene: Scene): Pro
   const first = isKnown ? await sender.send(1, peer.account('bob')) : [];
   await federation.untilEnded(sender, first, isKnown ? ['delivered'] : []);
   peer.sink.behave(conduct);
+  const startMs = performance.now();
   const ids = await sender.send(messagesSent, peer.account('bob'));
   await until('a request', async () => peer.met > 0);
   const waited = await untilAttempted(sender, ids);
+  const failedAfterMs = performance.now() - startMs;
   if (reason !== undefined && federation.report.isOurs) {
     expect(waited.map(({ Reason }) => Reason)).toContainEqual(expect.stringMatching(reason));
   }
@@ -249,7 +272,7 @@ export async function awkwardThenWell(federation: Federation, scene: Scene): Pro
   peer.sink.behave({ behaviour: 'well' });
   await federation.untilEnded(sender, ids, ['delivered'], peer.domain);
   await onceEach(sender, peer, [...first, ...ids]);
-  return { sender, peer };
+  return { sender, peer, failedAfterMs };
 }
 
 /** Waits until the provider has noted an attempt that failed; one that does not tell of attempts is taken at its word. */

@@ -20,17 +20,16 @@ describe('[R170] messages to a healthy peer', () => {
     await federation.untilEnded(sender, first, ['delivered']);
     const waiting = await sender.send(10, ...awkward.map((peer) => peer.account('bob')));
     await until('awkward peers', async () => awkward.every(({ met }) => met > 0));
-    const tookMs: number[] = [];
-    const ids: string[] = [...first];
-    for (let at = 0; at < 5; at += 1) {
-      const startMs = Date.now();
-      const [id = ''] = await sender.send(1, healthy.account('bob'));
-      await until('its arrival', async () => healthy.taken.includes(id));
-      ids.push(id);
-      tookMs.push(healthy.sink.tally.messages.find((message) => message.id === id)?.firstMs ?? Number.NaN);
-      tookMs[at] = (tookMs[at] as number) - startMs;
+    const sent = [];
+    for (let count = 0; count < 5; count += 1) {
+      sent.push(await sender.sendOne(healthy.account('bob')));
+      await until('its arrival', async () => healthy.taken.length === first.length + sent.length);
     }
+    const arrivals = new Map(healthy.sink.tally.messages.map(({ id, firstMs }) => [id, firstMs]));
+    const tookMs = sent.map(({ id, acceptedMs }) => (arrivals.get(id) ?? Number.NaN) - acceptedMs);
+    // The one in the middle: a machine that is busy with other tests may keep one of them waiting.
     expect(tookMs.sort((a, b) => a - b)[2]).toBeLessThan(1000);
+    const ids = [...first, ...sent.map(({ id }) => id)];
     for (const peer of awkward) peer.sink.behave({ behaviour: 'well' });
     await Promise.all(
       awkward.map((peer, at) => federation.untilEnded(sender, everyOther(waiting, at), ['delivered'], peer.domain)),
