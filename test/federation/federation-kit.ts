@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Device, withDevice } from '@meshd/client/device';
 import { systemEnvironment } from '@meshd/client/environment';
-import { createAccount } from '@meshd/client/operations/create-account';
+import { type CreateOptions, createAccount } from '@meshd/client/operations/create-account';
 import { type Delivery, listMessages } from '@meshd/client/operations/messages';
 import type { Zone, ZoneRecord } from '@meshd/dev/dns-zone';
 import { waitFor } from '@meshd/dev/wait';
@@ -32,15 +32,42 @@ vi.setConfig({ testTimeout: 2 * endedMsMax, hookTimeout: 180_000 });
 /** An account at the provider under test. */
 export class Sender {
   readonly address: string;
-  readonly #home: string;
+  readonly #device: Device;
+  readonly #close: () => Promise<unknown>;
+  #last: Promise<unknown> = Promise.resolve();
 
-  constructor(address: string, home: string) {
-    this.address = address;
-    this.#home = home;
+  private constructor(device: Device, close: () => Promise<unknown>) {
+    this.address = device.session.state.address;
+    this.#device = device;
+    this.#close = close;
   }
 
+  /** Makes the account; its device stays connected until it is closed. */
+  static async open(home: string, account: CreateOptions): Promise<Sender> {
+    await createAccount(home, environment, account);
+    const opened = Promise.withResolvers<Device>();
+    const closed = Promise.withResolvers<void>();
+    const whole = withDevice(home, environment, (device) => {
+      opened.resolve(device);
+      return closed.promise;
+    });
+    whole.catch(opened.reject);
+    return new Sender(await opened.promise, () => {
+      closed.resolve();
+      return whole;
+    });
+  }
+
+  /** One thing at a time, as a device does. */
   #do<T>(work: (device: Device) => Promise<T>): Promise<T> {
-    return withDevice(this.#home, environment, work);
+    const done = this.#last.then(() => work(this.#device));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#close();
   }
 
   /** Sends messages to the recipients in turn. @returns their identities, once the provider has accepted all of them */
@@ -128,6 +155,7 @@ export class Federation {
   readonly #folder: string;
   readonly #stage: string;
   readonly #sinks: Sink[] = [];
+  readonly #senders: Sender[] = [];
   readonly #ca: string;
   #count = 0;
 
@@ -151,8 +179,9 @@ export class Federation {
     const name = `s${process.pid}-${this.#count}`;
     const address = `${name}@${this.report.domain}`;
     const home = join(this.#folder, name);
-    await createAccount(home, environment, { address, url: this.report.url, ca: this.#ca });
-    return new Sender(address, home);
+    const sender = await Sender.open(home, { address, url: this.report.url, ca: this.#ca });
+    this.#senders.push(sender);
+    return sender;
   }
 
   /** A new peer that the DNS knows. */
@@ -200,15 +229,18 @@ export class Federation {
     await until(`${results} for ${domain ?? 'a peer'}`, async () => {
       const now = await sender.results(ids);
       if (now.includes('queued') && domain !== undefined) await this.operate('retry', domain);
-      return now.join() === results.join() || `they are ${now}`;
+      return now.join() === results.join() || `they are ${now}: ${await reasonsOf(sender, ids)}`;
     });
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#sinks.map((sink) => sink.stop()));
+    await Promise.all([...this.#senders.map((one) => one.close()), ...this.#sinks.map((sink) => sink.stop())]);
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
+
+const reasonsOf = async (sender: Sender, ids: readonly string[]): Promise<string> =>
+  (await sender.waiting(ids)).map(({ Attempts, Reason }) => `${Attempts} attempts, ${Reason}`).join('; ');
 
 /** Waits for a condition, which may say instead what it still lacks. */
 export function until(what: string, holds: () => Promise<boolean | string>): Promise<true> {

@@ -47,6 +47,7 @@ interface Made {
  * from when a message was to be sent, so that waiting for a slow provider is seen.
  *
  * @param onAnswer told of each message as it is answered
+ * @returns in the order in which they were sent
  * @throws ClientError where a message is too large
  */
 export async function sendAll(
@@ -67,8 +68,9 @@ export async function sendAll(
     const one: Promise<void> = sendOne(device, made).then((answer) => {
       inWork.delete(one);
       const { id, recipient } = made;
-      sent.push({ id, recipient, ...answer, tookMs: performance.now() - dueMs });
-      onAnswer(sent.at(-1) as SentOne);
+      const answered = { id, recipient, ...answer, tookMs: performance.now() - dueMs };
+      sent[at] = answered;
+      onAnswer(answered);
     });
     inWork.add(one);
   }
