@@ -1,6 +1,7 @@
 /** Puts an answer on the wire, as awkwardly as told. Nothing here throws: a peer that is gone is no concern of a sink. */
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '@meshd/crypto/random';
 import { sinkDripMs, sinkOversizeBytes } from '@meshd/limits/load';
@@ -42,11 +43,12 @@ async function drips(http: ServerResponse, body: Uint8Array): Promise<void> {
 
 /** Begins as an answer does and goes on with what means nothing in it, until the peer has had enough. */
 async function floods(http: ServerResponse): Promise<void> {
-  const block = Buffer.alloc(blockBytes, ' ');
   http.writeHead(200, { 'Content-Type': 'application/json' });
-  http.write('[');
-  for (let bytes = 0; bytes < sinkOversizeBytes && !http.destroyed; bytes += block.length) {
-    if (!http.write(block)) await Promise.race([once(http, 'drain'), once(http, 'close')]);
-  }
-  http.end();
+  await pipeline(Readable.from(endlessAnswer()), http).catch(() => undefined);
+}
+
+function* endlessAnswer(): Iterable<Uint8Array> {
+  yield Buffer.from('[');
+  const block = Buffer.alloc(blockBytes, ' ');
+  for (let bytes = 0; bytes < sinkOversizeBytes; bytes += block.length) yield block;
 }

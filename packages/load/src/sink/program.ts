@@ -53,11 +53,11 @@ async function run(io: CommandIo, domainText: string, flags: SinkFlags): Promise
   io.note(`${domain} takes messages at ${sink.url} (certificate authority: ${sink.caFile})`);
   io.note(`it ${behaviours[conduct.behaviour].does}; told and asked at ${control.url}; Ctrl-C ends it`);
   await stopSignal();
+  const report = reportOf(sink);
   await control.stop();
   await sink.stop();
   await rm(state, { force: true });
-  const report = { ...reportOf(sink), list: sink.tally.messages };
-  io.print(report, () => JSON.stringify(reportOf(sink), undefined, 2));
+  io.print({ ...report, list: sink.tally.messages }, () => JSON.stringify(report, undefined, 2));
 }
 
 function stopSignal(): Promise<unknown> {
