@@ -14,7 +14,7 @@ export default defineConfig({
       'scripts/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
-    globalSetup: ['test/global-setup.ts'],
+    globalSetup: ['test/global-setup.ts', 'test/federation/stage.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Every file may start a whole provider; more of them at a time than cores only makes each slower.

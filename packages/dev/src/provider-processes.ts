@@ -3,8 +3,8 @@
  * do where they stop, kill and restart single processes.
  */
 import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { shutdownMsMax } from '@meshd/limits/limits';
 import { plainEnvironment } from './config.js';
 import { type ProgramEnd, type RunningProgram, startProgram } from './program.js';
@@ -29,8 +29,9 @@ const readyMsMax = 60_000;
 /** A little more than a process allows itself, so that its own forced exit comes first and says why. */
 const stopMsMax = shutdownMsMax + 2000;
 
+// Not import.meta.resolve, which the module runner has not in which the set-up of tests runs.
 const mainOf = (service: 'router' | 'shard' | 'outbound'): string =>
-  fileURLToPath(import.meta.resolve(`@meshd/${service}/main`));
+  createRequire(import.meta.url).resolve(`@meshd/${service}/main`);
 
 /** What may be other than usual. */
 export interface ProcessOptions {
