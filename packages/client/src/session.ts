@@ -26,7 +26,7 @@ import { homeTickets } from './ticket-files.js';
 /** Extension words that this client understands, named in its requests (schema 13). */
 export const clientFeatures: readonly Feature[] = [
   ...(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'] as const),
-  ...(['ticket', 'page', 'filter', 'wait', 'heads-1'] as const),
+  ...(['ticket', 'page', 'filter', 'wait', 'heads-1', 'delivery-1'] as const),
 ];
 
 /** Attempts at one transaction; the pauses between them double from the first one. */
