@@ -1,6 +1,6 @@
 /** Messages as people send, list and follow them, against a whole provider whose line breaks now and then. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
@@ -149,6 +149,23 @@ describe('mesh message', () => {
       .poll(async () => (await json(alice, 'message', 'status', id)).deliveries, waitingMs)
       .toMatchObject([{ result: 'delivered' }]);
     expect(await inboundIds(bob)).toHaveLength(before + 1);
+  });
+
+  it('finds a message in its spool that was taken an hour ago without a word', async () => {
+    const before = (await inboundIds(bob)).length;
+    answersLost();
+    const { document } = await run(alice, 'message', 'send', address('bob'), '--type', 'Note');
+    unbroken();
+    const { id } = document.messages[0];
+    await expect.poll(() => inboundIds(bob), waitingMs).toContain(id);
+    const outgoing = join(alice, 'outgoing');
+    const [fate = ''] = (await readdir(outgoing)).filter((name) => name.endsWith('.fate.json'));
+    const noted = JSON.parse(await readFile(join(outgoing, fate), 'utf8'));
+    noted.byId[id].attempt.sentMs -= 3_600_000;
+    await writeFile(join(outgoing, fate), JSON.stringify(noted));
+    expect((await json(alice, 'account', 'sync')).messages.posted).toMatchObject([{ id, state: 'sent' }]);
+    expect(await inboundIds(bob)).toHaveLength(before + 1);
+    expect(await readdir(outgoing)).toEqual([]);
   });
 
   it('survives being killed: once the message is on disk it arrives once, whatever happens', async () => {

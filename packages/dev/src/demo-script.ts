@@ -1,7 +1,6 @@
 /** What is played in the demo, step by step. */
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { DemoPerson } from './demo-people.js';
 import type { Stage } from './demo-stage.js';
 import { display, explain, heading } from './demo-voice.js';
@@ -162,7 +161,9 @@ class Play {
       lines.push(`${isRight ? 'arrived once' : `arrived ${count} times`}  ${from.address} -> ${to.address}  ${what}`);
     }
     display(lines.join('\n'));
-    explain(`${this.#arrivedCount} of ${this.#sent.length} messages arrived, each exactly once, with a signed receipt.`);
+    explain(
+      `${this.#arrivedCount} of ${this.#sent.length} messages arrived, each exactly once, with a signed receipt.`,
+    );
   }
 
   async #note(from: DemoPerson, to: DemoPerson, what: string): Promise<string> {

@@ -24,7 +24,7 @@ let stepCount = 0;
 /** A new step. */
 export function heading(text: string): void {
   stepCount += 1;
-  tell(`\n${bold(`${stepCount}. ${text}`)}\n`);
+  tell(`${bold(`${stepCount}. ${text}`)}\n`);
 }
 
 /** What happens, and why. */
