@@ -88,7 +88,7 @@ export class DemoPerson {
   }
 
   async #until(what: string, look: () => Promise<true | undefined>): Promise<void> {
-    const options = { what, deadlineMs: arriveMsMax, pauseMs: 300 };
+    const options = { what, deadlineMs: arriveMsMax, pauseMs: 1000 };
     await waitFor(look, { ...options, hopeless: () => (this.#signal.aborted ? 'it was stopped' : undefined) });
   }
 

@@ -24,10 +24,13 @@ async function main(): Promise<number> {
     return /^(-h|--help)$/.test(process.argv[2] ?? '') ? 0 : 2;
   }
   const end = new AbortController();
+  let isStopping = false;
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end.abort('stopped'));
   // A terminal that was closed takes no more words; there is still everything to stop.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const onFailure = (reason: string) => {
+    // What ends while everything is being stopped has been asked to.
+    if (isStopping) return;
     complain(reason);
     end.abort('failed');
   };
@@ -41,6 +44,7 @@ async function main(): Promise<number> {
     if (!end.signal.aborted) complain(error instanceof DemoError ? error.message : String(error));
     return 1;
   } finally {
+    isStopping = true;
     say('Stopping everything');
     await stage.stop();
     tell(bold('The demo is over; nothing of it is left on this machine.'));
