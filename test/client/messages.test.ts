@@ -96,8 +96,9 @@ describe('mesh message', () => {
       const shown = await mesh(['message', 'show', id, '--out', out, '--home', home]);
       expect(shown.stdout).toContain(`Note from ${address('alice')} to `);
       expect(shown.stdout).toContain('list.txt, 11 octets\n\nmilk\nbread\n');
+      expect(await readFile(out, 'utf8')).toBe('milk\nbread\n');
       expect(await mesh(['message', 'show', id, '--out', '-', '--home', home])).toMatchObject({
-        stdout: expect.stringContaining('milk\nbread\n'),
+        stdout: 'milk\nbread\n',
       });
       await expect
         .poll(async () => (await json(alice, 'message', 'status', id)).deliveries, waitingMs)

@@ -123,7 +123,10 @@ async function show(io: CommandIo, id: string, flags: { readonly out?: string })
   const file = body && fileOf(body);
   if (flags.out !== undefined) {
     if (file === undefined) throw new UsageError(`there is no file in the message ${id}`);
+    if (io.json && flags.out === '-')
+      throw new UsageError('--json prints one document: --out takes the name of a file');
     await io.writeFile(flags.out, file.content, { mode: 0o600 });
+    if (flags.out === '-') return;
   }
   io.print({ ...messageJson(message), body }, () =>
     [
