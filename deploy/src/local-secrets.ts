@@ -43,12 +43,14 @@ export async function localSecrets(
   };
   const file = (role: string, name: string): string => join(filesDir, role, name);
   const { rpcCert, rpcKey, rpcCa, tlsCert, tlsKey, host, tickets } = roleFileNames;
-  const perRole = hostRoles.flatMap((role) => [
+  const rpcSecret = (role: string) =>
     secretOf(`meshd-rpc-${role}`, 'kubernetes.io/tls', {
       'tls.crt': file(role, rpcCert),
       'tls.key': file(role, rpcKey),
       'ca.crt': file(role, rpcCa),
-    }),
+    });
+  const perRole = hostRoles.flatMap((role) => [
+    rpcSecret(role),
     secretOf(
       `meshd-host-${role}`,
       'Opaque',
@@ -57,6 +59,7 @@ export async function localSecrets(
   ]);
   return Promise.all([
     ...perRole,
+    rpcSecret('operator'),
     secretOf('meshd-tls', 'kubernetes.io/tls', {
       'tls.crt': file('router', tlsCert),
       'tls.key': file('router', tlsKey),

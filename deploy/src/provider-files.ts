@@ -51,6 +51,11 @@ export async function makeProviderFiles(
     }
     await copyHost(join(folders.serviceDir, role), to(roleFileNames.host));
   }
+  // Who operates is no host, and signs nothing for the service.
+  const { operator } = certificates.internal;
+  await copyInto(operator.certFile, join(folders.filesDir, 'operator', roleFileNames.rpcCert));
+  await copyInto(operator.keyFile, join(folders.filesDir, 'operator', roleFileNames.rpcKey));
+  await copyInto(certificates.internalCaFile, join(folders.filesDir, 'operator', roleFileNames.rpcCa));
   return udf;
 }
 

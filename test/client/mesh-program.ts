@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** The launcher of the program. */
-export const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
+/** What node is given to run it. */
+export const meshLauncher = fileURLToPath(new URL('../../packages/cli/bin/mesh.mjs', import.meta.url));
 
 /** How a run of it ended. */
 export interface MeshRun {
@@ -15,7 +15,7 @@ export interface MeshRun {
 /** Runs a command to its end. */
 export function mesh(args: readonly string[], input?: string): Promise<MeshRun> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [launcher, ...args], (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [meshLauncher, ...args], (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
     });
     child.stdin?.end(input);

@@ -64,7 +64,15 @@ describe('Secrets of the local overlay', () => {
     const [first, second] = [await make(), await make()];
     const dataOf = (secrets: typeof first, name: string) =>
       secrets.find(({ metadata }) => metadata.name === name)?.data;
-    for (const name of ['meshd-postgres', 'meshd-redis', 'meshd-tls', 'meshd-service-key', 'meshd-rpc-shard']) {
+    for (const name of [
+      'meshd-postgres',
+      'meshd-redis',
+      'meshd-tls',
+      'meshd-service-key',
+      'meshd-rpc-shard',
+      'meshd-rpc-operator',
+    ]) {
+      expect(dataOf(first, name)).toBeDefined();
       expect(dataOf(second, name)).toEqual(dataOf(first, name));
     }
     expect(Object.keys(dataOf(first, 'meshd-host-shard') ?? {}).sort()).toEqual([

@@ -52,11 +52,12 @@ export class Person {
     return withDevice(this.#home, this.#environment, async (device) => {
       const ids: string[] = [];
       for (let at = 0; at < count; at += 1) {
-        const [sent] = await sendMessage(device, {
+        const { messages, interrupted } = await sendMessage(device, {
           ...{ recipients: [to.address], type, mayBeClear: true },
           body: (members) => writeJson({ [type]: { Text: `number ${at}`, ...members } }),
         });
-        ids.push(sent?.id as string);
+        if (interrupted !== undefined) throw interrupted;
+        ids.push(messages[0]?.id as string);
       }
       return ids;
     });

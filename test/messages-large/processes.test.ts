@@ -14,7 +14,7 @@ import { ProviderProcesses } from '@meshd/dev/provider-processes';
 import { makeTestPlan } from '@meshd/dev/test-provider';
 import { waitFor } from '@meshd/dev/wait';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launcher } from '../client/mesh-program.js';
+import { meshLauncher } from '../client/mesh-program.js';
 import { onShardsOf } from './kit.js';
 
 const mebibyte = 1024 * 1024;
@@ -39,7 +39,7 @@ function start(
   ...args: string[]
 ): { child: ChildProcess; end: Promise<{ code: number; stdout: string; stderr: string }> } {
   const env = { ...process.env, MESHD_DISCOVERY_OVERRIDES: overrides };
-  const all = [`--max-old-space-size=${heapMebibytes}`, launcher, ...args, '--json', '--home', join(folder, home)];
+  const all = [`--max-old-space-size=${heapMebibytes}`, meshLauncher, ...args, '--json', '--home', join(folder, home)];
   const child = spawn(process.execPath, all, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';

@@ -13,6 +13,25 @@ export function readAdminSettings(env: NodeJS.ProcessEnv = process.env): AdminSe
   return { postgresUrls: postgres ? [postgres] : [], directoryUrl: directory || undefined };
 }
 
+/** Where the shards are, and the files that an operator comes with, as services are given them. */
+export interface OperatorSettings {
+  readonly shards: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly caFile: string | undefined;
+}
+
+/** Reads the settings. Empty variables count as absent. */
+export function readOperatorSettings(env: NodeJS.ProcessEnv = process.env): OperatorSettings {
+  const { MESHD_SHARDS, MESHD_RPC_CERT_FILE, MESHD_RPC_KEY_FILE, MESHD_RPC_CA_FILE } = env;
+  return {
+    shards: MESHD_SHARDS || undefined,
+    certFile: MESHD_RPC_CERT_FILE || undefined,
+    keyFile: MESHD_RPC_KEY_FILE || undefined,
+    caFile: MESHD_RPC_CA_FILE || undefined,
+  };
+}
+
 /** Name servers and places of services that the environment names, as services are given them. */
 export function readDiscoveryTexts(env: NodeJS.ProcessEnv = process.env): DiscoveryTexts {
   const { MESHD_DISCOVERY_SERVERS: servers, MESHD_DISCOVERY_OVERRIDES: overrides } = env;

@@ -14,6 +14,7 @@ import { registerHelloCommands } from './commands/hello.js';
 import { registerJsonCommands } from './commands/json.js';
 import { registerKeyCommands } from './commands/key.js';
 import { registerMessageCommands } from './commands/message.js';
+import { registerMessageStatusCommand } from './commands/message-status.js';
 import { registerUdfCommands } from './commands/udf.js';
 import { terminalControls } from './table.js';
 
@@ -50,6 +51,7 @@ export const meshShape: ProgramShape = {
     registerContainerProofCommands(program, io);
     registerContainerFileCommands(program, io);
     registerMessageCommands(program, io);
+    registerMessageStatusCommand(program, io);
     registerContactCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);

@@ -23,7 +23,8 @@ import type { ClientEnvironment, ServiceConnection } from './environment.js';
 import { appendFrame, noTrees, type Trees } from './frame.js';
 import { createAccount } from './operations/create-account.js';
 
-interface Answer {
+/** What an answer is made of. */
+export interface Answer {
   readonly status: number;
   readonly extended?: number;
   readonly message?: object;
@@ -33,6 +34,8 @@ interface Answer {
 export function digestOver(frames: readonly EnvelopeOctets[]): Uint8Array | undefined {
   return apex(treesOver(frames).tree);
 }
+
+const taken: Answer = { status: 201, message: { Entries: [{ Result: 'Accept', IndexContainer: 1 }] } };
 
 const fakeDomain = 'example.com';
 /** What the clocks of service and devices say. */
@@ -96,6 +99,10 @@ export class FakeService {
   readonly downloads: RequestOf<'Download'>[] = [];
   /** Identities of uploads, in order. */
   readonly uploadIds: (Uint8Array | undefined)[] = [];
+  /** What Post is answered with. */
+  postAnswer: (message: RequestOf<'Post'>) => Answer = () => taken;
+  /** Posts, in order: the message, and the identity of the request. */
+  readonly posts: { readonly message: EnvelopeOctets | undefined; readonly id: Uint8Array | undefined }[] = [];
   /** Runs before each Upload: other writers. */
   beforeUpload: () => Promise<void> = async () => undefined;
   readonly calls: Transaction[] = [];
@@ -143,6 +150,7 @@ export class FakeService {
     this.calls.push(transaction);
     await this.beforeCall(transaction, message);
     if (transaction === 'Upload') this.uploadIds.push(id);
+    if (transaction === 'Post') this.posts.push({ message: (message as RequestOf<'Post'>).Message?.[0], id });
     const { status, extended, message: answer } = await this.#answer(transaction, message);
     return {
       status,
@@ -164,6 +172,8 @@ export class FakeService {
       case 'Upload':
         await this.beforeUpload();
         return this.#upload(message as RequestOf<'Upload'>);
+      case 'Post':
+        return this.postAnswer(message as RequestOf<'Post'>);
       default:
         return { status: 201 };
     }

@@ -3,13 +3,12 @@ import { Header, type KeyValue } from '@meshd/dare/header';
 import { decodeObject, encodeObject } from '@meshd/encoding/codec';
 import type { Home } from './home.js';
 import { octetsToText, textToOctets } from './octet-text.js';
+import { nextQueueName } from './queue-name.js';
 import type { PlannedEntry } from './writer.js';
 
 const folder = 'pending';
 const suffix = '.json';
 const sentSuffix = '.sent.json';
-/** Queue files sort by name. */
-const nameDigits = 10;
 
 /** A change that waits to be uploaded, with what its author knew. */
 export interface PendingEntry extends PlannedEntry {
@@ -114,8 +113,7 @@ export async function savePending(home: Home, { name, container, entries }: Pend
 
 /** Puts a batch at the end of the queue, durably. @returns its name there */
 export async function enqueue(home: Home, container: string, entries: readonly PendingEntry[]): Promise<string> {
-  const last = (await namesIn(home)).at(-1);
-  const name = String(last === undefined ? 1 : Number(last) + 1).padStart(nameDigits, '0');
+  const name = nextQueueName(await namesIn(home));
   await savePending(home, { name, container, entries });
   return name;
 }

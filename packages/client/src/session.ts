@@ -26,7 +26,7 @@ import { homeTickets } from './ticket-files.js';
 /** Extension words that this client understands, named in its requests (schema 13). */
 export const clientFeatures: readonly Feature[] = [
   ...(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'] as const),
-  ...(['ticket', 'page', 'filter', 'wait', 'heads-1'] as const),
+  ...(['ticket', 'page', 'filter', 'wait', 'heads-1', 'delivery-1'] as const),
 ];
 
 /** The service or its limits may have changed: what Hello said is asked for anew (semantics 6.1). */

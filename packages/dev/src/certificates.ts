@@ -11,8 +11,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 
-/** Roles inside a provider; each process shows the certificate of its role. */
-export const roles = ['router', 'shard', 'outbound'] as const;
+/** Roles inside a provider; each process shows the certificate of its role, and so does who operates it. */
+export const roles = ['router', 'shard', 'outbound', 'operator'] as const;
 
 /** One of {@link roles}. */
 export type Role = (typeof roles)[number];

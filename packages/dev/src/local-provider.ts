@@ -14,6 +14,7 @@ import { isPortFree } from './ports.js';
 import { planProvider } from './provider-plan.js';
 import { ProviderProcesses } from './provider-processes.js';
 import { ensureServiceKeys } from './service-keys.js';
+import { type Settings, shardAddresses } from './service-settings.js';
 
 /** What {@link startLocalProvider} needs. */
 export interface LocalProviderOptions {
@@ -25,6 +26,8 @@ export interface LocalProviderOptions {
   readonly openTo?: readonly string[] | undefined;
   readonly postgresUrl?: string | undefined;
   readonly redisUrl?: string | undefined;
+  /** Settings of the outbound worker besides: where it finds other services, for one. */
+  readonly outboundSettings?: Settings | undefined;
   readonly say: (text: string) => void;
   /** Called once when something ended that the provider cannot do without. */
   readonly onFailure: (reason: string) => void;
@@ -104,6 +107,7 @@ async function startParts({ options, layout, secrets, ownership, undo, stop }: S
     shardCount,
     logLevel: 'info',
     nowMs: systemClock(),
+    outboundSettings: options.outboundSettings,
   });
   processes = new ProviderProcesses(plan, layout.logs);
   options.say('Starting router, two shards and outbound worker');
@@ -195,12 +199,19 @@ async function announce(
   admin: AdminAggregate,
   domains: readonly string[],
 ): Promise<void> {
+  const { certificates } = processes.plan;
   const facts = {
     domain: domains[0],
     domains,
     url: processes.url,
-    caFile: processes.plan.certificates.caFile,
+    caFile: certificates.caFile,
     adminUrl: admin.url,
+    // what mesh-admin reaches the shards with
+    operator: {
+      shards: shardAddresses(processes.plan),
+      ...certificates.internal.operator,
+      caFile: certificates.internalCaFile,
+    },
     pid: process.pid,
   };
   // a reader that waits for the file must not see half of it

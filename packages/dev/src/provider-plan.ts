@@ -5,7 +5,7 @@ import { ensureCertificates } from './certificates.js';
 import { ensureDatabases } from './databases.js';
 import { freePorts } from './ports.js';
 import { ensureServiceKeys } from './service-keys.js';
-import type { ProviderPlan } from './service-settings.js';
+import type { ProviderPlan, Settings } from './service-settings.js';
 
 /** What {@link planProvider} needs. */
 export interface PlanOptions {
@@ -26,6 +26,7 @@ export interface PlanOptions {
   readonly logLevel: LogLevel;
   /** The time, milliseconds since 1970. */
   readonly nowMs: number;
+  readonly outboundSettings?: Settings | undefined;
 }
 
 /** Names of the databases of a provider, that of the directory first. */
@@ -61,5 +62,6 @@ export async function planProvider(options: PlanOptions): Promise<ProviderPlan> 
     routerAdminPort: take(),
     outboundAdminPort: take(),
     logLevel: options.logLevel,
+    outboundSettings: options.outboundSettings,
   };
 }

@@ -30,6 +30,8 @@ export interface ProviderPlan {
   readonly routerAdminPort: number;
   readonly outboundAdminPort: number;
   readonly logLevel: LogLevel;
+  /** Settings of the outbound worker besides: where it finds other services, for one. */
+  readonly outboundSettings: Settings | undefined;
 }
 
 /** Settings as a process finds them in its environment. */
@@ -49,7 +51,10 @@ function common(plan: ProviderPlan, role: Role, adminPort: number): Record<strin
   };
 }
 
-const shardAddresses = (plan: ProviderPlan): string => plan.shards.map((shard) => loopback(shard.rpcPort)).join(',');
+/** Where the shards listen for what the other processes, and operators, ask. */
+export function shardAddresses(plan: ProviderPlan): string[] {
+  return plan.shards.map((shard) => loopback(shard.rpcPort));
+}
 
 /** Settings of the router. */
 export function routerSettings(plan: ProviderPlan): Settings {
@@ -59,7 +64,7 @@ export function routerSettings(plan: ProviderPlan): Settings {
     MESHD_DOMAINS: plan.domains.join(','),
     MESHD_TLS_CERT_FILE: plan.certificates.server.certFile,
     MESHD_TLS_KEY_FILE: plan.certificates.server.keyFile,
-    MESHD_SHARDS: shardAddresses(plan),
+    MESHD_SHARDS: shardAddresses(plan).join(','),
     MESHD_TICKET_KEY_DIR: join(plan.serviceFolder, ticketKeyFolder),
     MESHD_REGISTRATION: plan.registration,
   };
@@ -88,7 +93,8 @@ export function shardSettings(plan: ProviderPlan, shard: ShardPlan): Settings {
 export function outboundSettings(plan: ProviderPlan): Settings {
   return {
     ...common(plan, 'outbound', plan.outboundAdminPort),
-    MESHD_SHARDS: shardAddresses(plan),
+    MESHD_SHARDS: shardAddresses(plan).join(','),
     MESHD_REDIS_URL: plan.redisUrl,
+    ...plan.outboundSettings,
   };
 }

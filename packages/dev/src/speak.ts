@@ -1,4 +1,4 @@
-/** What `npm start` says: progress to standard error, the result to standard output; colours on a terminal only. */
+/** What `npm start` and `npm run demo` say: progress to standard error, the result to standard output; colours on a terminal only. */
 
 type Paint = (text: string) => string;
 
@@ -13,6 +13,10 @@ const onError = painter(process.stderr);
 
 /** Something that matters on standard output, if that is a terminal. */
 export const bold: Paint = onOut(1);
+
+/** Something beside the point, and something to look at first. */
+export const faint: Paint = onOut(2);
+export const accent: Paint = onOut(36);
 
 /** A line of progress. */
 export function say(text: string): void {

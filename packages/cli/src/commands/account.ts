@@ -6,6 +6,7 @@ import { accountStatus } from '@meshd/client/operations/account-status';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { deleteAccount } from '@meshd/client/operations/delete-account';
 import type { FetchFilter } from '@meshd/client/operations/fetch';
+import type { PostedQueue } from '@meshd/client/operations/post-messages';
 import { type SyncedContainer, synchronise } from '@meshd/client/operations/sync';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
@@ -142,8 +143,11 @@ async function sync(io: CommandIo, flags: SyncFlags): Promise<void> {
   const uploaded = placed.map(({ container, name, frameIndex }) => ({ container, name, index: frameIndex }));
   const refused = failures.map(({ container, error }) => ({ container, reason: error.message }));
   // What the user has to look at is no success, though everything else went well.
-  if (refused.length > 0 || conflicts.some(({ choice }) => choice === 'later')) io.setExitCode(1);
-  io.print({ containers, uploaded, conflicts, waiting: waitingCount, refused }, () => {
+  const { posted, waitingCount: unsentCount, interrupted } = synced.posted;
+  const messages = { posted, waiting: unsentCount, reason: interrupted?.message };
+  const isOpen = refused.length > 0 || unsentCount > 0 || posted.some(({ state }) => state === 'refused');
+  if (isOpen || conflicts.some(({ choice }) => choice === 'later')) io.setExitCode(1);
+  io.print({ containers, uploaded, conflicts, waiting: waitingCount, refused, messages }, () => {
     const rows = containers.map(({ container, index, fetched, digest, root }) => {
       return [container, index, fetched, shortHex(digest), shortHex(root)];
     });
@@ -151,8 +155,18 @@ async function sync(io: CommandIo, flags: SyncFlags): Promise<void> {
     const sent = uploaded.length === 0 ? [] : [`${entries(uploaded.length)} that waited here uploaded`];
     const left = waitingCount === 0 ? [] : [`waiting to be uploaded: ${entries(waitingCount)}`];
     const reasons = refused.map(({ container, reason }) => `${container}: ${reason}`);
-    return [table, ...sent, ...conflicts.map(conflictText), ...left, ...reasons].join('\n');
+    return [table, ...sent, ...conflicts.map(conflictText), ...left, ...reasons, ...postedText(synced.posted)].join(
+      '\n',
+    );
   });
+}
+
+function postedText({ posted, waitingCount, interrupted }: PostedQueue): string[] {
+  const lines = posted.map(({ id, recipient, state, reason }) =>
+    state === 'sent' ? `${id} sent to ${recipient}` : `${id} to ${recipient} is refused: ${reason}`,
+  );
+  if (waitingCount === 0) return lines;
+  return [...lines, `messages that still wait here: ${waitingCount} (${interrupted?.message ?? 'not tried'})`];
 }
 
 async function remove(io: CommandIo): Promise<void> {
@@ -181,7 +195,7 @@ export function registerAccountCommands(program: Command, io: CommandIo): void {
     .action(() => status(io));
   account
     .command('sync')
-    .description('bring the replicas of all containers up to date, and upload what waits here')
+    .description('bring the replicas of all containers up to date, and upload and send what waits here')
     .option('--legacy', 'take containers without manifests too, whose order nothing proves')
     .option('--filter <list>', 'leave out bodies: superseded, deleted, read, older=DATE; fetched when they are needed')
     .option('--conflicts <choice>', 'where a deletion stands against a change: mine, theirs or later (default: ask)')

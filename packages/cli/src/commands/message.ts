@@ -1,16 +1,17 @@
-/** `mesh message`: what is sent to other people, what came from them, and what became of either. */
+/** `mesh message send|list|show`: what is sent to other people, and what came from them. */
 import { basename } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { type Box, findMessage, type ListedMessage, listMessages } from '@meshd/client/operations/messages';
-import { sendMessage } from '@meshd/client/operations/send-message';
-import { parseJson } from '@meshd/encoding/json-reader';
-import type { JsonObject } from '@meshd/encoding/json-value';
+import { type SentMessage, sendMessage } from '@meshd/client/operations/send-message';
+import type { WaitingMessage } from '@meshd/client/outgoing';
 import { writeJson } from '@meshd/encoding/json-writer';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { addressArgument, withEnvironment } from '../device-environment.js';
+import { contentText, fileOf, membersOf } from '../message-content.js';
 import { textTable } from '../table.js';
+import { isoTime, timeText } from '../when.js';
 import { registerLargeCommands, sendLargeFile } from './message-large.js';
 
 interface SendFlags {
@@ -19,54 +20,51 @@ interface SendFlags {
   readonly large?: string;
   readonly keep?: string;
   readonly clear?: boolean;
+  readonly offline?: boolean;
 }
 
 const typeForm = /^[A-Za-z][A-Za-z0-9-]{0,62}$/;
-
-/**
- * Members of the message from a file: those of a JSON object as they stand, any other file as `Name` and `Content`.
- */
-function membersOf(octets: Uint8Array, name: string): JsonObject {
-  try {
-    const value = parseJson(octets);
-    const isObject = value !== null && typeof value === 'object' && !Array.isArray(value);
-    if (isObject && !(value instanceof Uint8Array)) return value;
-  } catch {
-    // Any other file is sent as it is.
-  }
-  return { Name: name, Content: Buffer.from(octets).toString('base64url') };
-}
+/** Under what name standard input is sent. */
+const standardInputName = 'stdin';
 
 async function send(io: CommandIo, accounts: readonly string[], flags: SendFlags): Promise<void> {
+  const { type, file, large, clear = false, offline: isOffline = false } = flags;
   const recipients = [...new Set(accounts.map(addressArgument))];
-  const { type, large } = flags;
   if (large !== undefined) {
-    if (type !== undefined || flags.file !== undefined || flags.clear === true) {
-      throw new UsageError('--large stands without --type, --file and --clear');
+    if (type !== undefined || file !== undefined || clear || isOffline) {
+      throw new UsageError('--large stands without --type, --file, --clear and --offline');
     }
     return sendLargeFile(io, recipients, large, flags.keep);
   }
   if (type === undefined) throw new UsageError('say what kind of message it is: --type NAME, or --large FILE');
   if (!typeForm.test(type)) throw new UsageError(`--type takes a name of letters and digits, not ${type}`);
-  const members = flags.file === undefined ? {} : membersOf(await io.readFile(flags.file), basename(flags.file));
-  const sent = await withEnvironment(io, (environment) =>
+  const name = file === '-' ? standardInputName : basename(file ?? '');
+  const members = file === undefined ? {} : membersOf(await io.readFile(file), name);
+  const { messages, earlierCount, interrupted } = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, (device) =>
       sendMessage(device, {
-        ...{ recipients, type, mayBeClear: flags.clear === true },
+        ...{ recipients, type, isOffline, mayBeClear: clear },
         body: (own) => writeJson({ [type]: { ...members, ...own } }),
       }),
     ),
   );
-  const messages = sent.map(({ id, recipient, isEncrypted, frameIndex }) => ({
-    ...{ id, recipient, encrypted: isEncrypted, index: frameIndex },
+  if (messages.some(({ state }) => state === 'refused')) io.setExitCode(1);
+  const waiting = interrupted?.message;
+  const result = messages.map(({ id, recipient, isEncrypted, state, frameIndex, reason }) => ({
+    ...{ id, recipient, encrypted: isEncrypted, state, index: frameIndex, reason },
   }));
-  io.print({ messages }, () =>
-    messages
-      .map(
-        ({ id, recipient, encrypted }) => `to ${recipient}${encrypted ? '' : ', in clear'}: mesh message status ${id}`,
-      )
-      .join('\n'),
-  );
+  io.print({ messages: result, earlier: earlierCount, waiting }, () => {
+    const earlier = earlierCount === 0 ? [] : [`${earlierCount} that waited here sent before`];
+    return [...earlier, ...messages.map(sentText)].join('\n');
+  });
+  if (waiting !== undefined) io.note(`${waiting}; what waits here is sent by: mesh account sync`);
+}
+
+function sentText({ id, recipient, isEncrypted, state, reason }: SentMessage): string {
+  const how = isEncrypted ? 'encrypted' : 'in clear';
+  if (state === 'sent') return `${id} sent to ${recipient}, ${how}`;
+  if (state === 'waiting') return `${id} to ${recipient} waits here, ${how}; mesh account sync sends it`;
+  return `${id} to ${recipient} is refused: ${reason}`;
 }
 
 const boxes = ['inbound', 'outbound'] as const;
@@ -77,52 +75,90 @@ function boxArgument(text: string | undefined): Box {
   return box;
 }
 
-function messageJson({ body: _body, account: _account, kind: _kind, ...message }: ListedMessage) {
-  const { frameIndex, createdMs, isRead, isEncrypted, deliveries, ...rest } = message;
+/** A message as `--json` has it. */
+export function messageJson(message: ListedMessage) {
+  const { box, id, type, sender, recipients, frameIndex, createdMs, isRead, isEncrypted, deliveries } = message;
   return {
-    ...rest,
-    ...{ index: frameIndex, created: new Date(createdMs).toISOString(), read: isRead, encrypted: isEncrypted },
-    ...{ deliveries: deliveries.map(({ hasReceipt, ...delivery }) => ({ ...delivery, receipt: hasReceipt })) },
+    ...{ box, id, type, sender, recipients, index: frameIndex, created: isoTime(createdMs) },
+    ...{ read: isRead, encrypted: isEncrypted, deliveries: deliveries.map(deliveryJson) },
+  };
+}
+
+/** A delivery as `--json` has it. */
+export function deliveryJson({ account, result, statusExtended, receiptMs }: ListedMessage['deliveries'][number]) {
+  return { account, result, statusExtended, receipt: receiptMs !== undefined, received: isoTime(receiptMs) };
+}
+
+/** A message that the service has not taken, as `--json` has it. */
+export function unsentJson({ id, type, recipient, createdMs, isEncrypted, attempt, refusal }: WaitingMessage) {
+  return {
+    ...{ id, type, recipients: [recipient], created: isoTime(createdMs), encrypted: isEncrypted },
+    ...{ state: refusal === undefined ? 'waiting' : 'refused', lastAttempt: isoTime(attempt?.sentMs) },
+    reason: refusal?.reason,
   };
 }
 
 const resultsOf = ({ deliveries }: ListedMessage) => deliveries.map(({ result }) => result).join(', ');
 
+function rowOf(message: ListedMessage): string[] {
+  const { box, createdMs, type, sender, recipients, id, isRead } = message;
+  const isInbound = box === 'inbound';
+  const who = isInbound ? sender : recipients.join(' ');
+  return [timeText(createdMs), who, type, isInbound ? (isRead ? 'read' : 'new') : resultsOf(message), id];
+}
+
+function unsentRow({ createdMs, recipient, type, refusal, id }: WaitingMessage): string[] {
+  return [timeText(createdMs), recipient, type, refusal === undefined ? 'waits here' : 'not taken', id];
+}
+
 async function list(io: CommandIo, flags: { readonly box?: string }): Promise<void> {
   const box = boxArgument(flags.box);
-  const { messages, refused } = await withEnvironment(io, (environment) =>
+  const { messages, unsent, refused } = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, (device) => listMessages(device, box)),
   );
-  io.print({ box, messages: messages.map(messageJson), refused }, () => {
-    if (messages.length + refused.length === 0) return `${box}: no messages`;
-    const rows = messages.map((message) => {
-      const { createdMs, type, sender, recipients, id, isRead } = message;
-      const time = new Date(createdMs).toISOString().slice(0, 16).replace('T', ' ');
-      const [who, state] =
-        box === 'inbound' ? [sender, isRead ? 'read' : 'new'] : [recipients.join(' '), resultsOf(message)];
-      return [time, who, type, state, id];
-    });
-    const table = textTable(['time', box === 'inbound' ? 'from' : 'to', 'type', '', 'id'], rows);
-    return [table, ...refused.map(({ frameIndex, reason }) => `frame ${frameIndex} is not shown: ${reason}`)].join(
-      '\n',
-    );
+  io.print({ box, messages: messages.map(messageJson), unsent: unsent.map(unsentJson), refused }, () => {
+    if (messages.length + unsent.length + refused.length === 0) return `no ${box} messages`;
+    const head = ['time (UTC)', box === 'inbound' ? 'from' : 'to', 'type', 'state', 'id'];
+    const table = textTable(head, [...messages.map(rowOf), ...unsent.map(unsentRow)]);
+    const hidden = refused.map(({ frameIndex, reason }) => `frame ${frameIndex} is not shown: ${reason}`);
+    return [table, ...hidden].join('\n');
   });
 }
 
-async function show(io: CommandIo, id: string): Promise<void> {
+async function show(io: CommandIo, id: string, flags: { readonly out?: string }): Promise<void> {
   const message = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, (device) => findMessage(device, id, boxes)),
   );
-  io.print({ ...messageJson(message), body: message.body }, () =>
+  const { body, type, sender, recipients, createdMs, isEncrypted } = message;
+  const file = body && fileOf(body);
+  if (flags.out !== undefined) {
+    if (file === undefined) throw new UsageError(`there is no file in the message ${id}`);
+    if (io.json && flags.out === '-')
+      throw new UsageError('--json prints one document: --out takes the name of a file');
+    await io.writeFile(flags.out, file.content, { mode: 0o600 });
+    if (flags.out === '-') return;
+  }
+  io.print({ ...messageJson(message), body }, () =>
     [
-      `${message.type} from ${message.sender} to ${message.recipients.join(', ')}`,
-      `${new Date(message.createdMs).toISOString()}, ${message.isEncrypted ? 'encrypted' : 'in clear'}, signature verified`,
-      message.body === undefined ? 'the body was left out' : JSON.stringify(message.body, undefined, 2),
+      `${type} from ${sender} to ${recipients.join(', ')}`,
+      `${timeText(createdMs)} UTC, ${isEncrypted ? 'encrypted' : 'in clear'}, signature verified`,
+      body === undefined ? 'the body was left out' : contentText(body),
+      ...(flags.out === undefined ? [] : [`written to ${flags.out}`]),
     ].join('\n'),
   );
 }
 
-/** Adds the group to the program. */
+const sendExamples = `
+Examples:
+  mesh message send bob@beta.test --type Note --file note.txt
+  echo '{"Text": "lunch?"}' | mesh message send bob@beta.test carol@alpha.test --type Note --file -
+  mesh message send dave@gamma.test --type RequestContact
+  mesh message send bob@beta.test --type Note --file note.txt --offline     (sent by the next: mesh account sync)
+
+It is on this device's disk before it is sent. "sent" means that your own provider has taken it;
+mesh message status ID says what became of it.`;
+
+/** Adds to the group of the program. */
 export function registerMessageCommands(program: Command, io: CommandIo): void {
   const message = commandGroup(program, 'message', 'messages to and from other people');
   message
@@ -134,16 +170,21 @@ export function registerMessageCommands(program: Command, io: CommandIo): void {
     .option('--large <file>', 'a file of any size: stored at your service, fetched from there by the recipients')
     .option('--keep <days>', 'how long your service keeps it (default: as the service decides)')
     .option('--clear', 'let it travel in clear to people whose keys are not known here')
+    .option('--offline', 'only put it into the queue; the next mesh account sync sends it')
+    .addHelpText('after', sendExamples)
     .action((accounts: string[], flags: SendFlags) => send(io, accounts, flags));
   message
     .command('list')
     .description('the messages of a box, each verified')
     .option('--box <box>', 'inbound or outbound (default: inbound)')
+    .addHelpText('after', '\nExamples:\n  mesh message list\n  mesh message list --box outbound --json')
     .action((flags: { readonly box?: string }) => list(io, flags));
   message
     .command('show')
     .description('one message with its content')
     .argument('<id>', 'its identifier, as mesh message list shows it')
-    .action((id: string) => show(io, id));
+    .option('--out <file>', 'write the file in the message here; - is standard output')
+    .addHelpText('after', '\nExamples:\n  mesh message show NCUQ-…\n  mesh message show NCUQ-… --out photo.jpg')
+    .action((id: string, flags: { readonly out?: string }) => show(io, id, flags));
   registerLargeCommands(message, io);
 }

@@ -1,8 +1,12 @@
+import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
+import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import type { Reference } from '@meshd/schema/messages-mesh';
+import { DeliveryReceipt } from '@meshd/schema/service';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
 import { type MessageFrame, readSpoolFrame, type SpoolFrame } from '../message-read.js';
+import { loadOutgoing, type WaitingMessage } from '../outgoing.js';
 import { readingKey } from '../reading-key.js';
 import { completeFrames } from './download.js';
 import { readableReplica, syncAccount } from './sync.js';
@@ -10,6 +14,7 @@ import { readableReplica, syncAccount } from './sync.js';
 /** Where messages lie. */
 export type Box = 'inbound' | 'outbound';
 
+const receiptTags = defineTags('receipt', { DeliveryReceipt });
 const spools: Readonly<Record<Box, string>> = { inbound: inboundSpool, outbound: outboundSpool };
 
 /** What became of a message at one recipient; no mark yet: it waits. */
@@ -20,8 +25,8 @@ export interface Delivery {
   readonly account: string;
   readonly result: DeliveryResult;
   readonly statusExtended: number | undefined;
-  /** Whether the recipient's service signed for it. */
-  readonly hasReceipt: boolean;
+  /** When the recipient's service took it, Unix milliseconds, by its signed receipt; undefined where there is none. */
+  readonly receiptMs: number | undefined;
 }
 
 /** A message with what is known of it. */
@@ -36,6 +41,8 @@ export interface ListedMessage extends MessageFrame {
 /** A box, read. */
 export interface MessageList {
   readonly messages: readonly ListedMessage[];
+  /** Of the outbound box: what the service has not taken, because it could not be reached yet or does not want it. */
+  readonly unsent: readonly WaitingMessage[];
   /** Frames that prove nothing: shown to no one as a message. */
   readonly refused: readonly { readonly frameIndex: number; readonly reason: string }[];
 }
@@ -79,12 +86,18 @@ function marksOf(frames: readonly SpoolFrame[]) {
   return { deliveries, read };
 }
 
+/** The own service has verified the receipt before it made the mark; what it says is for people. */
+function receiptTimeOf(receipt: EnvelopeOctets): number | undefined {
+  const { payload } = openEnvelope(receipt);
+  return decodeTagged(receiptTags, payload ?? new Uint8Array(0), { form: 'json' }).value.Time?.getTime();
+}
+
 function deliveryOf(account: string, mark: Reference | undefined): Delivery {
   return {
     account,
     result: resultOf[mark?.Relationship ?? ''] ?? 'queued',
     statusExtended: mark?.StatusExtended,
-    hasReceipt: mark?.Receipt !== undefined,
+    receiptMs: mark?.Receipt && receiptTimeOf(mark.Receipt),
   };
 }
 
@@ -105,7 +118,8 @@ export async function listMessages(device: Device, box: Box): Promise<MessageLis
   const refused = frames.flatMap((frame) => {
     return frame.kind === 'refused' ? [{ frameIndex: frame.frameIndex, reason: frame.reason }] : [];
   });
-  return { messages, refused };
+  const unsent = box === 'outbound' ? await loadOutgoing(device.session.home) : [];
+  return { messages, unsent, refused };
 }
 
 /**

@@ -50,7 +50,9 @@ export async function sendLarge(
     let noted = upload;
     for (const recipient of recipients.filter((each) => !upload.told.includes(each))) {
       const body = (own: object) => bodyOf(stored, own);
-      sent.push(...(await sendMessage(device, { recipients: [recipient], type, body, mayBeClear: false })));
+      // On disk before it is sent: a recipient is told once, whatever breaks off.
+      const { messages: told } = await sendMessage(device, { recipients: [recipient], type, body, mayBeClear: false });
+      sent.push(...told);
       noted = await noteTold(home, noted, recipient);
     }
     await forgetUpload(home, noted);

@@ -1,17 +1,18 @@
 import { nonceUdf } from '@meshd/crypto/udf';
 import { messageBytesMax } from '@meshd/limits/limits';
-import type { EntryResponse } from '@meshd/schema/common';
 import { contactCatalog } from '@meshd/schema/container-name';
 import { accountKeys } from '../contact-entry.js';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
+import { requireNoEvidence } from '../evidence.js';
 import { buildMessage } from '../message-build.js';
-import { requireSuccess } from '../session.js';
+import { type OutgoingMessage, queueMessages } from '../outgoing.js';
 import { contactsOf } from './contacts.js';
+import { type PostedMessage, postMessages } from './post-messages.js';
 import { syncAccount } from './sync.js';
 
 /** What is sent to each of some people. */
-export interface OutgoingMessage {
+export interface MessageToSend {
   /** Canonical addresses. */
   readonly recipients: readonly string[];
   readonly type: string;
@@ -19,16 +20,24 @@ export interface OutgoingMessage {
   body(members: { readonly MessageID: string; readonly Sender: string; readonly Recipient: string }): Uint8Array;
   /** Whether it may travel in clear to people whose keys are not known. */
   readonly mayBeClear: boolean;
+  /** Only put into the queue; nothing is sent. */
+  readonly isOffline?: boolean | undefined;
 }
 
-/** A message that the service took. */
-export interface SentMessage {
-  /** `UniqueID` and `MessageID`. */
-  readonly id: string;
-  readonly recipient: string;
+/** A message to one recipient, and how far it has come. */
+export interface SentMessage extends Omit<PostedMessage, 'state'> {
   readonly isEncrypted: boolean;
-  /** Frame in `mmm_Outbound`. */
-  readonly frameIndex: number | undefined;
+  /** `waiting`: on this device's disk, until there is a connection. */
+  readonly state: PostedMessage['state'] | 'waiting';
+}
+
+/** What a command that sends came to. */
+export interface SendResult {
+  readonly messages: readonly SentMessage[];
+  /** Messages of earlier commands that went out with these. */
+  readonly earlierCount: number;
+  /** Why some still wait; undefined where none does, or where they are to. */
+  readonly interrupted: ClientError | undefined;
 }
 
 /** Types that open an acquaintance, and so cannot be encrypted to a key that is not known yet (semantics 8.1). */
@@ -36,42 +45,61 @@ const openingTypes: ReadonlySet<string> = new Set(['RequestContact']);
 
 /**
  * Sends a message to each recipient: one envelope a recipient, because a manifest shows its names to every service that gets
- * it (S71). Success means that the own service has taken responsibility; what became of the messages, marks tell.
+ * it (S71). They are on disk before they are sent. `sent` means that the own service has taken responsibility; what became of
+ * the messages, marks tell.
  *
- * @throws ClientError `entry` where the key of a recipient is not known and the message must not travel in clear; `refused`
+ * @throws ClientError `entry` where the key of a recipient is not known and the message must not travel in clear; what
+ *   has nothing to do with the connection
  */
-export async function sendMessage(device: Device, message: OutgoingMessage): Promise<SentMessage[]> {
-  const { session } = device;
-  const { state, identity, keys, environment } = session;
-  await syncAccount(device, [contactCatalog]);
+export async function sendMessage(device: Device, message: MessageToSend): Promise<SendResult> {
+  const { home } = device.session;
+  await requireNoEvidence(home);
+  const missing = message.isOffline === true ? undefined : await whyNoContacts(device);
+  const built = await buildMessages(device, message);
+  await queueMessages(home, built);
+  const isSending = message.isOffline !== true && missing === undefined;
+  const { posted, interrupted } = isSending ? await postMessages(device) : { posted: [], interrupted: missing };
+  const fates = new Map(posted.map((each) => [each.id, each]));
+  const messages = built.map(({ id, recipient, isEncrypted }): SentMessage => {
+    const waiting = { id, recipient, state: 'waiting', frameIndex: undefined, reason: undefined } as const;
+    return { ...(fates.get(id) ?? waiting), isEncrypted };
+  });
+  const earlierCount = posted.filter(({ id }) => !built.some((each) => each.id === id)).length;
+  return { messages, earlierCount, interrupted };
+}
+
+/** Brings the contacts up to date; without a connection those that are here will do. */
+async function whyNoContacts(device: Device): Promise<ClientError | undefined> {
+  try {
+    await syncAccount(device, [contactCatalog]);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ClientError && error.code === 'unavailable') return error;
+    throw error;
+  }
+}
+
+async function buildMessages(device: Device, message: MessageToSend): Promise<OutgoingMessage[]> {
+  const { state, identity, keys, environment } = device.session;
   const contacts = await contactsOf(device);
   const sender = {
     address: state.address,
     signer: keys.key('connectionSignature'),
     ...{ connectionAccount: identity.connectionAccount, profileAccount: identity.profileAccount },
   };
-  const maker = { nowMs: environment.nowMs(), random: environment.random };
-  const drafts = message.recipients.map((recipient) => {
+  const { type } = message;
+  const createdMs = environment.nowMs();
+  return message.recipients.map((recipient) => {
     const account = contacts.get(recipient)?.account;
     const known = account && accountKeys(account).encryptionKey;
     if (known === undefined) requireClear(message, recipient);
-    const uniqueId = nonceUdf(environment.random);
-    const body = message.body({ MessageID: uniqueId, Sender: state.address, Recipient: recipient });
+    const id = nonceUdf(environment.random);
+    const body = message.body({ MessageID: id, Sender: state.address, Recipient: recipient });
     const readers = known === undefined ? [] : [known, keys.key('accountEncryption').publicKey.raw];
-    return { type: message.type, body, uniqueId, recipient, readers };
+    const draft = { type, body, uniqueId: id, recipient, readers };
+    const envelope = buildMessage(draft, sender, { nowMs: createdMs, random: environment.random }, messageBytesMax);
+    return { id, type, recipient, createdMs, isEncrypted: readers.length > 0, envelope };
   });
-  const sent: SentMessage[] = [];
-  for (const draft of drafts) {
-    const envelope = buildMessage(draft, sender, maker, messageBytesMax);
-    const response = await session.call('Post', { Accounts: [draft.recipient], Message: [envelope] });
-    requireSuccess(`the message to ${draft.recipient}`, response);
-    const entry = response.message.Entries?.[0];
-    requireAccepted(draft.recipient, entry);
-    const { uniqueId: id, recipient, readers } = draft;
-    sent.push({ id, recipient, isEncrypted: readers.length > 0, frameIndex: entry?.IndexContainer });
-    environment.progress('sending', sent.length, drafts.length);
-  }
-  return sent;
 }
 
 /**
@@ -89,16 +117,10 @@ export async function requireKnown(device: Device, recipients: readonly string[]
   }
 }
 
-function requireClear({ type, mayBeClear }: Pick<OutgoingMessage, 'type' | 'mayBeClear'>, recipient: string): void {
+function requireClear({ type, mayBeClear }: Pick<MessageToSend, 'type' | 'mayBeClear'>, recipient: string): void {
   if (mayBeClear || openingTypes.has(type)) return;
   throw new ClientError(
     'entry',
     `the key of ${recipient} is not known here: mesh contact allow ${recipient} --card FILE, or send it --clear`,
   );
-}
-
-function requireAccepted(recipient: string, entry: EntryResponse | undefined): void {
-  if (entry?.Result === 'Accept') return;
-  const code = entry?.StatusExtended === undefined ? '' : ` (${entry.StatusExtended})`;
-  throw new ClientError('refused', `the service does not take the message to ${recipient}${code}`);
 }

@@ -6,6 +6,7 @@ import { type AccountView, askStatus, judgeView, type ServiceHead } from './acco
 import { type FetchFilter, fetchContainers } from './fetch.js';
 import { type Flushed, flushPending } from './flush.js';
 import { heal } from './heal.js';
+import { type PostedQueue, postMessages } from './post-messages.js';
 import { recordingEvidence } from './record-evidence.js';
 
 /** What synchronising one container came to. */
@@ -141,10 +142,13 @@ export interface Synchronised {
   readonly containers: readonly SyncedContainer[];
   /** Of the changes that waited here. */
   readonly flushed: Flushed;
+  /** Of the messages that waited here. */
+  readonly posted: PostedQueue;
 }
 
 /**
- * Brings all replicas up to date and then uploads what was changed while there was no connection (semantics 5.1).
+ * Brings all replicas up to date and then uploads what was changed, and sends what was written, while there was no connection
+ * (semantics 5.1, 8.1).
  *
  * @param decide asked where a deletion stands against a change
  * @throws ClientError
@@ -164,6 +168,6 @@ export async function synchronise(
       after.set(container, synced(replica, fetchedOf(container), replica.reader.size));
     }
     const containers = [...after.values()];
-    return { containers, flushed };
+    return { containers, flushed, posted: await postMessages(device) };
   });
 }

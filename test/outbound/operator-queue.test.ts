@@ -1,0 +1,151 @@
+/** What an operator sees and does of messages that wait, with the program and over the shards' rpc. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '@meshd/dev/ports';
+import { shardAddresses } from '@meshd/dev/service-settings';
+import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type MeshRun, mesh } from '../client/mesh-program.js';
+
+const launcher = fileURLToPath(new URL('../../packages/cli/bin/mesh-admin.mjs', import.meta.url));
+const destination = 'beta.test';
+
+let provider: TestProvider;
+let folder: string;
+let alice: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'meshd-operator-'));
+  alice = join(folder, 'alice');
+  const [nobody] = await freePorts(1);
+  const outboundSettings = { MESHD_DISCOVERY_OVERRIDES: `${destination}=127.0.0.1:${nobody}` };
+  provider = await startTestProvider({ domains: ['alpha.test'], outboundSettings });
+  const create = ['account', 'create', 'alice@alpha.test', '--url', provider.url, '--ca', provider.caFile];
+  expect((await mesh([...create, '--home', alice])).code).toBe(0);
+});
+afterAll(async () => {
+  await provider?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Runs `mesh-admin` with the certificate of a role. */
+function admin(role: 'operator' | 'router', ...args: string[]): Promise<MeshRun> {
+  const { certificates } = provider.plan;
+  const { certFile, keyFile } = certificates.internal[role];
+  const where = ['--shards', shardAddresses(provider.plan).join(','), '--ca', certificates.internalCaFile];
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [launcher, ...args, ...where, '--cert', certFile, '--key', keyFile],
+      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
+    );
+    child.stdin?.end();
+  });
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
+async function json(...args: string[]): Promise<any> {
+  const { code, stdout, stderr } = await admin('operator', ...args, '--json');
+  expect([code, stderr], args.join(' ')).toEqual([0, '']);
+  return JSON.parse(stdout);
+}
+
+async function send(): Promise<string> {
+  const args = ['message', 'send', `bob@${destination}`, '--type', 'RequestContact', '--json', '--home', alice];
+  return JSON.parse((await mesh(args)).stdout).messages[0].id;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
+const fate = async (id: string): Promise<any> =>
+  JSON.parse((await mesh(['message', 'status', id, '--json', '--home', alice])).stdout).deliveries[0];
+
+const waitingMs = { timeout: 30_000, interval: 200 };
+
+describe('mesh-admin queue', () => {
+  it('shows nothing where nothing waits', async () => {
+    expect(await json('queue', 'shape')).toMatchObject({ rows: 0, destinations: [] });
+    expect((await admin('operator', 'queue', 'shape')).stdout).toBe('nothing waits\n');
+    expect((await admin('operator', 'queue', 'show', destination)).stdout).toBe('beta.test (healthy): nothing waits\n');
+  });
+
+  it('shows what waits by destination and age, and why; the sender sees the same', async () => {
+    const id = await send();
+    await expect
+      .poll(() => fate(id), waitingMs)
+      .toMatchObject({
+        result: 'queued',
+        attempts: 1,
+        reason: expect.stringMatching(/./),
+        expires: expect.any(String),
+      });
+    const shape = await json('queue', 'shape');
+    expect(shape).toMatchObject({ rows: 1, destinations: [{ destination, state: 'resting', rows: 1 }] });
+    const [{ rowsByAge }] = shape.destinations;
+    expect(rowsByAge.reduce((sum: number, count: number) => sum + count, 0)).toBe(1);
+    const table = (await admin('operator', 'queue', 'shape')).stdout;
+    expect(table).toMatch(/^destination +state +waiting +on the way +<1m +<10m +<1h +<6h +<24h +older +oldest\n/);
+    expect(table).toMatch(/\nbeta\.test +resting +1 /);
+    const state = await json('destination', 'show', destination);
+    expect(state.shards).toContainEqual(
+      expect.objectContaining({ state: 'resting', failures: 1, nextAttempt: expect.any(String), rows: 1 }),
+    );
+    const text = (await mesh(['message', 'status', id, '--home', alice])).stdout;
+    expect(text).toMatch(
+      /beta\.test: queued\n {2}\d+ attempts?, last time: [^\n]+\n {2}next attempt [^\n]+\n {2}given up in 1 d/,
+    );
+  });
+
+  it('holds and releases, and has a destination tried at once', async () => {
+    expect(await json('queue', 'hold', destination)).toEqual({ destination, action: 'hold', rows: 1 });
+    expect(await json('queue', 'show', destination)).toMatchObject({ state: 'held', rows: 1 });
+    const id = await send();
+    expect(await fate(id)).toMatchObject({ result: 'queued', attempts: 0, reason: 'held' });
+    expect((await mesh(['message', 'status', id, '--home', alice])).stdout).toContain('holds everything');
+    expect(await json('queue', 'release', destination)).toMatchObject({ rows: 2 });
+    await expect.poll(() => fate(id), waitingMs).toMatchObject({ attempts: 1 });
+    const { attempts } = await fate(id);
+    expect(await json('queue', 'retry', '--all')).toMatchObject({ destination: null, action: 'retry', rows: 2 });
+    await expect.poll(async () => (await fate(id)).attempts, waitingMs).toBeGreaterThan(attempts);
+  });
+
+  it('drops only what it is told to drop, and the senders are told', async () => {
+    await json('queue', 'hold', destination);
+    const id = await send();
+    const asked = await admin('operator', 'queue', 'drop', destination);
+    expect([asked.code, asked.stderr]).toEqual([2, expect.stringMatching(/nothing was dropped \(3 messages/)]);
+    // Those that are on their way are left to their worker.
+    await expect
+      .poll(async () => {
+        await json('queue', 'drop', destination, '--yes');
+        return (await json('queue', 'shape')).rows;
+      }, waitingMs)
+      .toBe(0);
+    expect(await fate(id)).toMatchObject({ result: 'refused', statusExtended: 5 });
+    expect((await mesh(['message', 'status', id, '--home', alice])).stdout).toContain(
+      ': refused\n  refused by policy (5)',
+    );
+  });
+
+  it('[S91] is for operators alone: the certificate of another role is refused', async () => {
+    for (const args of [
+      ['queue', 'shape'],
+      ['queue', 'drop', '--all', '--yes'],
+      ['destination', 'show', destination],
+    ]) {
+      const { code, stdout, stderr } = await admin('router', ...args);
+      expect([code, stdout], args.join(' ')).toEqual([1, '']);
+      expect(stderr).toMatch(/^mesh-admin: shard-\d: only operator asks for \w+\n$/);
+    }
+  });
+
+  it('says in one line what is wrong', async () => {
+    expect(await admin('operator', 'queue', 'hold')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--all'),
+    });
+    const lost = await admin('operator', 'queue', 'shape', '--data', folder);
+    expect([lost.code, lost.stderr]).toEqual([1, expect.stringMatching(/^mesh-admin: no provider runs [^\n]*\n$/)]);
+  });
+});
