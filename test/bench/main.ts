@@ -3,6 +3,7 @@ import { decodeUpload, jsonBDecode } from './decode.bench.ts';
 import { downloadFrames, downloadMemory } from './download.bench.ts';
 import { type Figure, measure } from './harness.ts';
 import { merkleAppend } from './merkle-append.bench.ts';
+import { post4kPostfix, post64kPostfix } from './messages.bench.ts';
 import { stopBenchProvider } from './provider/bench-provider.ts';
 import {
   downloadNewestJsonB,
@@ -22,6 +23,7 @@ const figures: readonly Figure[] = [
   ...[uploadSingle, uploadBatch, downloadFrames, downloadMemory],
   ...[statusTicket, uploadSingleTicket, downloadNewestJsonB, resyncUnchanged],
   ...[statusMillion, downloadPageMillion, proofMillion],
+  ...[post4kPostfix, post64kPostfix],
 ];
 
 const wanted = process.argv.slice(2);

@@ -29,8 +29,9 @@ const readyMsMax = 60_000;
 /** A little more than a process allows itself, so that its own forced exit comes first and says why. */
 const stopMsMax = shutdownMsMax + 2000;
 
-const mainOf = (service: 'router' | 'shard' | 'outbound'): string =>
-  fileURLToPath(import.meta.resolve(`@meshd/${service}/main`));
+type ServiceName = 'router' | 'shard' | 'outbound';
+
+const mainOf = (service: ServiceName): string => fileURLToPath(import.meta.resolve(`@meshd/${service}/main`));
 
 /** The processes of one provider. */
 export class ProviderProcesses {
@@ -42,23 +43,29 @@ export class ProviderProcesses {
   /** Called when a process ends that was not asked to. */
   onUnexpectedEnd: (name: string, end: ProgramEnd, tail: string) => void = () => {};
 
-  constructor(plan: ProviderPlan, logFolder: string) {
+  /** @param besides settings besides those of the plan, by service: where other services are found, for one */
+  constructor(plan: ProviderPlan, logFolder: string, besides: Partial<Record<ServiceName, Settings>> = {}) {
     this.plan = plan;
     this.#logs = logFolder;
     this.#services = [
       ...plan.shards.map((shard) => ({
         name: shard.name,
         main: mainOf('shard'),
-        settings: shardSettings(plan, shard),
+        settings: { ...shardSettings(plan, shard), ...besides.shard },
         adminPort: shard.adminPort,
       })),
       {
         name: 'outbound',
         main: mainOf('outbound'),
-        settings: outboundSettings(plan),
+        settings: { ...outboundSettings(plan), ...besides.outbound },
         adminPort: plan.outboundAdminPort,
       },
-      { name: 'router', main: mainOf('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
+      {
+        name: 'router',
+        main: mainOf('router'),
+        settings: { ...routerSettings(plan), ...besides.router },
+        adminPort: plan.routerAdminPort,
+      },
     ];
   }
 
