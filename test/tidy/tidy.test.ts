@@ -24,6 +24,7 @@ const order: readonly (readonly string[])[] = [
   // mesh-admin migrates the shards' databases
   ['cli'],
   ['dev'],
+  ['load'],
   ['deploy'],
 ];
 const rankOf = (name: string): number => order.findIndex((line) => line.includes(name.replace('@meshd/', '')));

@@ -29,9 +29,8 @@ const readyMsMax = 60_000;
 /** A little more than a process allows itself, so that its own forced exit comes first and says why. */
 const stopMsMax = shutdownMsMax + 2000;
 
-type ServiceName = 'router' | 'shard' | 'outbound';
-
-const mainOf = (service: ServiceName): string => fileURLToPath(import.meta.resolve(`@meshd/${service}/main`));
+const mainOf = (service: 'router' | 'shard' | 'outbound'): string =>
+  fileURLToPath(import.meta.resolve(`@meshd/${service}/main`));
 
 /** The processes of one provider. */
 export class ProviderProcesses {
@@ -43,30 +42,28 @@ export class ProviderProcesses {
   /** Called when a process ends that was not asked to. */
   onUnexpectedEnd: (name: string, end: ProgramEnd, tail: string) => void = () => {};
 
-  /** @param besides settings besides those of the plan, by service: where other services are found, for one */
-  constructor(plan: ProviderPlan, logFolder: string, besides: Partial<Record<ServiceName, Settings>> = {}) {
+  /** @param changes settings of single processes besides those of the plan, by the process's name */
+  constructor(plan: ProviderPlan, logFolder: string, changes: Readonly<Record<string, Settings>> = {}) {
     this.plan = plan;
     this.#logs = logFolder;
-    this.#services = [
+    const services = [
       ...plan.shards.map((shard) => ({
         name: shard.name,
         main: mainOf('shard'),
-        settings: { ...shardSettings(plan, shard), ...besides.shard },
+        settings: shardSettings(plan, shard),
         adminPort: shard.adminPort,
       })),
       {
         name: 'outbound',
         main: mainOf('outbound'),
-        settings: { ...outboundSettings(plan), ...besides.outbound },
+        settings: outboundSettings(plan),
         adminPort: plan.outboundAdminPort,
       },
-      {
-        name: 'router',
-        main: mainOf('router'),
-        settings: { ...routerSettings(plan), ...besides.router },
-        adminPort: plan.routerAdminPort,
-      },
+      { name: 'router', main: mainOf('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
     ];
+    this.#services = services.map((service) => {
+      return { ...service, settings: { ...service.settings, ...changes[service.name] } };
+    });
   }
 
   /** Names of all processes, in the order in which they start; the router is last. */
