@@ -75,6 +75,24 @@ export async function ensureCertificates(
   };
 }
 
+/**
+ * A certificate of a server under an authority of a folder; both are made where they are missing. For peers of a provider,
+ * which are to be trusted by the authority that the provider is told of.
+ *
+ * @param folder of the authority, with its certificate as `ca.pem`
+ * @param name of the files
+ * @param names domains and addresses that the certificate is for
+ */
+export async function ensureServerCertificate(
+  folder: string,
+  name: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<CertificateFiles & { readonly caFile: string }> {
+  const authority = await ensureAuthority(folder, 'meshd local authority', nowMs);
+  return { ...(await ensureCertificate(authority, name, names, nowMs)), caFile: authority.certFile };
+}
+
 interface Authority extends CertificateFiles {
   readonly folder: string;
   readonly certificate: x509.X509Certificate;
