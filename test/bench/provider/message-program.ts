@@ -20,7 +20,6 @@ import { type EnvelopeOctets, envelopeBytes } from '@meshd/dare/envelope';
 import { messageBytesMax } from '@meshd/limits/limits';
 import { serveCalls } from './child.ts';
 import { obtainTicket, type TicketService } from './obtain-ticket.ts';
-import { postAll } from './post-all.ts';
 import { PostSocket, type Target } from './post-socket.ts';
 
 /** Somebody who sends. */
@@ -41,6 +40,8 @@ export interface MessagePlan {
   readonly messagesPerPost: number;
 }
 
+const attemptsMax = 5;
+const retryMs = 200;
 const environment = systemEnvironment();
 let services: { alpha: TicketService; beta: TicketService; folder: string } | undefined;
 const senders = new Map<string, Sender>();
@@ -173,7 +174,28 @@ const calls = {
   },
 
   /** Posts what was prepared, each sender's one after the other, all senders at the same time. */
-  post: (target: Target) => postAll(prepared, target),
+  async post(target: Target): Promise<void> {
+    await Promise.all(
+      prepared.map(async (bodies) => {
+        let socket = await PostSocket.open(target);
+        for (const body of bodies) {
+          for (let attemptsLeft = attemptsMax; ; attemptsLeft -= 1) {
+            try {
+              await socket.post(body);
+              break;
+            } catch (error) {
+              // Refused for want of time, as happens on a busy machine: the same request again, as devices do.
+              if (attemptsLeft === 0) throw error;
+              socket.close();
+              await pause(retryMs);
+              socket = await PostSocket.open(target);
+            }
+          }
+        }
+        socket.close();
+      }),
+    );
+  },
 
   /**
    * Posts what was prepared at a rate, whatever the answers do: one of each sender by turns, each sender over a socket of his
