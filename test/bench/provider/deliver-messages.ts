@@ -6,7 +6,8 @@ import { Looks, twoProviders } from './two-providers.ts';
 
 /** Pairs of people: each sender writes to one recipient, all recipients are of one domain. */
 export const pairCount = 16;
-export const names = (prefix: string, suffix = '') => Array.from({ length: pairCount }, (_, at) => `${prefix}-${at}${suffix}`);
+export const names = (prefix: string, suffix = '') =>
+  Array.from({ length: pairCount }, (_, at) => `${prefix}-${at}${suffix}`);
 export const senders = names('writer');
 export const recipients = names('reader', '@beta.test');
 /** Messages of one Post of a device: it hands over what it has. */
@@ -22,7 +23,11 @@ export interface Delivered {
 }
 
 /** Sends so many messages of a size by all pairs, and waits until the last one is filed. */
-export async function deliver(each: number, messageBytes: number | 'full', to = recipients): Promise<() => Promise<Delivered>> {
+export async function deliver(
+  each: number,
+  messageBytes: number | 'full',
+  to = recipients,
+): Promise<() => Promise<Delivered>> {
   const { alpha, beta, people } = await twoProviders();
   await people.call('open', { senders, recipients: to });
   const looks = await Looks.open(beta);
@@ -54,4 +59,3 @@ export async function deliver(each: number, messageBytes: number | 'full', to = 
     return { perSecond: count / seconds, processorUs: Object.fromEntries(used) };
   };
 }
-

@@ -99,7 +99,9 @@ async function start(): Promise<TwoProviders> {
   say('Starting two providers, each with router, two shards and outbound worker');
   const [alpha, beta] = (await Promise.all(
     plans.map(async (plan, at) => {
-      const processes = new ProviderProcesses(plan, join(folder, plan.domains[0] as string, 'logs'), { outbound: settings });
+      const processes = new ProviderProcesses(plan, join(folder, plan.domains[0] as string, 'logs'), {
+        outbound: settings,
+      });
       await processes.start();
       undoAtEnd(() => processes.stop());
       processes.onUnexpectedEnd = (name, _end, tail) => say(`${name} ended:\n${tail}`);
