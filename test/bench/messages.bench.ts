@@ -27,7 +27,7 @@ function besidePostfix(name: string, each: number, messageBytes: number | 'full'
     async prepare() {
       const mail = await relay();
       if ('skipped' in mail) return mail;
-      const send = await deliver(each, messageBytes);
+      const send = await deliver({ each, messageBytes });
       let last: Delivered | undefined;
       const ours = async (): Promise<number> => {
         last = await send();

@@ -18,44 +18,73 @@ export const deliveryMsMax = 300_000;
 /** One run. */
 export interface Delivered {
   readonly perSecond: number;
+  /** Octets of messages a second, between the first that were seen in a spool and the last. */
+  readonly steadyBytesPerSecond: number;
   /** Processor time of each message at each process, microseconds. */
   readonly processorUs: Readonly<Record<string, number>>;
 }
 
-/** Sends so many messages of a size by all pairs, and waits until the last one is filed. */
-export async function deliver(
-  each: number,
-  messageBytes: number | 'full',
+/** What is sent. */
+export interface DeliveryPlan {
+  /** Messages of each pair. */
+  readonly each: number;
+  readonly messageBytes: number | 'full';
+  /** Recipients at beta; as many as there are senders. */
+  readonly to?: readonly string[];
+}
+
+/** Makes the people of a run; the function sends, and waits until the last message is filed. */
+export async function deliver({
+  each,
+  messageBytes,
   to = recipients,
-): Promise<() => Promise<Delivered>> {
+}: DeliveryPlan): Promise<() => Promise<Delivered>> {
   const { alpha, beta, people } = await twoProviders();
   await people.call('open', { senders, recipients: to });
   const looks = await Looks.open(beta);
   const queue = await Looks.open(alpha);
-  const sum = async (): Promise<number> => [...(await looks.inbound(to)).values()].reduce((all, one) => all + one, 0);
+  const domain = (to[0] as string).split('@')[1] as string;
+  const filed = async (): Promise<number> => [...(await looks.inbound(to)).values()].reduce((all, one) => all + one, 0);
   return async () => {
-    await people.call('prepare', { senders, recipients: to, each, messageBytes, messagesPerPost });
+    const plan = { senders, recipients: to.map((one) => [one]), each, messageBytes, messagesPerPost };
+    const bytes = await people.call('prepare', plan);
     await checkpoint();
     const processorMs = await countProcessorTime([alpha, beta]);
-    const before = await sum();
-    const wanted = before + each * to.length;
+    const before = await filed();
+    const count = each * to.length;
     const start = performance.now();
-    const posted = people.call('post', alpha.target);
-    await posted;
-    const takenMs = performance.now() - start;
-    await waitFor(async () => ((await sum()) >= wanted ? true : undefined), {
-      ...{ what: 'the last message in its spool', deadlineMs: deliveryMsMax, pauseMs: lookMs },
-    });
-    const seconds = (performance.now() - start) / 1000;
-    say(
-      `${each * to.length} messages: taken after ${Math.round(takenMs)} ms, filed after ${Math.round(seconds * 1000)} ms`,
+    let first: { atMs: number; count: number } | undefined;
+    const posted = people.call('post', alpha.target).then(() => performance.now());
+    await waitFor(
+      async () => {
+        const now = (await filed()) - before;
+        if (first === undefined && now > 0) first = { atMs: performance.now(), count: now };
+        return now >= count ? true : undefined;
+      },
+      { what: 'the last message in its spool', deadlineMs: deliveryMsMax, pauseMs: lookMs },
     );
+    const endMs = performance.now();
+    const takenMs = Math.round((await posted) - start);
+    say(`${count} messages: taken after ${takenMs} ms, filed after ${Math.round(endMs - start)} ms`);
+    const used = Object.entries(await processorMs()).map(([name, ms]) => [name, Math.round((1000 * ms) / count)]);
     // What is left is settling, of which the next round must not be made to pay.
-    await waitFor(async () => ((await queue.waiting('beta.test')) === 0 ? true : undefined), {
+    await waitFor(async () => ((await queue.waiting(domain)) === 0 ? true : undefined), {
       ...{ what: 'an empty outbox', deadlineMs: deliveryMsMax, pauseMs: lookMs },
     });
-    const count = each * to.length;
-    const used = Object.entries(await processorMs()).map(([name, ms]) => [name, Math.round((1000 * ms) / count)]);
-    return { perSecond: count / seconds, processorUs: Object.fromEntries(used) };
+    const { atMs, count: firstCount } = first ?? { atMs: start, count: 0 };
+    return {
+      perSecond: (count * 1000) / (endMs - start),
+      steadyBytesPerSecond: ((count - firstCount) * bytes * 1000) / Math.max(endMs - atMs, 1),
+      processorUs: Object.fromEntries(used),
+    };
   };
+}
+
+/** What a figure of a process said, all its labels together, by the words that its name and labels hold. */
+export async function counted(adminUrl: string, name: string, words: string): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(name) && line.includes(words))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }

@@ -30,9 +30,9 @@ interface Sender {
 
 /** What to make. */
 export interface MessagePlan {
-  /** Names of senders, and to whom each of them writes; lists of the same length. */
+  /** Names of senders, and to whom each of them writes, by turns; lists of the same length. */
   readonly senders: readonly string[];
-  readonly recipients: readonly string[];
+  readonly recipients: readonly (readonly string[])[];
   /** Messages of each sender. */
   readonly each: number;
   /** Octets of a whole message, envelope included; `full`: as large as a message may be. */
@@ -81,9 +81,9 @@ function senderOf(name: string): Sender {
 }
 
 /** Tag of the bodies: their readers are the same program, so any will do. */
-const type = 'BenchText';
+const benchType = 'BenchText';
 
-function makeMessage({ session }: Sender, recipient: string, bodyBytes: number): EnvelopeOctets {
+function makeMessage({ session }: Sender, recipient: string, bodyBytes: number, type = benchType): EnvelopeOctets {
   const { state, identity, keys } = session;
   const sender = {
     ...{ address: state.address, signer: keys.key('connectionSignature') },
@@ -134,10 +134,10 @@ const calls = {
   },
 
   /** Makes accounts of senders at alpha, and of recipients at beta who let them write. */
-  async open({ senders: names, recipients }: { senders: readonly string[]; recipients: readonly string[] }) {
+  async open({ senders: names, recipients }: { senders: readonly string[]; recipients?: readonly string[] }) {
     for (const [at, name] of names.entries()) {
       const { session } = await ensureSender(name);
-      const recipient = recipients[at];
+      const recipient = recipients?.[at];
       if (recipient === undefined || people.has(recipient)) continue;
       await makePerson(recipient, known().beta);
       const allowance = { address: session.state.address, permissions: ['*'] };
@@ -145,9 +145,9 @@ const calls = {
     }
   },
 
-  /** Makes accounts of senders alone: what they write to is nobody. */
-  async openSenders(names: readonly string[]) {
-    for (const name of names) await ensureSender(name);
+  /** One message of a sender to each of some addresses, as his device hands it over. */
+  async messagesTo({ sender, type, to }: { sender: string; type: string; to: readonly string[] }) {
+    return to.map((recipient) => makeMessage(senderOf(sender), recipient, 256, type));
   },
 
   /** Makes Posts; returns the octets of one message, envelope included. */
@@ -157,10 +157,11 @@ const calls = {
     const whole = messageBytes === 'full' ? messageBytesMax : messageBytes;
     for (const [at, name] of names.entries()) {
       const sender = senderOf(name);
-      const recipient = recipients[at] as string;
-      const bodyBytes = bodyBytesFor(sender, recipient, whole);
+      const own = recipients[at] ?? [];
+      const bodyBytes = bodyBytesFor(sender, own[0] as string, whole);
       const posts: Uint8Array[] = [];
       for (let made = 0; made < each; made += messagesPerPost) {
+        const recipient = own[posts.length % own.length] as string;
         const count = Math.min(messagesPerPost, each - made);
         const messages = Array.from({ length: count }, () => makeMessage(sender, recipient, bodyBytes));
         bytes = envelopeBytes(messages[0] as EnvelopeOctets);

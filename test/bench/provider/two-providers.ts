@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureServerCertificate } from '@meshd/dev/certificates';
 import { dropDatabases } from '@meshd/dev/databases';
 import { type DnsServer, startDnsServer } from '@meshd/dev/dns-server';
 import type { ZoneRecord } from '@meshd/dev/dns-zone';
@@ -41,12 +42,14 @@ export interface TwoProviders {
   /** Says where a domain is: the port of the loopback interface. */
   setPlace(domain: string, port: number): Promise<void>;
   setPlaces(places: ReadonlyMap<string, number>): Promise<void>;
-  /** Trusted by alpha's worker as authorities of other services, besides those of the two. */
+  /** Removed at the end; an authority in {@link sinkAuthority} of it is trusted by both workers. */
   readonly folder: string;
 }
 
 /** Beta answers to both names; a figure may lead one of them over a slow link. */
 export const betaDomains = ['beta.test', 'slow.test'] as const;
+/** Folder of the authority of services that stand in for others. */
+export const sinkAuthority = 'sink-authority';
 const shardCount = 2;
 const ttlSeconds = 3600;
 
@@ -71,8 +74,7 @@ async function start(): Promise<TwoProviders> {
   const { folder, postgresUrl, redisUrl } = await benchBackends();
   const dns: DnsServer = await startDnsServer({ records: [] });
   undoAtEnd(() => dns.stop());
-  const sinkCa = join(folder, 'sink-ca.pem');
-  await writeFile(sinkCa, '');
+  const sinks = await ensureServerCertificate(join(folder, sinkAuthority), 'sinks', ['sinks.test'], Date.now());
   const plans = [];
   for (const [name, domains] of [
     ['alpha', ['alpha.test']],
@@ -88,7 +90,8 @@ async function start(): Promise<TwoProviders> {
       }),
     );
   }
-  const authorities = await Promise.all(plans.map(({ certificates }) => readFile(certificates.caFile, 'utf8')));
+  const caFiles = [...plans.map(({ certificates }) => certificates.caFile), sinks.caFile];
+  const authorities = await Promise.all(caFiles.map((file) => readFile(file, 'utf8')));
   const peerCaFile = join(folder, 'peers.pem');
   await writeFile(peerCaFile, authorities.join('\n'));
   const settings = {
@@ -161,9 +164,10 @@ export class Looks {
     return new Map(rows.map(({ address, frames }) => [address, Number(frames)]));
   }
 
-  /** Deliveries that are not in a final state. */
+  /** Deliveries that are not in a final state, by a pattern of `LIKE` for their domains. */
   async waiting(domain: string): Promise<number> {
-    const rows = await this.rows<{ count: string }>('SELECT count(*) FROM outbox WHERE domain = $1', [domain]);
+    const text = 'SELECT count(*) FROM outbox WHERE domain LIKE $1';
+    const rows = await this.rows<{ count: string }>(text, [domain]);
     return rows.reduce((sum, { count }) => sum + Number(count), 0);
   }
 }
