@@ -20,6 +20,11 @@ export interface Measurement {
   stop?(): Promise<void>;
 }
 
+/** A figure that cannot be measured on this machine, and why in a few words. */
+export interface Skipped {
+  readonly skipped: string;
+}
+
 /** One figure of the table. */
 export interface Figure {
   readonly name: string;
@@ -32,7 +37,7 @@ export interface Figure {
   readonly limitIs: string;
   /** Rounds that count; at least 5. */
   readonly rounds?: number;
-  prepare(): Promise<Measurement> | Measurement;
+  prepare(): Promise<Measurement | Skipped> | Measurement;
 }
 
 /** The line that is printed. */
@@ -74,8 +79,11 @@ function spreadOf(numbers: readonly number[]): number[] {
 }
 
 /** Measures one figure. */
-export async function measure(figure: Figure): Promise<FigureLine & Record<string, unknown>> {
+export async function measure(
+  figure: Figure,
+): Promise<(FigureLine & Record<string, unknown>) | (Skipped & { readonly figure: string })> {
   const measurement = await figure.prepare();
+  if ('skipped' in measurement) return { figure: figure.name, skipped: measurement.skipped };
   const count = Math.max(figure.rounds ?? roundsMin, roundsMin);
   try {
     // The first round warms caches and compiler and does not count.

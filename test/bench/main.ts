@@ -2,7 +2,10 @@
 import { decodeUpload, jsonBDecode } from './decode.bench.ts';
 import { downloadFrames, downloadMemory } from './download.bench.ts';
 import { type Figure, measure } from './harness.ts';
+import { rankKnownRecipient } from './known-recipient.bench.ts';
 import { merkleAppend } from './merkle-append.bench.ts';
+import { post4kPostfix, post64kPostfix } from './messages.bench.ts';
+import { post1000Destinations, postBesideBlackHole, postBesideBlackHoleP99, postLink10mbit } from './outbound.bench.ts';
 import { stopBenchProvider } from './provider/bench-provider.ts';
 import {
   downloadNewestJsonB,
@@ -22,6 +25,9 @@ const figures: readonly Figure[] = [
   ...[uploadSingle, uploadBatch, downloadFrames, downloadMemory],
   ...[statusTicket, uploadSingleTicket, downloadNewestJsonB, resyncUnchanged],
   ...[statusMillion, downloadPageMillion, proofMillion],
+  ...[post4kPostfix, post64kPostfix, postLink10mbit, post1000Destinations, rankKnownRecipient],
+  // Last: what waits for the black hole goes on waiting.
+  ...[postBesideBlackHole, postBesideBlackHoleP99],
 ];
 
 const wanted = process.argv.slice(2);

@@ -286,6 +286,8 @@ export const messageCreatedPastMsMax = 7 * day;
 export const messageCreatedFutureMsMax = 5 * minute;
 /** The identity of a message is remembered for longer than it may be sent (S73). */
 export const messageSeenMs = 8 * day;
+/** Accreditations of senders' devices whose signatures held, kept by a process, about 8 KB each: people write more than once. */
+export const accreditationsKnownMax = 2048;
 /** An offered message may be sent within this (S82). */
 export const messageOfferMs = 10 * minute;
 /** Offers remembered for one sending domain (S82). */

@@ -1,5 +1,7 @@
+import { label, sha256 } from '@meshd/crypto/digest';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { CryptoError } from '@meshd/crypto/errors';
+import { Lru } from '@meshd/crypto/lru';
 import { udfEquals } from '@meshd/crypto/udf';
 import { coreOfFrame } from '@meshd/dare/core';
 import { checkPayloadDigest, type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
@@ -8,7 +10,7 @@ import type { SignatureEntry } from '@meshd/dare/header';
 import { decodeManifest, type Manifest, manifestKinds, recipientsOf, verifyManifest } from '@meshd/dare/manifest';
 import { EncodingError } from '@meshd/encoding/errors';
 import { parseJson } from '@meshd/encoding/json-reader';
-import { postDeliveriesMax } from '@meshd/limits/limits';
+import { accreditationsKnownMax, postDeliveriesMax } from '@meshd/limits/limits';
 import { canonicalAddress } from './address.js';
 import { itemContentType } from './container-name.js';
 import { onlineKeysOf, verifyConnectionAccount, verifyProfile } from './profile-check.js';
@@ -62,7 +64,8 @@ interface Proof {
 const nameBytesMax = 256;
 
 /**
- * Verifies a message. Three signatures: manifest, connection, profile.
+ * Verifies a message. Three signatures: manifest, connection, profile; of the latter two those that held before, octet for
+ * octet and for the same sender, hold still.
  *
  * @throws MeshError `malformed`, `payload-digest`, `event-rule` for metadata or a body that does not agree with them,
  *   `manifest` for a missing or wrong manifest, `object-signature` for credentials that do not hold.
@@ -73,11 +76,8 @@ export async function verifyMessage(octets: EnvelopeOctets): Promise<VerifiedMes
   const proof = requireProof(envelope);
   const sender = addressOf(proof.manifest.subject, 'Subject');
   const recipients = recipientAddresses(proof.manifest);
-  const { profile, offlineKey } = await verifyProfile(proof.account, 'ProfileAccount');
-  if (!profile.ServiceIDs?.some((text) => isAddress(text, sender))) {
-    throw new MeshError('object-signature', 'ProfileAccount is that of another address');
-  }
-  const signer = await requireSigner(proof, { profile, offlineKey, sender });
+  const { profile, offlineKey, signer } = await accreditationOf(proof, sender);
+  if (!isName(proof.kid, signer)) throw new MeshError('manifest', 'signed by another key than the connection names');
   if (!(await verifyManifest(signer, proof.manifest, core))) {
     throw new MeshError('manifest', 'the signature of the manifest is not valid');
   }
@@ -183,18 +183,48 @@ function recipientAddresses(manifest: Manifest): string[] {
   }
 }
 
-/** The device of the account: its connection is signed by an online key of the profile, and names the key that signed. */
-async function requireSigner(
-  { kid, connection }: Proof,
+/** Who may speak for a sender: his account, and the key of one of its devices. */
+interface Accreditation {
+  readonly profile: ProfileAccount;
+  readonly offlineKey: PublicKeyEd448;
+  readonly signer: PublicKeyEd448;
+}
+
+/**
+ * Accreditations that held. Nothing in them ends with time, and all that they say follows from their octets and the sender's
+ * address, so one that held holds.
+ */
+const accreditations = new Lru<Accreditation>(accreditationsKnownMax);
+const accreditationLabel = label('mesh-accreditation-kept');
+
+async function accreditationOf(proof: Proof, sender: string): Promise<Accreditation> {
+  const parts = [proof.account, proof.connection].flatMap(({ header, payload, trailer }) => [
+    ...[header, payload ?? nothing, trailer ?? nothing],
+  ]);
+  const lengths = Buffer.from(parts.map(({ length }) => length).join(' '));
+  const name = Buffer.from(sha256(accreditationLabel, lengths, ...parts)).toString('latin1') + sender;
+  const known = accreditations.get(name);
+  if (known !== undefined) return known;
+  const { profile, offlineKey } = await verifyProfile(proof.account, 'ProfileAccount');
+  if (!profile.ServiceIDs?.some((text) => isAddress(text, sender))) {
+    throw new MeshError('object-signature', 'ProfileAccount is that of another address');
+  }
+  const found = { profile, offlineKey, signer: await signerOf(proof, { profile, offlineKey, sender }) };
+  accreditations.set(name, found);
+  return found;
+}
+
+const nothing = new Uint8Array(0);
+
+/** The device of the account: its connection is signed by an online key of the profile. */
+async function signerOf(
+  { connection }: Proof,
   { profile, offlineKey, sender }: { profile: ProfileAccount; offlineKey: PublicKeyEd448; sender: string },
 ): Promise<PublicKeyEd448> {
   const authority = { udf: offlineKey.udf, address: sender, onlineKeys: onlineKeysOrNone(profile) };
   const verified = await verifyConnectionAccount(connection, authority);
   if (!verified.connection.ServiceID?.some((text) => isAddress(text, sender))) {
     throw new MeshError('object-signature', 'ConnectionAccount is for other addresses');
-  }
-  if (!isName(kid, verified.keySignature)) {
-    throw new MeshError('manifest', 'signed by another key than the connection names');
   }
   return verified.keySignature;
 }

@@ -46,13 +46,22 @@ export interface BenchProvider {
   settle(): Promise<void>;
 }
 
+/** What all providers of the bench stand on. */
+export interface BenchBackends {
+  readonly postgresUrl: string;
+  readonly redisUrl: string;
+  /** A folder that is removed at the end. */
+  readonly folder: string;
+}
+
 const domain = 'mesh.localhost';
 const shardCount = 2;
 /** Room for all runs: Postgres then never stops to make a segment, and never checkpoints by itself. */
 const walSettings = ['max_wal_size=16GB', 'min_wal_size=1GB', 'checkpoint_timeout=1h', 'wal_compression=off'];
-const walBytesMade = 1024 * 1024 * 1024;
+const walBytesMade = 64 * 1024 * 1024;
 
 let shared: Promise<BenchProvider> | undefined;
+let sharedBackends: Promise<BenchBackends> | undefined;
 const undo: (() => Promise<unknown>)[] = [];
 
 /** Starts everything at the first call. */
@@ -61,21 +70,41 @@ export function benchProvider(): Promise<BenchProvider> {
   return shared;
 }
 
+/** Postgres, Redis and a folder; started at the first call. */
+export function benchBackends(): Promise<BenchBackends> {
+  sharedBackends ??= startBase();
+  return sharedBackends;
+}
+
+/** Has something undone at the end, before what was there when it was started. */
+export function undoAtEnd(step: () => Promise<unknown>): void {
+  undo.push(step);
+}
+
+/** Has Postgres write everything down, so that a run does not pay for the one before it. */
+export async function checkpoint(): Promise<void> {
+  await onServer((await benchBackends()).postgresUrl, ['CHECKPOINT']);
+}
+
 /** Stops what was started, and removes it. */
 export async function stopBenchProvider(): Promise<void> {
   for (const step of undo.splice(0).reverse()) await step().catch((error) => console.error(error));
 }
 
-const say = (text: string): void => console.error(`· ${text}`);
+export const say = (text: string): void => console.error(`· ${text}`);
 
-async function start(): Promise<BenchProvider> {
+async function startBase(): Promise<BenchBackends> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-bench-'));
   // Also when the bench is cut off: the processes end with it, and then the folder goes.
   removeAtEnd(folder);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   // Postgres may run as another user than ourselves, who must get to its cluster below.
   await chmod(folder, 0o755);
-  const { postgresUrl, redisUrl } = await backends(folder);
+  return { ...(await backends(folder)), folder };
+}
+
+async function start(): Promise<BenchProvider> {
+  const { postgresUrl, redisUrl, folder } = await benchBackends();
   const databasePrefix = `bench_${randomBytes(4).toString('hex')}`;
   const limitName = `${databasePrefix}_limit`;
   undo.push(() => dropDatabases(postgresUrl, [...databaseNames(databasePrefix, shardCount), limitName]));
@@ -120,7 +149,7 @@ async function start(): Promise<BenchProvider> {
     caFile,
     folder,
     adminUrls: processes.adminUrls,
-    settle: () => onServer(postgresUrl, ['CHECKPOINT']),
+    settle: checkpoint,
   };
 }
 

@@ -1,9 +1,8 @@
 /** Devices with tickets: their requests in JSON-B, made before they are sent, and the client's own synchronisation. */
 import { join } from 'node:path';
 import { MeshConnection } from '@meshd/binding/mesh-connection';
-import { memoryPinStore } from '@meshd/binding/pins';
 import { type SignRequestOptions, signRequest } from '@meshd/binding/request-sign';
-import { type HeldTicket, memoryTicketStore, type TicketStore } from '@meshd/binding/ticket-hold';
+import type { HeldTicket } from '@meshd/binding/ticket-hold';
 import { withDevice } from '@meshd/client/device';
 import { systemEnvironment } from '@meshd/client/environment';
 import { Home } from '@meshd/client/home';
@@ -17,6 +16,7 @@ import { systemRandom } from '@meshd/crypto/random';
 import { downloadEntriesMax, downloadPayloadBytesMax } from '@meshd/limits/limits';
 import type { RequestOf } from '@meshd/schema/protocol';
 import { serveCalls } from './child.ts';
+import { obtainTicket } from './obtain-ticket.ts';
 import { postAll } from './post-all.ts';
 import type { Target } from './post-socket.ts';
 import { UploadChain } from './upload-chain.ts';
@@ -45,24 +45,6 @@ function memberOf(name: string): Member {
   return member;
 }
 
-async function obtainTicket(session: Session): Promise<HeldTicket> {
-  const { url, domain, ca } = known();
-  const tickets = memoryTicketStore();
-  let held: HeldTicket | undefined;
-  const keeping: TicketStore = {
-    ...tickets,
-    put: (_name, ticket) => {
-      held = ticket;
-    },
-  };
-  // No words: figures that want members of extensions name them.
-  const link = new MeshConnection({ domain, url, ca, pins: memoryPinStore(), tickets: keeping, features: [] });
-  await link.call('Status', { Account: session.state.address }, [session.deviceSigner]);
-  await link.close();
-  if (held === undefined) throw new Error('the service gave no ticket');
-  return held;
-}
-
 async function open(names: readonly string[]): Promise<void> {
   for (const name of names) {
     if (members.has(name)) continue;
@@ -70,7 +52,7 @@ async function open(names: readonly string[]): Promise<void> {
     const folder = join(known().folder, name);
     const { state } = await createAccount(folder, environment, { address, ...known() });
     const session = await Session.open(new Home(folder), environment, state);
-    members.set(name, { folder, session, ticket: await obtainTicket(session), chains: new Map() });
+    members.set(name, { folder, session, ticket: await obtainTicket(session, known()), chains: new Map() });
   }
 }
 

@@ -11,7 +11,7 @@ import { keyRow } from './sql/catalog-key.js';
 import { containerRow, headRow } from './sql/container.js';
 import { upsertDevice } from './sql/device.js';
 import { frameInsertRow } from './sql/frame.js';
-import { changeContact, deleteContacts, insertMessageSeen } from './sql/message.js';
+import { changeContact, deleteContacts, messageSeenRow } from './sql/message.js';
 import type { Row } from './sql/multi-row.js';
 import { deleteOutbox, outboxInsertRow } from './sql/outbox.js';
 import { seenRow } from './sql/request-seen.js';
@@ -36,6 +36,8 @@ export interface WriteRows {
   readonly frames: Row[];
   readonly keys: Row[];
   readonly seen: Row[];
+  /** Messages that were taken. */
+  readonly messagesSeen: Row[];
   /** Messages that wait to be sent. */
   readonly outbox: Row[];
   readonly last: Statement[];
@@ -45,7 +47,8 @@ export interface WriteRows {
 
 /** No rows yet. */
 export function noRows(): WriteRows {
-  return { first: [], opened: [], moved: [], frames: [], keys: [], seen: [], outbox: [], last: [], bytes: 0 };
+  const none = { first: [], opened: [], moved: [], frames: [], keys: [], seen: [], messagesSeen: [] };
+  return { ...none, outbox: [], last: [], bytes: 0 };
 }
 
 /** What an address stands for: an account, or a name with or without a past. */
@@ -227,7 +230,7 @@ export function prepareWrite(write: AccountWrite, context: WriteContext): Prepar
     after = { state: undefined, name: { quarantinedUntilMs: untilMs } };
   }
   if (write.ended !== undefined && write.ended.length > 0) rows.last.push(deleteOutbox(write.ended));
-  if (write.messageSeen !== undefined) rows.last.push(insertMessageSeen(context.address, write.messageSeen));
+  for (const message of write.messagesSeen ?? []) rows.messagesSeen.push(messageSeenRow(context.address, message));
   for (const change of write.contacts ?? []) rows.last.push(changeContact(context.address, change));
   if (write.remove) rows.last.push(deleteContacts(context.address));
   if (write.seen !== undefined) {

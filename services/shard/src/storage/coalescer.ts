@@ -17,6 +17,7 @@ import { StorageError, type StorageErrorCode } from './errors.js';
 import { upsertKeys } from './sql/catalog-key.js';
 import { headRow, insertContainers, moveHeads } from './sql/container.js';
 import { insertFrames } from './sql/frame.js';
+import { insertMessagesSeen } from './sql/message.js';
 import { insertOutbox } from './sql/outbox.js';
 import { insertSeen } from './sql/request-seen.js';
 import type { ContainerState, ServiceAppend, ServiceContainer } from './store.js';
@@ -87,6 +88,7 @@ function addRows(into: WriteRows, rows: WriteRows): void {
   into.frames.push(...rows.frames);
   into.keys.push(...rows.keys);
   into.seen.push(...rows.seen);
+  into.messagesSeen.push(...rows.messagesSeen);
   into.outbox.push(...rows.outbox);
   into.last.push(...rows.last);
 }
@@ -101,6 +103,7 @@ function statementsOf(rows: WriteRows): Statement[] {
     ...upsertKeys(rows.keys),
     ...rows.last,
     ...insertSeen(rows.seen),
+    ...insertMessagesSeen(rows.messagesSeen),
     ...insertOutbox(rows.outbox),
   ];
 }

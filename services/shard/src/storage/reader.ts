@@ -11,7 +11,7 @@ import { RowNumbers } from './row-numbers.js';
 import { makeReadPool, runApart, snapshotOf, takeBlock } from './sessions.js';
 import { type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
 import { markDamaged, selectDamaged } from './sql/container.js';
-import { selectContact, selectMessageSeen } from './sql/message.js';
+import { type MessageSeenSelectRow, selectContact, selectMessagesSeen } from './sql/message.js';
 import { type SeenSelectRow, selectSeen } from './sql/request-seen.js';
 import type { AccountReader, CatalogKey, ContainerState } from './store.js';
 import type { DamageReport, StoreOptions } from './store-options.js';
@@ -25,10 +25,13 @@ export interface Parts {
   readonly numbers: RowNumbers;
   readonly seen: Lookup<SeenSelectRow>;
   readonly keys: Lookup<KeySelectRow>;
+  readonly messagesSeen: Lookup<MessageSeenSelectRow>;
   readonly damaged: Map<number, DamageReport>;
 }
 
 const seenText = (id: Uint8Array, principal: string): string => `${Buffer.from(id).toString('latin1')}${principal}`;
+const messageText = (recipient: string, identity: Uint8Array): string =>
+  `${Buffer.from(identity).toString('latin1')}${recipient}`;
 const keyTextOf = (containerId: number, digest: Uint8Array): string =>
   `${containerId}/${Buffer.from(digest).toString('latin1')}`;
 
@@ -66,8 +69,8 @@ export function makeReader(parts: Parts, address: string, current: () => Address
       return row === undefined ? undefined : { digest: row[2], result: row[3] };
     },
     findMessageSeen: async (identity) => {
-      const [row] = await rowsOf<[number, string]>(parts.pool, selectMessageSeen(address, identity));
-      return row === undefined ? undefined : { identity, seenAtMs: row[0], receiptId: row[1] };
+      const row = await parts.messagesSeen([address, identity]);
+      return row === undefined ? undefined : { identity, seenAtMs: row[2], receiptId: row[3] };
     },
     contactRules: async (person) => {
       const statement = selectContact(address, person.accountUdf, person.address);
@@ -122,6 +125,12 @@ export function makeParts(options: StoreOptions, lease: Lease): Parts {
       statement: selectKeys,
       keyOf: ([containerId, digest]) => keyTextOf(containerId as number, digest as Uint8Array),
       keyOfFound: ([containerId, digest]) => keyTextOf(containerId, digest),
+    }),
+    messagesSeen: makeLookups<MessageSeenSelectRow>({
+      on: pool,
+      statement: selectMessagesSeen,
+      keyOf: ([recipient, identity]) => messageText(recipient as string, identity as Uint8Array),
+      keyOfFound: ([recipient, identity]) => messageText(recipient, identity),
     }),
     damaged: new Map(),
   };

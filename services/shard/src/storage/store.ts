@@ -239,8 +239,8 @@ export interface AccountWrite {
   readonly outbox?: readonly OutboxInsert[];
   /** Numbers of outbox rows that have ended. */
   readonly ended?: readonly number[];
-  /** A message taken for the address, which need not be an account. */
-  readonly messageSeen?: MessageSeen;
+  /** Messages taken for the address, which need not be an account. */
+  readonly messagesSeen?: readonly MessageSeen[];
   readonly contacts?: readonly ContactChange[];
 }
 

@@ -176,8 +176,8 @@ export class MemoryStore implements Store {
       this.#accounts.delete(address);
       this.#quarantine.set(address, this.#now() + 1_000_000);
     }
-    if (write.messageSeen !== undefined) {
-      this.#messages.set(messageKey(address, write.messageSeen.identity), write.messageSeen);
+    for (const message of write.messagesSeen ?? []) {
+      this.#messages.set(messageKey(address, message.identity), message);
     }
     for (const change of write.contacts ?? []) this.#contacts.set(`${address} ${change.uniqueId}`, change);
     if (write.seen !== undefined) this.seen.set(seenKey(write.seen.principal, write.seen.id), write.seen);

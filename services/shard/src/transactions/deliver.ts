@@ -1,25 +1,13 @@
-import { nonceUdf } from '@meshd/crypto/udf';
-import { isEncrypted } from '@meshd/dare/decrypt';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { decodeTagged } from '@meshd/encoding/codec';
 import { parseAddress } from '@meshd/schema/address';
-import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
-import { messageRegistry } from '@meshd/schema/messages-mesh';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { RequestIdentity, ShardContext } from '../context.js';
-import { type Decision, decide, type Refusal } from '../message/access-control.js';
-import { messageIdentity } from '../message/identity.js';
-import type { MessageIncident } from '../message/incident-tally.js';
-import { offerName } from '../message/offers.js';
+import { Filing, type FilingOutcome, lookUp } from '../message/filing.js';
 import { makeReceipt } from '../message/receipt.js';
 import { type VerifiedMessage, verifyMessage } from '../message/verify-message.js';
-import { incidentRecord } from '../service-records.js';
 import type { MessageSeen } from '../storage/message-rows.js';
-import type { AccountReader, AccountState, AccountTransactor, AccountWrite, ContainerState } from '../storage/store.js';
+import type { AccountTransactor } from '../storage/store.js';
 import { answerOf, findAnswer, type WritingRequest } from '../stored-answer.js';
-import { appendOf } from '../upload/append-of.js';
-import { placeMessage } from '../upload/self-entry.js';
-import { viewOf } from '../upload/view.js';
 
 /** Messages for recipients of this shard. */
 export interface DeliverRequest {
@@ -53,15 +41,16 @@ export interface DeliveryResult {
   readonly isOffer: boolean;
 }
 
-interface OpenedMessage {
+/** A message for one recipient. */
+interface OneDelivery {
   readonly indexRequest: number;
-  readonly recipients: readonly string[];
+  readonly account: string;
   readonly message: VerifiedMessage | MeshError;
 }
 
 /**
- * Delivers messages into inbound spools (semantics 6.7, 8.3; S71–S73, S80–S82). Each recipient is a transaction of its own:
- * what becomes of a message at one is no business of the others.
+ * Delivers messages into inbound spools (semantics 6.7, 8.3; S71–S73, S80–S82). Each recipient is a transaction of its own,
+ * for all messages that came for it at once: what becomes of them is no business of the others.
  *
  * For a name that nobody has as much is looked up and written as for one that somebody has, so that neither content nor work
  * tell the two apart (S80).
@@ -71,19 +60,18 @@ interface OpenedMessage {
  */
 export async function deliver(context: ShardContext, request: DeliverRequest): Promise<DeliveryResult[]> {
   const nowMs = context.clock();
-  const opened = await Promise.all(
-    request.messages.map(async ({ indexRequest, octets, recipients }): Promise<OpenedMessage> => {
+  const deliveries = await Promise.all(
+    request.messages.map(async ({ indexRequest, octets, recipients }): Promise<readonly OneDelivery[]> => {
       const message = await judgeMessage(octets, request.senderDomain, nowMs);
       if (message instanceof MeshError) noteUnproved(context, request, recipients, message);
-      return { indexRequest, recipients, message };
+      return recipients.map((account) => ({ indexRequest, account, message }));
     }),
   );
-  const results: DeliveryResult[] = [];
-  for (const { indexRequest, recipients, message } of opened) {
-    const each = recipients.map((account) => deliverOne(context, request, { indexRequest, account, message }));
-    results.push(...(await Promise.all(each)));
-  }
-  return results;
+  const inOrder = deliveries.flat();
+  const results = new Map<OneDelivery, DeliveryResult>();
+  const byAccount = Map.groupBy(inOrder, ({ account }) => account);
+  await Promise.all([...byAccount].map(([account, own]) => deliverTo(context, request, account, own, results)));
+  return inOrder.map((delivery) => results.get(delivery) as DeliveryResult);
 }
 
 /** What is wrong with the message whoever it is for, or the message. */
@@ -118,166 +106,96 @@ function noteUnproved(
   incidents.note({ kind: 'message-unproved', senderDomain, account: recipients[0] ?? '', detail }, clock());
 }
 
-interface OneDelivery {
-  readonly indexRequest: number;
-  readonly account: string;
-  readonly message: VerifiedMessage | MeshError;
-}
-
-async function deliverOne(
+/** Fills in what becomes of the messages for one recipient. */
+async function deliverTo(
   context: ShardContext,
   request: DeliverRequest,
-  { indexRequest, account, message }: OneDelivery,
-): Promise<DeliveryResult> {
-  const done = { indexRequest, account, code: undefined, receipt: undefined, isOffer: false };
-  if (message instanceof MeshError) return { ...done, result: 'Reject', code: message.code };
-  const { isOffer } = message;
-  const refused = (code: ErrorCode): DeliveryResult => ({ ...done, isOffer, result: 'Reject', code });
-  if (!message.recipients.includes(account)) return refused('manifest');
-  if (!context.domains.has(parseAddress(account).domain)) return refused('domain-not-served');
+  account: string,
+  deliveries: readonly OneDelivery[],
+  results: Map<OneDelivery, DeliveryResult>,
+): Promise<void> {
+  const { domain: service } = parseAddress(account);
+  const addressed = new Map<OneDelivery, VerifiedMessage>();
+  for (const delivery of deliveries) {
+    const { indexRequest, message } = delivery;
+    const code = refusalOf(message, account) ?? (context.domains.has(service) ? undefined : 'domain-not-served');
+    if (code === undefined) addressed.set(delivery, message as VerifiedMessage);
+    else {
+      const isOffer = !(message instanceof MeshError) && message.isOffer;
+      results.set(delivery, { indexRequest, account, result: 'Reject', code, receipt: undefined, isOffer });
+    }
+  }
+  if (addressed.size === 0) return;
+  const messages = [...addressed.values()];
   // Whether somebody is here, or was here lately, must not show in what is read for him (S80).
   await context.store.approachAccount(account);
   const taken = await context.store.transactAccount(account, (transactor) =>
-    takeMessage(context, request, transactor, { indexRequest, message }),
+    takeMessages(context, request, transactor, messages),
   );
-  if ('refused' in taken) return refused(taken.refused);
-  if (isOffer || !request.receipts) return { ...done, isOffer, result: 'Accept' };
-  const receipt = await makeReceipt(context.host(), {
-    ...{ service: parseAddress(account).domain, senderService: request.senderDomain, recipient: account },
-    ...{ core: message.core, receiptId: taken.receiptId, timeMs: taken.seenAtMs },
+  const filled = [...addressed].map(async ([delivery, message], at) => {
+    const { indexRequest } = delivery;
+    const done = { indexRequest, account, code: undefined, receipt: undefined, isOffer: message.isOffer };
+    const outcome = taken[at] as FilingOutcome;
+    if ('refused' in outcome) {
+      results.set(delivery, { ...done, result: 'Reject', code: outcome.refused });
+      return;
+    }
+    const wanted = !message.isOffer && request.receipts;
+    const receipt = wanted ? await receiptFor(context, request, { account, service, message }, outcome) : undefined;
+    results.set(delivery, { ...done, result: 'Accept', receipt });
   });
-  return { ...done, result: 'Accept', receipt };
+  await Promise.all(filled);
 }
 
-/** When a message was taken, or why not. */
-type Taken = Pick<MessageSeen, 'receiptId' | 'seenAtMs'> | { readonly refused: ErrorCode };
+function refusalOf(message: VerifiedMessage | MeshError, account: string): ErrorCode | undefined {
+  if (message instanceof MeshError) return message.code;
+  return message.recipients.includes(account) ? undefined : 'manifest';
+}
 
-async function takeMessage(
+function receiptFor(
+  context: ShardContext,
+  { senderDomain }: DeliverRequest,
+  { account, service, message }: { account: string; service: string; message: VerifiedMessage },
+  { receiptId, seenAtMs }: Pick<MessageSeen, 'receiptId' | 'seenAtMs'>,
+): Promise<EnvelopeOctets> {
+  return makeReceipt(context.host(), {
+    ...{ service, senderService: senderDomain, recipient: account },
+    ...{ core: message.core, receiptId, timeMs: seenAtMs },
+  });
+}
+
+/**
+ * Takes messages for one address, which need not be an account, in one commit. All is looked up before the first is judged;
+ * each is judged as if those before it were filed.
+ *
+ * @returns one outcome a message, in order.
+ */
+async function takeMessages(
   context: ShardContext,
   request: DeliverRequest,
   transactor: AccountTransactor,
-  { indexRequest, message }: { readonly indexRequest: number; readonly message: VerifiedMessage },
-): Promise<Taken> {
-  const writing = writingOf(request, transactor.address, indexRequest);
-  if (writing !== undefined) await findAnswer(transactor, writing);
-  const identity = messageIdentity(message);
-  const seen = await transactor.findMessageSeen(identity);
-  const judged = await judge(context, request, transactor, message);
-  if (seen !== undefined) return seen;
-  if ('refused' in judged) return judged;
-  const nowMs = context.clock();
-  const domains = context.sendingDomains;
-  if (message.isOffer) {
-    domains.accept(request.senderDomain, offerName(transactor.address, message.core), nowMs);
-    return { receiptId: '', seenAtMs: nowMs };
-  }
-  const taken: MessageSeen = { identity, seenAtMs: nowMs, receiptId: nonceUdf(context.random) };
-  await transactor.commit({
-    ...fileIn(context, transactor.state, message, judged),
-    messageSeen: taken,
-    ...(writing === undefined ? {} : { seen: answerOf(writing, 'Accept') }),
-  });
-  if (judged.countsAsRequest) domains.countRequest(request.senderDomain, nowMs);
+  messages: readonly VerifiedMessage[],
+): Promise<readonly FilingOutcome[]> {
+  const writing = writingOf(request, transactor.address);
+  const [answered, looked] = await Promise.all([
+    writing === undefined ? undefined : findAnswer(transactor, writing),
+    lookUp(transactor, messages),
+  ]);
+  const filing = new Filing(context, request, transactor, looked);
+  const taken = messages.map((message) => filing.take(message));
+  const write = filing.write();
+  if (write === undefined) return taken;
+  const isFirst = writing !== undefined && answered === undefined;
+  await transactor.commit({ ...write, ...(isFirst ? { seen: answerOf(writing, 'Accept') } : {}) });
+  filing.committed();
   return taken;
 }
 
-/** A host's request at one recipient: what another request under its `ID` must not be (S27). */
-function writingOf(
-  { hostUdf, identity }: DeliverRequest,
-  address: string,
-  indexRequest: number,
-): WritingRequest | undefined {
+/**
+ * A host's request at one recipient: what another request under its `ID` must not be (S27). Messages of several domains come
+ * in calls of their own.
+ */
+function writingOf({ hostUdf, senderDomain, identity }: DeliverRequest, address: string): WritingRequest | undefined {
   if (hostUdf === '' || identity === undefined) return undefined;
-  return { principal: `host ${hostUdf} ${address} ${indexRequest}`, identity };
-}
-
-type Accepted = Extract<Decision, { result: 'accept' | 'drop' }>;
-
-async function judge(
-  context: ShardContext,
-  { senderDomain }: DeliverRequest,
-  transactor: AccountTransactor,
-  message: VerifiedMessage,
-): Promise<Accepted | { readonly refused: ErrorCode }> {
-  const { state, address } = transactor;
-  const accountUdf = message.accountKey.udf;
-  const rules = await transactor.contactRules({ accountUdf, address: message.sender });
-  const known = await transactor.catalogKeys(state?.containers.get(inboundSpool) ?? nowhere, [message.uniqueId]);
-  const nowMs = context.clock();
-  const domains = context.sendingDomains;
-  const isOffered = domains.wasAccepted(senderDomain, offerName(address, message.core), nowMs);
-  const decision = decide(
-    {
-      ...{ senderDomain, messageType: message.messageType, accountUdf, rules },
-      exists: state !== undefined,
-      fits: state === undefined || fits(state, message),
-      // Another message of that name: the spool holds each once.
-      nameTaken: known.size > 0,
-      answersOurs: await answersOurs(transactor, message),
-      contactRequestsLeft: isOffered ? 1 : domains.requestsLeft(senderDomain, nowMs),
-    },
-    context.site,
-  );
-  if (decision.result === 'accept') return decision;
-  const incident = incidentOf[decision.why];
-  if (incident !== undefined) {
-    const detail = `${message.messageType} from ${message.sender}`;
-    context.incidents.note({ kind: incident, senderDomain, account: address, detail }, nowMs);
-  }
-  return decision.result === 'drop' ? decision : { refused: decision.code };
-}
-
-/** Refusals that an operator should hear of; the others are what access control is for. */
-const incidentOf: Partial<Record<Refusal, MessageIncident>> = {
-  'identity-changed': 'identity-changed',
-  rate: 'contact-rate',
-};
-
-/** Stands for the spools of a name that nobody has: no row has its number. */
-const nowhere = { id: 0, name: inboundSpool } as ContainerState;
-
-function fits({ quota, bytesUsed, frameCount, containers }: AccountState, { octets }: VerifiedMessage): boolean {
-  if (containers.get(inboundSpool)?.damaged !== false) return false;
-  const bytes = octets.header.length + (octets.payload?.length ?? 0) + (octets.trailer?.length ?? 0);
-  return bytesUsed + bytes <= quota.bytesMax && frameCount < quota.framesMax;
-}
-
-/** Whether the message, where it can be read, refers to one that the recipient sent. */
-async function answersOurs(reader: AccountReader, message: VerifiedMessage): Promise<boolean> {
-  const names = referencesOf(message);
-  const sent = await reader.catalogKeys(reader.state?.containers.get(outboundSpool) ?? nowhere, names);
-  return sent.size > 0;
-}
-
-/** At least one, so that every message costs the same look. */
-function referencesOf({ envelope }: VerifiedMessage): string[] {
-  const { payload } = envelope;
-  if (payload === null || isEncrypted(envelope)) return [''];
-  try {
-    const { value } = decodeTagged(messageRegistry, payload, { form: 'json' });
-    const references = 'References' in value ? (value.References ?? []) : [];
-    return [references[0]?.MessageID ?? ''];
-  } catch {
-    return [''];
-  }
-}
-
-/** The frame in the recipient's spool; for a name that nobody has, and for what is dropped, one among the incidents. */
-function fileIn(
-  context: ShardContext,
-  state: AccountState | undefined,
-  message: VerifiedMessage,
-  decision: Accepted,
-): AccountWrite {
-  const spool = state?.containers.get(inboundSpool);
-  if (decision.result === 'drop' || spool === undefined) {
-    const maker = { host: context.host(), nowMs: context.clock(), random: context.random };
-    const kind = decision.result === 'drop' ? 'message-dropped' : 'recipient-unknown';
-    const why = decision.result === 'drop' ? `: ${decision.why}` : '';
-    const detail = `${message.messageType} from ${message.sender}${why}`;
-    return { service: [incidentRecord(maker, { kind, account: message.recipients.join(' '), detail })] };
-  }
-  const view = viewOf(spool);
-  const placed = placeMessage(message, view);
-  return { containers: [appendOf(spool, [placed.write], placed.view)] };
+  return { principal: `host ${hostUdf} ${senderDomain} ${address}`, identity };
 }

@@ -1,23 +1,32 @@
 /** Messages taken, and whom people let write to them. */
 import type { Statement } from '../database.js';
 import type { ContactChange, MessageSeen } from '../message-rows.js';
+import { multiKey, multiRow, type Row } from './multi-row.js';
 
-/** Remembers a message; one that is there already stays as it was. */
-export function insertMessageSeen(recipient: string, { identity, seenAtMs, receiptId }: MessageSeen): Statement {
-  return {
-    name: 'message-seen-insert',
-    text: 'INSERT INTO message_seen (recipient, identity, seen_at_ms, receipt_id) VALUES ($1, $2, $3, $4)',
-    values: [recipient, identity, seenAtMs, receiptId],
-  };
+/** Remembers messages; the primary key refuses one that is there already. */
+export const insertMessagesSeen = multiRow({
+  name: 'message-seen-insert',
+  head: 'INSERT INTO message_seen (recipient, identity, seen_at_ms, receipt_id)',
+  types: ['text', 'bytea', 'bigint', 'text'],
+  tail: '',
+});
+
+/** The row for {@link insertMessagesSeen}. */
+export function messageSeenRow(recipient: string, { identity, seenAtMs, receiptId }: MessageSeen): Row {
+  return [recipient, identity, seenAtMs, receiptId];
 }
 
-export function selectMessageSeen(recipient: string, identity: Uint8Array): Statement {
-  return {
-    name: 'message-seen-select',
-    text: 'SELECT seen_at_ms, receipt_id FROM message_seen WHERE recipient = $1 AND identity = $2',
-    values: [recipient, identity],
-  };
-}
+/** Looks messages up by recipient and identity. */
+export const selectMessagesSeen = multiKey({
+  name: 'message-seen-select',
+  head: 'SELECT s.recipient, s.identity, s.seen_at_ms, s.receipt_id FROM (',
+  types: ['text', 'bytea'],
+  tail: `) AS q (recipient, identity) JOIN message_seen AS s
+    ON s.recipient = q.recipient AND s.identity = q.identity`,
+});
+
+/** Columns of {@link selectMessagesSeen}. */
+export type MessageSeenSelectRow = readonly [recipient: string, identity: Buffer, seenAtMs: number, receiptId: string];
 
 /** Forgets messages taken before a time, oldest first, a bounded number at once. */
 export function deleteMessageSeenBefore(timeMs: number, rowsMax: number): Statement {
