@@ -103,7 +103,7 @@ async function start(): Promise<TwoProviders> {
   const [alpha, beta] = (await Promise.all(
     plans.map(async (plan, at) => {
       const processes = new ProviderProcesses(plan, join(folder, plan.domains[0] as string, 'logs'), {
-        outbound: settings,
+        settings: { outbound: settings },
       });
       await processes.start();
       undoAtEnd(() => processes.stop());
