@@ -33,6 +33,7 @@ export const advertisedFeatures: readonly Feature[] = [
   'filter',
   'wait',
   'heads-1',
+  'connect-2',
   'receipt-1',
   'delivery-1',
 ];

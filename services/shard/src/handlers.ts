@@ -10,6 +10,7 @@ import type {
 import type { CallContext, PartSink, ShardHandlers, TransactAnswer } from '@meshd/rpc/shard-server';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
+import { accountOfConnection, answerConnection } from './connection-answers.js';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
 import { answerDeliver, recipientsOf } from './message-answers.js';
@@ -183,6 +184,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       case 'authenticate':
         await authenticate(context, principalOf(transaction.value.principal));
         return { ended: done, result: undefined };
+      case 'connect':
+      case 'complete':
+        return answerConnection(context, transaction, request, ownership.version);
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
       case 'post':
@@ -288,6 +292,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
 const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
   ...{ authenticate: ['router'], post: ['router'], describeDeliveries: ['router'] },
+  ...{ connect: ['router'], complete: ['router'] },
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
@@ -329,6 +334,9 @@ function accountOf(transaction: Transaction): string | undefined {
     case 'post':
     case 'describeDeliveries':
       return required(transaction.value.principal, 'principal').account;
+    case 'connect':
+    case 'complete':
+      return accountOfConnection(transaction);
     default:
       return undefined;
   }

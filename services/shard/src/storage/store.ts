@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
 import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 
@@ -116,6 +117,8 @@ export interface AccountState extends AccountFields {
   readonly containers: ReadonlyMap<string, ContainerState>;
   /** By device UDF. */
   readonly devices: ReadonlyMap<string, DeviceRow>;
+  /** Devices that ask to be connected, by device UDF. */
+  readonly connections: ReadonlyMap<string, ConnectionRow>;
   /** Raw keys in base64url, see {@link keyText}; they outlive profile updates (S25). */
   readonly revokedKeys: ReadonlySet<string>;
   /** `mmm_Device` has received its first entry: bootstrap is over for good (S25). */
@@ -241,6 +244,7 @@ export interface AccountWrite {
   /** A message taken for the address, which need not be an account. */
   readonly messageSeen?: MessageSeen;
   readonly contacts?: readonly ContactChange[];
+  readonly connections?: readonly ConnectionChange[];
 }
 
 /** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */
