@@ -214,7 +214,7 @@ describe('a device without a connection', () => {
   });
 });
 
-describe('a partial replica', () => {
+describe('[R117] a partial replica', () => {
   it('[R131] leaves out the bodies of superseded entries, has the same root, and completes them when they are read', async () => {
     const partial = join(folder, 'partial');
     await cp(home, partial, { recursive: true });

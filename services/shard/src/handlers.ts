@@ -35,6 +35,7 @@ import {
 import { StorageError } from './storage/errors.js';
 import type { PeerStore } from './storage/peers.js';
 import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
+import { changeAccount } from './transactions/change-account.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
 import { download } from './transactions/download.js';
@@ -179,6 +180,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const told = await status(context, asked, call.signal);
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
+      case 'changeAccount':
+        await changeAccount(context, transaction.value.account, transaction.value.action);
+        return { ended: done, result: undefined };
       case 'upload':
         return this.#upload(context, transaction.value, request);
       case 'authenticate':
@@ -296,7 +300,7 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
-  ...{ listDestinations: ['operator'], changeDestination: ['operator'] },
+  ...{ listDestinations: ['operator'], changeDestination: ['operator'], changeAccount: ['operator'] },
 };
 
 /** Nothing is asked of who may ask `describeService`. */
@@ -327,6 +331,7 @@ function accountOf(transaction: Transaction): string | undefined {
   switch (transaction.$case) {
     case 'createAccount':
     case 'deleteAccount':
+    case 'changeAccount':
       return transaction.value.account;
     case 'status':
     case 'upload':

@@ -20,8 +20,11 @@ export interface StoredEnvelope {
   readonly trailer: Uint8Array | null;
 }
 
-/** `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6). */
-export type AccountStatus = 'connected' | 'pending';
+/**
+ * `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6); `blocked`: closed to
+ * its own devices by the operator.
+ */
+export type AccountStatus = 'connected' | 'pending' | 'blocked';
 
 /** What CreateAccount fills in and a later CreateAccount of the same Mesh replaces (semantics 6.2). Keys are raw Ed448 octets. */
 export interface AccountFields {

@@ -116,12 +116,22 @@ export interface TransactRequest {
     /** From routers, for devices that want to be connected. */
     { $case: "connect"; value: Connect }
     | { $case: "complete"; value: Complete }
+    | //
+    /** From operators: closes an account to its own devices. */
+    { $case: "changeAccount"; value: ChangeAccount }
     | undefined;
 }
 
 /** Authorisation alone: a Hello that brings a ticket (draft 1, semantics 4). */
 export interface Authenticate {
   principal: Principal | undefined;
+}
+
+export interface ChangeAccount {
+  /** canonical address */
+  account: string;
+  /** block, unblock */
+  action: string;
 }
 
 /** The shard verifies the signatures of these two itself (S24), so the whole request envelope travels. */
@@ -1194,10 +1204,13 @@ export const TransactRequest: MessageFns<TransactRequest> = {
         DescribeDeliveries.encode(message.transaction.value, writer.uint32(218).fork()).join();
         break;
       case "connect":
-        Connect.encode(message.transaction.value, writer.uint32(226).fork()).join();
+        Connect.encode(message.transaction.value, writer.uint32(234).fork()).join();
         break;
       case "complete":
-        Complete.encode(message.transaction.value, writer.uint32(234).fork()).join();
+        Complete.encode(message.transaction.value, writer.uint32(242).fork()).join();
+        break;
+      case "changeAccount":
+        ChangeAccount.encode(message.transaction.value, writer.uint32(226).fork()).join();
         break;
     }
     return writer;
@@ -1409,20 +1422,28 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             };
             continue;
           }
-          case 28: {
-            if (tag !== 226) {
+          case 29: {
+            if (tag !== 234) {
               break;
             }
 
             message.transaction = { $case: "connect", value: Connect.decode(reader, reader.uint32()) };
             continue;
           }
-          case 29: {
-            if (tag !== 234) {
+          case 30: {
+            if (tag !== 242) {
               break;
             }
 
             message.transaction = { $case: "complete", value: Complete.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.transaction = { $case: "changeAccount", value: ChangeAccount.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1469,6 +1490,63 @@ export const Authenticate: MessageFns<Authenticate> = {
             }
 
             message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeAccount(): ChangeAccount {
+  return { account: "", action: "" };
+}
+
+export const ChangeAccount: MessageFns<ChangeAccount> = {
+  encode(message: ChangeAccount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.action !== "") {
+      writer.uint32(18).string(message.action);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeAccount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeAccount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.action = reader.string();
             continue;
           }
         }
@@ -2019,10 +2097,10 @@ export const TransactResponse: MessageFns<TransactResponse> = {
         DescribeDeliveriesResult.encode(message.result.value, writer.uint32(218).fork()).join();
         break;
       case "connect":
-        ConnectResult.encode(message.result.value, writer.uint32(226).fork()).join();
+        ConnectResult.encode(message.result.value, writer.uint32(234).fork()).join();
         break;
       case "complete":
-        CompleteResult.encode(message.result.value, writer.uint32(234).fork()).join();
+        CompleteResult.encode(message.result.value, writer.uint32(242).fork()).join();
         break;
     }
     return writer;
@@ -2194,16 +2272,16 @@ export const TransactResponse: MessageFns<TransactResponse> = {
             };
             continue;
           }
-          case 28: {
-            if (tag !== 226) {
+          case 29: {
+            if (tag !== 234) {
               break;
             }
 
             message.result = { $case: "connect", value: ConnectResult.decode(reader, reader.uint32()) };
             continue;
           }
-          case 29: {
-            if (tag !== 234) {
+          case 30: {
+            if (tag !== 242) {
               break;
             }
 
