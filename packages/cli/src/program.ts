@@ -10,6 +10,7 @@ import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
 import { registerContainerProofCommands } from './commands/container-proof.js';
 import { registerDareCommands } from './commands/dare.js';
+import { registerDeviceCommands } from './commands/device.js';
 import { registerHelloCommands } from './commands/hello.js';
 import { registerJsonCommands } from './commands/json.js';
 import { registerKeyCommands } from './commands/key.js';
@@ -51,6 +52,7 @@ export const meshShape: ProgramShape = {
     registerContainerFileCommands(program, io);
     registerMessageCommands(program, io);
     registerContactCommands(program, io);
+    registerDeviceCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);
     registerDareCommands(program, io);
