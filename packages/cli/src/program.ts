@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { type CommandIo, type IoSettings, processIo, UsageError } from './command-io.js';
 import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
+import { registerCatalogCommands } from './commands/catalog.js';
 import { registerContactCommands } from './commands/contact.js';
 import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
@@ -51,6 +52,7 @@ export const meshShape: ProgramShape = {
     registerContainerProofCommands(program, io);
     registerContainerFileCommands(program, io);
     registerMessageCommands(program, io);
+    registerCatalogCommands(program, io);
     registerContactCommands(program, io);
     registerDeviceCommands(program, io);
     registerKeyCommands(program, io);
