@@ -34,7 +34,7 @@ const withMeta = (change: ContentMeta) => (octets: EnvelopeOctets) => {
   return makeEnvelope({ header: { ...header, ContentMetaData: meta }, payload, trailer });
 };
 
-describe('[S40] [S43] a service that edits an entry', () => {
+describe('[R022] [S40] [S43] a service that edits an entry', () => {
   it('its payload: the digest beside it is another', async () => {
     scene.service.lies = { given: changedAt(2, otherPayload) };
     expect(await refusalOf(scene.fresh.sync())).toEqual({

@@ -1,11 +1,15 @@
+import { type CombinedKey, combinedSigningKey } from '@meshd/crypto/combined-key';
 import { generateSeed, type SigningKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import type { Random } from '@meshd/crypto/random';
+import { type DecryptionKey, decryptionKeyFromScalar, decryptionKeyFromSeed } from '@meshd/dare/recipients';
 import { ClientError } from './errors.js';
 import type { Home } from './home.js';
+import { octetsToText, textToOctets } from './octet-text.js';
 
 /**
- * Every key of the first device of an account, by its place in the profiles. The first device makes the keys of its
- * connections itself, from seeds; devices that are connected later get theirs as combined keys.
+ * Every key that a device may have, by its place in the profiles. The first device of an account draws all of them from
+ * seeds. A device that is connected later has its own base keys from seeds, the keys of its connections as combined keys
+ * (S13), the account's reading key from its activation, and none of the keys that administer the account.
  */
 export const keyNames = [
   'meshOffline',
@@ -29,66 +33,154 @@ export type KeyName = (typeof keyNames)[number];
 const keyBlindBytes = 32;
 const keysFile = 'keys.json';
 
+/** A secret: a seed of 57 octets, or what two seeds came to whose sum is the key (S13). */
+export type KeySecret = Uint8Array | CombinedKey;
+
+type StoredSecret =
+  | { readonly seed: string }
+  | { readonly scalar: string; readonly prefix: string; readonly public: string };
+
 interface StoredKeys {
+  version: 2;
+  /** Octets in base64url, scalars in hexadecimal. */
+  keys: Partial<Record<KeyName, StoredSecret>>;
+  keyBlind: string;
+}
+
+/** As homes were written before devices could be connected. */
+interface StoredSeeds {
   version: 1;
-  /** Ed448 seeds in base64url, 57 octets each. */
   seeds: Record<KeyName, string>;
   keyBlind: string;
 }
 
 /** The device's secrets; nothing of them leaves this object but signatures, decryption and blinded names. */
 export interface DeviceKeys {
-  /** Signing key (and with it the public key) of a place. Made once. */
+  /** Whether the device has the key of a place. */
+  has(name: KeyName): boolean;
+  /** Signing key (and with it the public key) of a place. Made once. @throws ClientError `usage`, `state` */
   key(name: KeyName): SigningKey;
-  /** The seed, for decryption with the key of that place. */
+  /** Decryption with the key of a place. Made once: it costs a point multiplication. @throws as `key` */
+  decryption(name: KeyName): DecryptionKey;
+  /** The seed, to hand it on (S62). @throws ClientError `state` where the key has none */
   seed(name: KeyName): Uint8Array;
   /** The account's key for blinded names (S63), 32 octets. */
   readonly keyBlind: Uint8Array;
 }
 
-class SeedKeys implements DeviceKeys {
-  readonly keyBlind: Uint8Array;
-  readonly #seeds: ReadonlyMap<KeyName, Uint8Array>;
-  readonly #made = new Map<KeyName, SigningKey>();
+/** Who lacks these keys is no administrator. */
+const administrationKeys: ReadonlySet<KeyName> = new Set([
+  'meshOffline',
+  'meshOnline',
+  'accountOffline',
+  'accountOnline',
+]);
 
-  constructor(seeds: ReadonlyMap<KeyName, Uint8Array>, keyBlind: Uint8Array) {
-    this.#seeds = seeds;
+class KeptKeys implements DeviceKeys {
+  readonly keyBlind: Uint8Array;
+  readonly secrets: ReadonlyMap<KeyName, KeySecret>;
+  readonly #made = new Map<KeyName, SigningKey>();
+  readonly #opening = new Map<KeyName, DecryptionKey>();
+
+  constructor(secrets: ReadonlyMap<KeyName, KeySecret>, keyBlind: Uint8Array) {
+    this.secrets = secrets;
     this.keyBlind = keyBlind;
   }
 
+  has(name: KeyName): boolean {
+    return this.secrets.has(name);
+  }
+
   seed(name: KeyName): Uint8Array {
-    const seed = this.#seeds.get(name);
-    if (seed === undefined) throw new ClientError('state', `the key ${name} is missing in ${keysFile}`);
-    return seed;
+    const secret = this.#secret(name);
+    if (secret instanceof Uint8Array) return secret;
+    throw new ClientError('state', `the key ${name} of this device has no seed`);
   }
 
   key(name: KeyName): SigningKey {
-    const made = this.#made.get(name) ?? signingKeyFromSeed(this.seed(name));
+    const secret = this.#secret(name);
+    const made = this.#made.get(name) ?? (isSeed(secret) ? signingKeyFromSeed(secret) : combinedSigningKey(secret));
     this.#made.set(name, made);
     return made;
   }
+
+  decryption(name: KeyName): DecryptionKey {
+    const secret = this.#secret(name);
+    const made = this.#opening.get(name) ?? this.#decryptionOf(name, secret);
+    this.#opening.set(name, made);
+    return made;
+  }
+
+  #decryptionOf(name: KeyName, secret: KeySecret): DecryptionKey {
+    if (isSeed(secret)) return decryptionKeyFromSeed('Ed448', secret);
+    return decryptionKeyFromScalar(secret.scalar, this.key(name).publicKey.udf);
+  }
+
+  #secret(name: KeyName): KeySecret {
+    const secret = this.secrets.get(name);
+    if (secret !== undefined) return secret;
+    if (administrationKeys.has(name)) {
+      throw new ClientError('usage', 'this device does not administer the account; use the one that does');
+    }
+    throw new ClientError('state', `the key ${name} is missing in ${keysFile}`);
+  }
 }
 
-/** Draws all keys of a new device. */
+const isSeed = (secret: KeySecret): secret is Uint8Array => secret instanceof Uint8Array;
+
+/** Draws all keys of a new device of a new account. */
 export function makeDeviceKeys(random: Random): DeviceKeys {
-  return new SeedKeys(new Map(keyNames.map((name) => [name, generateSeed(random)])), random(keyBlindBytes));
+  return deviceKeysOf(new Map(keyNames.map((name) => [name, generateSeed(random)])), random(keyBlindBytes));
+}
+
+/** Secrets that were drawn or given elsewhere. */
+export function deviceKeysOf(secrets: ReadonlyMap<KeyName, KeySecret>, keyBlind: Uint8Array): DeviceKeys {
+  return new KeptKeys(secrets, keyBlind);
 }
 
 /** Writes the secrets, readable by the owner alone. */
 export async function saveDeviceKeys(home: Home, keys: DeviceKeys): Promise<void> {
-  const text = (octets: Uint8Array) => Buffer.from(octets).toString('base64url');
-  const seeds = Object.fromEntries(keyNames.map((name) => [name, text(keys.seed(name))])) as Record<KeyName, string>;
-  const stored: StoredKeys = { version: 1, seeds, keyBlind: text(keys.keyBlind) };
+  const { secrets, keyBlind } = keys as KeptKeys;
+  const stored: StoredKeys = {
+    version: 2,
+    keys: Object.fromEntries([...secrets].map(([name, secret]) => [name, storedSecret(secret)])),
+    keyBlind: octetsToText(keyBlind),
+  };
   await home.writeJson(stored, keysFile);
 }
 
 /** Reads the secrets. @throws ClientError `state` if they are missing or of another version */
 export async function loadDeviceKeys(home: Home): Promise<DeviceKeys> {
-  const stored = await home.readJson<StoredKeys>(keysFile);
-  if (stored?.version !== 1) {
+  const stored = await home.readJson<StoredKeys | StoredSeeds>(keysFile);
+  if (stored?.version !== 1 && stored?.version !== 2) {
     throw new ClientError('state', `${home.path(keysFile)} is missing or of another version; restore it from a backup`);
   }
-  const octets = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
-  const seeds = new Map(keyNames.map((name) => [name, octets(stored.seeds[name] ?? '')]));
-  return new SeedKeys(seeds, octets(stored.keyBlind));
+  const secrets = stored.version === 1 ? secretsOfSeeds(stored) : secretsOf(stored);
+  return deviceKeysOf(secrets, textToOctets(stored.keyBlind));
+}
+
+function secretsOfSeeds({ seeds }: StoredSeeds): Map<KeyName, KeySecret> {
+  return new Map(keyNames.map((name) => [name, textToOctets(seeds[name] ?? '')]));
+}
+
+function secretsOf({ keys }: StoredKeys): Map<KeyName, KeySecret> {
+  return new Map(
+    keyNames.flatMap((name): [KeyName, KeySecret][] => {
+      const stored = keys[name];
+      return stored === undefined ? [] : [[name, readSecret(stored)]];
+    }),
+  );
+}
+
+/** A secret as the home's JSON files hold it. */
+function storedSecret(secret: KeySecret): StoredSecret {
+  if (isSeed(secret)) return { seed: octetsToText(secret) };
+  const { scalar, prefix, publicRaw } = secret;
+  return { scalar: scalar.toString(16), prefix: octetsToText(prefix), public: octetsToText(publicRaw) };
+}
+
+function readSecret(stored: StoredSecret): KeySecret {
+  if ('seed' in stored) return textToOctets(stored.seed);
+  const { scalar, prefix, public: raw } = stored;
+  return { scalar: BigInt(`0x${scalar}`), prefix: textToOctets(prefix), publicRaw: textToOctets(raw) };
 }

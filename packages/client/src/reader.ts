@@ -21,6 +21,8 @@ export interface TrustedHead {
   readonly size: number;
   /** RFC 6962 root over them. */
   readonly root: Uint8Array;
+  /** Seen by the administrator who connected this device, and not by the device itself yet. */
+  readonly seenBy?: 'administrator' | undefined;
 }
 
 /** What becomes part of the state: a frame, its place and its leaf. */
@@ -41,6 +43,8 @@ export interface ReaderOptions {
   readonly accountUdf: string;
   /** What was verified before: the frames must lead through it. */
   readonly trusted?: TrustedHead | undefined;
+  /** What the administrator saw who connected this device: the frames must lead through that too. */
+  readonly floor?: TrustedHead | undefined;
   /** Take a container without manifests, in unauthenticated order (S49). */
   readonly allowLegacy?: boolean | undefined;
 }
@@ -155,7 +159,8 @@ export class ContainerReader {
     this.#legacy = this.#hasNoManifests(frameZero);
     if (!this.#legacy) return;
     // The device catalog says who may write all others: in an order that nothing proves, revoked devices come back.
-    const mayBeAllowed = this.container !== deviceCatalog;
+    // A container that an administrator named has manifests, whatever the service shows in its place.
+    const mayBeAllowed = this.container !== deviceCatalog && this.#options.floor === undefined;
     if (mayBeAllowed && this.#options.allowLegacy) return;
     const advice = mayBeAllowed ? '; give --legacy to read it all the same' : '';
     throw new ClientError(
@@ -189,6 +194,7 @@ export class ContainerReader {
           accountUdf,
           container: this.container,
           entitled: (entry, manifest) => findWriter(entry.kid ?? '', this.container, manifest.index),
+          trustedCount: Math.max(0, ...this.#known.map(({ size }) => size)),
           serviceMadeZero: hasServiceMadeZero(this.container),
         },
       );
@@ -215,20 +221,27 @@ export class ContainerReader {
     }
   }
 
+  /** What the frames must lead through, whoever saw it. */
+  get #known(): readonly TrustedHead[] {
+    const { trusted, floor } = this.#options;
+    return [trusted, floor].flatMap((head) => head ?? []);
+  }
+
   #checkTrusted(): void {
-    const { trusted } = this.#options;
-    const sameLog = trusted === undefined || this.#logId === undefined || constantTimeEqual(this.#logId, trusted.log);
-    const expected = trusted === undefined ? this.#checkpoints : [trusted, ...this.#checkpoints];
-    const other = expected.find(({ size, root: at }) => size === this.size && !constantTimeEqual(this.root, at));
-    if (sameLog && other === undefined) return;
-    const shown = { log: this.#logId, size: this.size, root: this.root };
-    throw new ClientError('fork', forkMessage(this.container), {
-      contradiction: { container: this.container, verified: sameLog ? other : trusted, shown },
+    const log = this.#logId;
+    const otherLog = this.#known.find((head) => log !== undefined && !constantTimeEqual(log, head.log));
+    const isOther = ({ size, root: at }: Checkpoint) => size === this.size && !constantTimeEqual(this.root, at);
+    const verified = otherLog ?? [...this.#known, ...this.#checkpoints].find(isOther);
+    if (verified === undefined) return;
+    const shown = { log, size: this.size, root: this.root };
+    throw new ClientError('fork', forkMessage(this.container, verified), {
+      contradiction: { container: this.container, verified, shown },
     });
   }
 }
 
-/** What the user is told when a service contradicts what this device has verified. */
-export function forkMessage(container: string): string {
-  return `${container} at the service is not the one that this device has verified: stop using this service and keep this home as evidence`;
+/** What the user is told when a service contradicts what this device has verified, or what it was told to expect. */
+export function forkMessage(container: string, known: Pick<TrustedHead, 'seenBy'> | object = {}): string {
+  const by = 'seenBy' in known && known.seenBy !== undefined ? 'the administrator of this device' : 'this device';
+  return `${container} at the service is not the one that ${by} has verified: stop using this service and keep this home as evidence`;
 }

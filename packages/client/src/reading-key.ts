@@ -1,12 +1,12 @@
 import { decryptEnvelope, isEncrypted } from '@meshd/dare/decrypt';
 import { type DareEnvelope, makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
-import { type DecryptionKey, decryptionKeyFromSeed } from '@meshd/dare/recipients';
+import type { DecryptionKey } from '@meshd/dare/recipients';
 import type { Session } from './session.js';
 import type { PlannedEntry } from './writer.js';
 
-/** The key that catalogs are encrypted to. Found once: making it costs a point multiplication. */
+/** The key that catalogs are encrypted to. */
 export function readingKey(session: Session): DecryptionKey {
-  return decryptionKeyFromSeed('Ed448', session.keys.seed('accountEncryption'));
+  return session.keys.decryption('accountEncryption');
 }
 
 /** The body of a frame that the reader has accepted; undefined where there is none. @throws DareError */

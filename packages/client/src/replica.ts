@@ -19,6 +19,7 @@ import type { Home } from './home.js';
 import { octetsToText, textToOctets } from './octet-text.js';
 import { ContainerReader, type TrustedHead } from './reader.js';
 import { fileSource, nothingRestored, type RestoredFile, restoreFrames } from './replica-file.js';
+import { loadFloors } from './store-floors.js';
 
 const folder = 'containers';
 const frameSuffix = '.dare';
@@ -63,13 +64,14 @@ export class Replica {
   /** Frames whose body was left out when they were fetched. */
   readonly #redacted: Set<number>;
   #trusted: TrustedHead | undefined;
+  readonly #floor: TrustedHead | undefined;
 
   private constructor(
     home: Home,
     file: FileHandle,
     reader: ContainerReader,
     { state, offsets, redacted }: RestoredFile,
-    trusted: TrustedHead | undefined,
+    { trusted, floor }: { readonly trusted: TrustedHead | undefined; readonly floor: TrustedHead | undefined },
   ) {
     this.#home = home;
     this.#file = file;
@@ -78,11 +80,12 @@ export class Replica {
     this.#offsets = offsets;
     this.#redacted = redacted;
     this.#trusted = trusted;
+    this.#floor = floor;
   }
 
-  /** The newest head that this device has verified; the service must not go behind it (S47). */
+  /** The newest head that this device has verified or was told of; the service must not go behind it (S47). */
   get trusted(): TrustedHead | undefined {
-    return this.#trusted;
+    return longer(this.#trusted, this.#floor);
   }
 
   /** Names of the containers that this home has a verified head of. */
@@ -91,10 +94,19 @@ export class Replica {
     return names.filter((name) => name.endsWith(headSuffix)).map((name) => name.slice(0, -headSuffix.length));
   }
 
-  /** Every container that this home has a verified head of, from the heads alone. */
+  /**
+   * Every container that this home has a verified head of, from the heads alone, and those that an administrator named: of
+   * each what is known to be longest.
+   */
   static async storedIn(home: Home): Promise<StoredReplica[]> {
     const names = await Replica.namesIn(home);
-    return Promise.all(names.map((name) => storedReplica(home, name)));
+    const stored = new Map<string, StoredReplica>();
+    for (const name of names) stored.set(name, await storedReplica(home, name));
+    for (const [container, floor] of await loadFloors(home)) {
+      if ((stored.get(container)?.size ?? 0) >= floor.size) continue;
+      stored.set(container, { ...floor, container, digest: undefined, isWhole: false });
+    }
+    return [...stored.values()];
   }
 
   /**
@@ -103,20 +115,21 @@ export class Replica {
    */
   static async open(home: Home, container: string, accountUdf: string, allowLegacy = false): Promise<Replica> {
     const trusted = await loadHead(home, container);
+    const floor = (await loadFloors(home)).get(container);
     const path = home.path(folder, `${container}${frameSuffix}`);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const file = await open(path, 'a+', fileMode).then(async (created) => {
       await created.close();
       return open(path, 'r+');
     });
-    const readerFor = () => new ContainerReader({ container, accountUdf, trusted, allowLegacy });
+    const readerFor = () => new ContainerReader({ container, accountUdf, trusted, floor, allowLegacy });
     const { size } = await file.stat();
     const reader = readerFor();
     try {
       const restored = restoreFrames(fileSource(file.fd, size), reader, trusted?.size ?? 0);
-      return new Replica(home, file, reader, restored, trusted);
+      return new Replica(home, file, reader, restored, { trusted, floor });
     } catch {
-      return new Replica(home, file, readerFor(), nothingRestored(), trusted);
+      return new Replica(home, file, readerFor(), nothingRestored(), { trusted, floor });
     }
   }
 
@@ -213,8 +226,8 @@ export class Replica {
 
   async #storeHead(): Promise<void> {
     const { container, head, trees, apex: digest } = this.reader;
-    // While frames below a trusted head are fetched again, that head stays.
-    if (head === undefined || head.size < (this.#trusted?.size ?? 0)) return;
+    // While frames below a trusted head are fetched, that head stays: nothing vouches for them until it is reached.
+    if (head === undefined || head.size < (this.trusted?.size ?? 0)) return;
     const stored: StoredHead = {
       version: 1,
       container,
@@ -232,6 +245,10 @@ export class Replica {
   async close(): Promise<void> {
     await this.#file.close();
   }
+}
+
+function longer(a: TrustedHead | undefined, b: TrustedHead | undefined): TrustedHead | undefined {
+  return (b?.size ?? 0) > (a?.size ?? 0) ? b : a;
 }
 
 async function loadStored(home: Home, container: string): Promise<StoredHead | undefined> {

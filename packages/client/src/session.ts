@@ -8,8 +8,10 @@ import {
 import type { ServicePin } from '@meshd/binding/pins';
 import { makeRequestId } from '@meshd/binding/request-id';
 import type { RequestSigner } from '@meshd/binding/request-sign';
+import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { readEnvelope } from '@meshd/dare/envelope';
 import type { Feature } from '@meshd/schema/features';
+import { onlineKeysOf, verifyProfile } from '@meshd/schema/profile-check';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { codeOfAnswer, statusRegistry } from '@meshd/schema/status';
 import { type AccountState, loadCa, loadIdentity, saveIdentity } from './account-state.js';
@@ -26,7 +28,7 @@ import { homeTickets } from './ticket-files.js';
 /** Extension words that this client understands, named in its requests (schema 13). */
 export const clientFeatures: readonly Feature[] = [
   ...(['auth-1', 'host-1', 'manifest-1', 'gcm-1', 'entry'] as const),
-  ...(['ticket', 'page', 'filter', 'wait', 'heads-1', 'delivery-1'] as const),
+  ...(['ticket', 'page', 'filter', 'wait', 'heads-1', 'delivery-1', 'connect-2'] as const),
 ];
 
 /** The service or its limits may have changed: what Hello said is asked for anew (semantics 6.1). */
@@ -135,6 +137,12 @@ export class Session {
   /** Signs as the Mesh: the proof that CreateAccount and acts of administration need (S25). */
   get meshSigner(): RequestSigner {
     return { key: this.keys.key('meshOnline') };
+  }
+
+  /** Keys of the Mesh that may administer the account (S25), by the profile that this device has. */
+  async administrationKeys(): Promise<readonly PublicKeyEd448[]> {
+    const { profile, offlineKey } = await verifyProfile(this.#identity.profileMesh, 'ProfileMesh');
+    return [...onlineKeysOf(profile), offlineKey];
   }
 
   /** A transaction in profile form, with `Account` filled in. */

@@ -294,6 +294,12 @@ export const messageOfferMs = 10 * minute;
 export const messageOffersPerDomainMax = 1000;
 /** Answers of one batch of a foreign service are released together and no sooner (S80): what was looked up does not show. */
 export const foreignAnswerMsMin = 50;
+/** Devices that may wait to be connected to one account (semantics 10): each costs an entry of its inbound spool. */
+export const pendingConnectionsMax = 16;
+/** How long they wait, and how long a device is told that it waited in vain (semantics 10). */
+export const pendingConnectionMs = 24 * hour;
+/** How soon a device may ask again what became of its request (semantics 7.3). */
+export const completePollMsMin = 2 * second;
 /** Requests for contact that strangers of one domain may send to one shard in a day (semantics 8.3, S80). */
 export const contactRequestsPerDomainPerDayMax = 1000;
 /** Sending domains that a shard counts such requests of. */

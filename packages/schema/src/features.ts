@@ -34,6 +34,7 @@ export const advertisedFeatures: readonly Feature[] = [
   'filter',
   'wait',
   'heads-1',
+  'connect-2',
   'receipt-1',
   'delivery-1',
   'large-1',

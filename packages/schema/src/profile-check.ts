@@ -246,7 +246,7 @@ function isCurve(name: string | undefined): name is Curve {
 }
 
 /** Turns the errors of the layers below into refusals; what they say is about the object, so it may go to the peer. */
-async function refusedAs<T>(what: string, check: () => Promise<T>): Promise<T> {
+export async function refusedAs<T>(what: string, check: () => Promise<T>): Promise<T> {
   try {
     return await check();
   } catch (error) {

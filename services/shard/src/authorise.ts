@@ -59,7 +59,7 @@ export interface AuthoriseOptions {
  *
  * @param state undefined for an address without an account.
  * @throws MeshError `not-authenticated` (401), or `device-revoked` (401/4) to the holder of a revoked device's key;
- *   `account-pending` (403/6) to a device of an account on hold; `ticket` (401/8) to the bearer of a ticket which no
+ *   `account-pending` (403/6) and `account-blocked` (403/7) to a device of such an account; `ticket` (401/8) to the bearer of a ticket which no
  *   longer holds, or which is not enough: the client signs instead, and is told what is wrong then.
  */
 export async function authorise(
@@ -68,7 +68,9 @@ export async function authorise(
   options: AuthoriseOptions = {},
 ): Promise<Caller> {
   const caller = await identify(principal, state, options);
+  // Only to its own devices: nobody else learns that there is such an account.
   if (caller.state.status === 'pending') throw new MeshError('account-pending');
+  if (caller.state.status === 'blocked') throw new MeshError('account-blocked');
   return caller;
 }
 

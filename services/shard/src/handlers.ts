@@ -10,6 +10,7 @@ import type {
 import type { CallContext, PartSink, ShardHandlers, TransactAnswer } from '@meshd/rpc/shard-server';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
+import { accountOfConnection, answerConnection } from './connection-answers.js';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
 import { answerLarge } from './large-answers.js';
@@ -35,6 +36,7 @@ import {
 import { StorageError } from './storage/errors.js';
 import type { PeerStore } from './storage/peers.js';
 import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
+import { changeAccount } from './transactions/change-account.js';
 import { createAccount } from './transactions/create-account.js';
 import { deleteAccount } from './transactions/delete-account.js';
 import { download } from './transactions/download.js';
@@ -179,11 +181,17 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const told = await status(context, asked, call.signal);
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
+      case 'changeAccount':
+        await changeAccount(context, transaction.value.account, transaction.value.action);
+        return { ended: done, result: undefined };
       case 'upload':
         return this.#upload(context, transaction.value, request);
       case 'authenticate':
         await authenticate(context, principalOf(transaction.value.principal));
         return { ended: done, result: undefined };
+      case 'connect':
+      case 'complete':
+        return answerConnection(context, transaction, request, ownership.version);
       case 'describeService':
         return { ended: done, result: { $case: 'describeService', value: { registration: context.registration } } };
       case 'post':
@@ -290,10 +298,11 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
   ...{ authenticate: ['router'], post: ['router'], describeDeliveries: ['router'] },
   ...{ storeLarge: ['router'], fetchLarge: ['router'] },
+  ...{ connect: ['router'], complete: ['router'] },
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
-  ...{ listDestinations: ['operator'], changeDestination: ['operator'] },
+  ...{ listDestinations: ['operator'], changeDestination: ['operator'], changeAccount: ['operator'] },
 };
 
 /** Nothing is asked of who may ask `describeService`. */
@@ -325,6 +334,7 @@ function accountOf(transaction: Transaction): string | undefined {
     case 'createAccount':
     case 'deleteAccount':
     case 'fetchLarge':
+    case 'changeAccount':
       return transaction.value.account;
     case 'status':
     case 'upload':
@@ -333,6 +343,9 @@ function accountOf(transaction: Transaction): string | undefined {
     case 'describeDeliveries':
     case 'storeLarge':
       return required(transaction.value.principal, 'principal').account;
+    case 'connect':
+    case 'complete':
+      return accountOfConnection(transaction);
     default:
       return undefined;
   }

@@ -6,6 +6,7 @@
  *
  * - `authorise.ts`, with `account-keys.ts` and `permissions.ts`: who may act for an account, and who may sign what;
  * - `account-policy.ts`: who may have which name;
+ * - `connect/`: devices that ask to be connected;
  * - `upload/`: whether a batch breaks a rule, as pure functions;
  * - `signed-request.ts`: requests whose signatures the shard verifies itself;
  * - `service-frames.ts` and `service-records.ts`: what the service writes, signed with the host's key;

@@ -24,7 +24,10 @@ const comeBackMs = 1000;
 const noOutcome: Outcome = { status: 0, error: '', detail: '', retryAfterMs: 0, correlation: '', mapVersion: 0 };
 
 /** A success. */
-export function succeeded(code: 'success' | 'updated' | 'bodies-awaited', mapVersion: number): Ended {
+export function succeeded(
+  code: 'success' | 'updated' | 'bodies-awaited' | 'connection-pending',
+  mapVersion: number,
+): Ended {
   return { code, outcome: { ...noOutcome, status: statusRegistry[code].status, mapVersion } };
 }
 

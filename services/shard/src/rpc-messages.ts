@@ -49,7 +49,7 @@ export function principalOf(principal: RpcPrincipal | undefined): Principal {
   return { account, key, connectionDigest, connection: octets, ticketIssuedMs };
 }
 
-function identityOf(identity: RpcRequestIdentity | undefined): RequestIdentity {
+export function identityOf(identity: RpcRequestIdentity | undefined): RequestIdentity {
   const { id, payloadDigest } = required(identity, 'identity');
   return { id, payloadDigest };
 }

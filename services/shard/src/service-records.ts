@@ -21,6 +21,9 @@ import {
  * them can be rebuilt from them.
  */
 
+/** Words of the account catalog (schema 11) for the states of accounts. */
+export const statusWords = { connected: 'Connected', pending: 'Pending', blocked: 'Blocked' } as const;
+
 /** What making a record needs. */
 export interface RecordMaker {
   readonly host: HostSigner;
@@ -32,7 +35,7 @@ export interface RecordMaker {
 export type AccountEvent =
   | {
       readonly event: 'New' | 'Update';
-      readonly status: 'Connected' | 'Pending';
+      readonly status: 'Connected' | 'Pending' | 'Blocked';
       readonly profileMesh: EnvelopeOctets;
       readonly profileAccount: EnvelopeOctets;
     }

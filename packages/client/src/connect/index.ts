@@ -3,7 +3,6 @@
  *
  * - `transcript.ts` what a connection request, its commitment and its acknowledgement come to, and the two short codes
  *   that a person carries from one device to the other (S50, S53).
- * - `witness.ts` the longer code of devices that commit to nothing (semantics 7.1).
  * - `pin.ts` a PIN made, stretched, and what it proves in each direction (S54).
  * - `offer.ts` the invitation to a device whose EARL somebody has scanned, and the PIN that follows from it (S56).
  * - `overlay.ts` the second halves of a device's keys: drawn by the administrator, added by the device (S13, S52).

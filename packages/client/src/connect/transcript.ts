@@ -1,8 +1,6 @@
 import { concat, label, lv, sha512 } from '@meshd/crypto/digest';
 import { presentBase32 } from '@meshd/encoding/base32';
 
-/** Octets of `ClientNonce` and `ServerNonce` (S50). */
-export const connectNonceBytes = 16;
 /** Octets of the two secrets that code mode reveals, one by each end (S50). */
 export const revealNonceBytes = 32;
 

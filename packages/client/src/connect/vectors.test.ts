@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { fingerprint64 } from '@meshd/crypto/key-udf';
+import { connectionWitness } from '@meshd/schema/connection-witness';
 import { describe, expect, it } from 'vitest';
 import { checkOffer, earlSecret, offerAgeMsMax, offerAuthenticator, offerDigest, offerPin } from './offer.js';
 import { checkPinWitness, isPinUdf, makePin, pinUdf, pinWitness, stretchPin } from './pin.js';
 import { clientCommit, isTypedCode, pinnedDigest, requestDigest, shortCodes, transcriptDigest } from './transcript.js';
-import { connectionWitness } from './witness.js';
 
 interface Vector {
   readonly kind: string;

@@ -144,15 +144,16 @@ export function judgeView(view: AccountView, verified: readonly Verified[]): Ser
 
 function fork(verified: Verified, shown: { readonly size: number }): ClientError {
   const { container } = verified;
-  return new ClientError('fork', forkMessage(container), { contradiction: { container, verified, shown } });
+  return new ClientError('fork', forkMessage(container, verified), { contradiction: { container, verified, shown } });
 }
 
 /** The error for a container of which the service has less than was verified. */
 export function rollbackError(container: string, verified: TrustedHead, shown: { readonly size: number }): ClientError {
+  const by = verified.seenBy === undefined ? 'this device' : 'the administrator of this device';
   const what =
     shown.size === 0
-      ? `the service no longer shows ${container}, which this device has verified: it has lost or hides it`
-      : `the service has ${shown.size} frames of ${container} and this device has verified ${verified.size}: it has lost or hides entries`;
+      ? `the service no longer shows ${container}, which ${by} has verified: it has lost or hides it`
+      : `the service has ${shown.size} frames of ${container} and ${by} has verified ${verified.size}: it has lost or hides entries`;
   return new ClientError('rollback', `${what}; keep this home as evidence`, {
     contradiction: { container, verified, shown },
   });

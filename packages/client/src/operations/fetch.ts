@@ -200,7 +200,8 @@ function judgePage(replica: Replica, update: ContainerUpdate): void {
   const { container, head, apex: digest, size } = replica.reader;
   const frameCount = update.Index ?? 0;
   if (head === undefined) return;
-  if (frameCount < size) throw rollbackError(container, head, { size: frameCount });
+  const known = replica.trusted ?? head;
+  if (frameCount < known.size) throw rollbackError(container, known, { size: frameCount });
   const heads = [{ container, frameCount, digest: update.Digest }];
   if (frameCount === size) judgeView({ heads, signed: undefined }, [{ ...head, container, digest }]);
 }

@@ -17,6 +17,7 @@ const reusedId = { status: 401, extended: 20 } as const;
  * Uploads one sealed batch and makes it part of the replica.
  *
  * @param id of an earlier attempt, whose answer was lost
+ * @param self messages for the account's own inbound spool, in the same transaction: all or nothing
  * @returns false on a conflict: the replica is stale, nothing was written
  * @throws ClientError `refused`
  */
@@ -25,6 +26,7 @@ export async function sendBatch(
   replica: Replica,
   envelopes: readonly EnvelopeOctets[],
   id?: Uint8Array,
+  self: readonly EnvelopeOctets[] = [],
 ): Promise<boolean> {
   const { reader } = replica;
   const { container, size: before } = reader;
@@ -37,13 +39,16 @@ export async function sendBatch(
     Envelopes: [...envelopes],
   };
   const upload = (requestId?: Uint8Array) =>
-    device.session.call('Upload', { Updates: [update] }, [], { id: requestId });
+    device.session.call('Upload', { Updates: [update], ...(self.length === 0 ? {} : { Self: [...self] }) }, [], {
+      id: requestId,
+    });
   let response = await upload(id);
   const isReused = response.status === reusedId.status && response.statusExtended === reusedId.extended;
   if (isReused && id !== undefined) response = await upload();
   if (response.status === conflictStatus) return false;
   requireSuccess(`the entries for ${container}`, response);
-  requirePlaces(container, before, envelopes.length, response.message.Entries ?? []);
+  // Entries of the updates first, then the messages.
+  requirePlaces(container, before, envelopes.length, (response.message.Entries ?? []).slice(0, envelopes.length));
   const signed = await device.heads.judge(response.message.EnvelopedHeads);
   const head = signed?.heads.get(container);
   // Through the reader's own checks: what this device writes must be what every other will accept.

@@ -2,7 +2,7 @@ import { deviceCatalog } from '@meshd/schema/container-name';
 import type { Decide } from '../conflicts.js';
 import type { Device } from '../device.js';
 import { Replica, type StoredReplica } from '../replica.js';
-import { type AccountView, askStatus, judgeView, type ServiceHead } from './account-status.js';
+import { type AccountView, askStatus, judgeView, rollbackError, type ServiceHead } from './account-status.js';
 import { type FetchFilter, fetchContainers } from './fetch.js';
 import { type Flushed, flushPending } from './flush.js';
 import { heal } from './heal.js';
@@ -58,10 +58,16 @@ export async function syncContainer(device: Device, container: string): Promise<
   });
 }
 
-/** The replica of a container that was synchronised, fetched anew if its file turns out to be damaged. */
+/**
+ * The replica of a container that was synchronised, fetched anew if its file turns out to be damaged.
+ * @throws ClientError `rollback` where the service does not give all that was verified: nothing below that is shown (S47)
+ */
 export async function readableReplica(device: Device, container: string): Promise<Replica> {
   const replica = await device.replica(container);
-  if (replica.reader.size < (replica.trusted?.size ?? 0)) await syncContainer(device, container);
+  if (replica.reader.size >= (replica.trusted?.size ?? 0)) return replica;
+  await syncContainer(device, container);
+  const { trusted, reader } = replica;
+  if (trusted !== undefined && reader.size < trusted.size) throw rollbackError(container, trusted, reader);
   return replica;
 }
 

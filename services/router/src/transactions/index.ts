@@ -1,6 +1,7 @@
 /**
  * One file a transaction, named like it: typed message in, typed reply out. None of them parses JSON, touches HTTP or
- * builds SQL; `not-built.ts` answers for those that come later. `shared.ts` has what several need. Post comes from
- * devices (`post.ts`) and from other services (`post-foreign.ts`), within the same bounds (`post-bounds.ts`).
+ * builds SQL; `shared.ts` has what several need. Post comes from
+ * devices (`post.ts`) and from other services (`post-foreign.ts`), within the same bounds (`post-bounds.ts`); Connect and
+ * Complete from devices that are not connected yet (`asking-device.ts`).
  */
 export {};

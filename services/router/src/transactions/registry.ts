@@ -1,11 +1,12 @@
 /** Which file answers which transaction. */
 import type { TransactionHandlers } from '../transaction.js';
+import { complete } from './complete.js';
+import { connect } from './connect.js';
 import { createAccount } from './create-account.js';
 import { deleteAccount } from './delete-account.js';
 import { download } from './download.js';
 import { hello } from './hello.js';
 import { fetchLarge, storeLarge } from './large.js';
-import { notBuilt } from './not-built.js';
 import { post } from './post.js';
 import { status } from './status.js';
 import { upload } from './upload.js';
@@ -19,8 +20,8 @@ export const transactionHandlers: TransactionHandlers = {
   Download: download,
   Upload: upload,
   Post: post,
-  Connect: notBuilt('device'),
-  Complete: notBuilt('device', 'connected'),
   StoreLarge: storeLarge,
   FetchLarge: fetchLarge,
+  Connect: connect,
+  Complete: complete,
 };

@@ -4,10 +4,12 @@
  */
 import { hash } from 'node:crypto';
 import { containersPerAccountMax, deletedNameMs, deletedStoresMs } from '@meshd/limits/limits';
+import { afterChanges } from './connection-rows.js';
 import type { Statement } from './database.js';
 import { StorageError } from './errors.js';
 import * as account from './sql/account.js';
 import { keyRow } from './sql/catalog-key.js';
+import { changeConnection } from './sql/connection-request.js';
 import { containerRow, headRow } from './sql/container.js';
 import { upsertDevice } from './sql/device.js';
 import { frameInsertRow } from './sql/frame.js';
@@ -163,7 +165,7 @@ function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): A
     return {
       ...write.create,
       ...{ id, address, createdAtMs: nowMs, deviceCatalogBegun: false, bytesUsed: 0, frameCount: 0 },
-      ...{ containers: new Map(), devices: new Map(), revokedKeys: new Set<string>() },
+      ...{ containers: new Map(), devices: new Map(), connections: new Map(), revokedKeys: new Set<string>() },
     };
   }
   const state = before.state;
@@ -175,8 +177,9 @@ function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): A
 }
 
 function needsOwner(write: AccountWrite): boolean {
-  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun, outbox, contacts } = write;
-  const lists = [containers?.[0], devices?.[0], revokedKeys?.[0], outbox?.[0], contacts?.[0]];
+  const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun } = write;
+  const { outbox, contacts, connections } = write;
+  const lists = [containers?.[0], devices?.[0], revokedKeys?.[0], outbox?.[0], contacts?.[0], connections?.[0]];
   return [replace, remove, deviceCatalogBegun, ...lists].some((part) => part !== undefined);
 }
 
@@ -193,6 +196,8 @@ function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, con
     rows.last.push(upsertDevice(owner.id, device));
     devices = new Map(devices).set(device.deviceUdf, device);
   }
+  for (const change of write.connections ?? []) rows.last.push(changeConnection(owner.id, change));
+  const connections = afterChanges(owner.connections, write.connections);
   for (const key of write.revokedKeys ?? []) {
     rows.last.push(account.insertRevokedKey(owner.id, key));
     revokedKeys = new Set(revokedKeys).add(keyText(key));
@@ -206,7 +211,7 @@ function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, con
     if (container === undefined || row.frameIndex >= container.frameCount) return invalid('an outbox row has no frame');
     rows.outbox.push(outboxInsertRow(context.nextNumber(), container.id, row));
   }
-  return { ...owner, containers, devices, revokedKeys, deviceCatalogBegun, bytesUsed, frameCount };
+  return { ...owner, containers, devices, connections, revokedKeys, deviceCatalogBegun, bytesUsed, frameCount };
 }
 
 /**

@@ -10,6 +10,7 @@
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
 import type { LargeTables } from './large-store.js';
+import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
 import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 
@@ -20,8 +21,11 @@ export interface StoredEnvelope {
   readonly trailer: Uint8Array | null;
 }
 
-/** `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6). */
-export type AccountStatus = 'connected' | 'pending';
+/**
+ * `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6); `blocked`: closed to
+ * its own devices by the operator.
+ */
+export type AccountStatus = 'connected' | 'pending' | 'blocked';
 
 /** What CreateAccount fills in and a later CreateAccount of the same Mesh replaces (semantics 6.2). Keys are raw Ed448 octets. */
 export interface AccountFields {
@@ -117,6 +121,8 @@ export interface AccountState extends AccountFields {
   readonly containers: ReadonlyMap<string, ContainerState>;
   /** By device UDF. */
   readonly devices: ReadonlyMap<string, DeviceRow>;
+  /** Devices that ask to be connected, by device UDF. */
+  readonly connections: ReadonlyMap<string, ConnectionRow>;
   /** Raw keys in base64url, see {@link keyText}; they outlive profile updates (S25). */
   readonly revokedKeys: ReadonlySet<string>;
   /** `mmm_Device` has received its first entry: bootstrap is over for good (S25). */
@@ -242,6 +248,7 @@ export interface AccountWrite {
   /** Messages taken for the address, which need not be an account. */
   readonly messagesSeen?: readonly MessageSeen[];
   readonly contacts?: readonly ContactChange[];
+  readonly connections?: readonly ConnectionChange[];
 }
 
 /** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */

@@ -1,6 +1,7 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
 import type { LargeTables } from '../storage/large-store.js';
+import { afterChanges } from '../storage/connection-rows.js';
 import type { ContactChange, MessageSeen } from '../storage/message-rows.js';
 import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
 import {
@@ -194,6 +195,7 @@ export class MemoryStore implements Store {
       createdAtMs: this.#now(),
       containers: new Map(),
       devices: new Map(),
+      connections: new Map(),
       revokedKeys: new Set(),
       deviceCatalogBegun: false,
       bytesUsed: 0,
@@ -253,6 +255,7 @@ export class MemoryStore implements Store {
       ...write.replace,
       containers,
       devices,
+      connections: afterChanges(account.state.connections, write.connections),
       revokedKeys: new Set([...account.state.revokedKeys, ...(write.revokedKeys ?? []).map(keyText)]),
       deviceCatalogBegun: account.state.deviceCatalogBegun || write.deviceCatalogBegun === true,
       bytesUsed: sum((container) => container.bytesUsed),

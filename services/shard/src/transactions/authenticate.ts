@@ -1,4 +1,5 @@
 import { authorise, type Caller, type Principal } from '../authorise.js';
+import { noteFirstUse } from '../connect/first-use.js';
 import type { ShardContext } from '../context.js';
 
 /** What a ticket says of its bearer and the router cannot know (S31). */
@@ -18,7 +19,9 @@ export async function authenticate(
   context: ShardContext,
   principal: Principal,
 ): Promise<PrincipalDescription | undefined> {
-  return describe(await context.store.readAccount(principal.account, (reader) => authorise(principal, reader.state)));
+  const caller = await context.store.readAccount(principal.account, (reader) => authorise(principal, reader.state));
+  await noteFirstUse(context, caller);
+  return describe(caller);
 }
 
 /** Who a request that was authorised comes from; see {@link authenticate}. */

@@ -16,7 +16,7 @@ import { hasKey, sameKey } from '../account-keys.js';
 import { judgeName } from '../account-policy.js';
 import type { ShardContext } from '../context.js';
 import { openOwn } from '../service-frames.js';
-import { accountRecord, type RecordMaker } from '../service-records.js';
+import { accountRecord, type RecordMaker, statusWords } from '../service-records.js';
 import { verifySignedRequest } from '../signed-request.js';
 import { type AccountFields, type AccountState, type AccountTransactor, keyText } from '../storage/store.js';
 import { answerOf, findAnswer, meshPrincipal, type WritingRequest } from '../stored-answer.js';
@@ -170,9 +170,11 @@ async function rebindAccount(
     return result;
   }
   judgeRebinding(state, binding, meshChanged, accountChanged);
-  const replace = fieldsOf(binding, state.quota, context.clock());
+  // An account on hold, or blocked, does not free itself by newer profiles.
+  const { quota, status } = state;
+  const replace = { ...fieldsOf(binding, quota, context.clock()), status };
   const { profileMesh, profileAccount } = replace;
-  const entry = { event: 'Update', status: 'Connected', profileMesh, profileAccount } as const;
+  const entry = { event: 'Update', status: statusWords[status], profileMesh, profileAccount } as const;
   const result: CreateAccountResult = { status: 202 };
   await transactor.commit({
     replace,

@@ -7,6 +7,7 @@ import {
 } from '@meshd/limits/limits';
 import { MeshError } from '@meshd/schema/status';
 import { authorise, type Caller, type Principal } from '../authorise.js';
+import { noteFirstUse } from '../connect/first-use.js';
 import type { ShardContext } from '../context.js';
 import { type FrameParts, selectParts } from '../frame-parts.js';
 import { mayRead } from '../permissions.js';
@@ -111,6 +112,7 @@ export async function* download(context: ShardContext, request: DownloadRequest)
     const caller = await authorise(request.principal, reader.state);
     return { caller, selected: selectContainers(reader, caller, request.selections), seenAtMs };
   });
+  await noteFirstUse(context, caller);
   if (request.payloadOffset !== undefined) requireOneFrame(request, selected);
   const budget: Budget = {
     entries: Math.min(request.entriesMax, downloadEntriesMax),

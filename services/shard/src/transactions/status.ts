@@ -5,6 +5,7 @@ import { apex, decodeTree } from '@meshd/dare/merkle';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import { MeshError } from '@meshd/schema/status';
 import { authorise, type Caller, type Principal } from '../authorise.js';
+import { noteFirstUse } from '../connect/first-use.js';
 import type { ShardContext } from '../context.js';
 import { mayRead } from '../permissions.js';
 import type { AccountReader, ContainerState } from '../storage/store.js';
@@ -85,6 +86,7 @@ export async function status(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<StatusResult> {
   const first = await look(context, request);
+  await noteFirstUse(context, first.caller);
   if (request.waitMs === undefined || request.waitMs <= 0 || isNews(first, request)) {
     return answer(context, first, request);
   }

@@ -1,5 +1,5 @@
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
-import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
+import { ChallengeConnection, MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import type { CatalogKey, MessageMark } from '../storage/store.js';
 import { isBadInput } from './device-entry.js';
 import type { UploadedFrame } from './frame.js';
@@ -10,6 +10,7 @@ import type { UploadedFrame } from './frame.js';
  */
 
 const markTags = defineTags('mark', { MessageComplete });
+const challengeTags = defineTags('challenge', { ChallengeConnection });
 
 /** `MessageType` of a mark. */
 export const markType = MessageComplete.name;
@@ -28,6 +29,18 @@ export function referencesOf({ meta, payload, enc }: UploadedFrame): readonly Re
   if (meta.MessageType !== markType || isEncrypted(enc)) return undefined;
   try {
     return decodeTagged(markTags, payload, { form: 'json', refuseRepeated: true }).value.References ?? [];
+  } catch (error) {
+    if (isBadInput(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Names of the requests that a challenge is for (S53); undefined where the frame cannot be read as one. */
+export function challengedRequests({ payload, enc }: UploadedFrame): readonly string[] | undefined {
+  if (isEncrypted(enc)) return undefined;
+  try {
+    const { value } = decodeTagged(challengeTags, payload, { form: 'json', refuseRepeated: true });
+    return (value.References ?? []).map(({ MessageID: name = '' }) => name);
   } catch (error) {
     if (isBadInput(error)) return undefined;
     throw error;

@@ -7,8 +7,11 @@ import { deviceCatalog, inboundSpool } from '@meshd/schema/container-name';
 import { MeshError } from '@meshd/schema/status';
 import { accountOnlineKeys, adminKeys, sameKey, writersOf } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
+import { decisionsOf } from '../connect/decisions.js';
+import { firstUseOf } from '../connect/first-use.js';
 import { contactChanges } from '../message/contact-changes.js';
 import { mayWrite } from '../permissions.js';
+import { afterChanges, type ConnectionChange } from '../storage/connection-rows.js';
 import type { AccountReader, AccountWrite, ContainerState, ContainerWrite, FrameRow } from '../storage/store.js';
 import { judgeAccess } from './container-access.js';
 import { type DeviceWork, judgeDevices } from './device-batch.js';
@@ -81,6 +84,7 @@ export class UploadWork {
   readonly #views = new Map<string, ContainerView>();
   readonly #judged: JudgedBatch[] = [];
   #selfWrite: ContainerWrite | undefined;
+  readonly #connections: ConnectionChange[] = [];
   #devices: DeviceWork | undefined;
   #usage: Usage;
 
@@ -150,6 +154,7 @@ export class UploadWork {
       }
       if (write.keys.some(({ uniqueId }) => uniqueId === each.uniqueId)) throw new Refused([notNew(each)]);
       this.#charge([each.frame], false);
+      this.#decide(each.frame, view.frameCount);
       write.keys.push({
         uniqueId: each.uniqueId,
         latestIndex: view.frameCount,
@@ -182,6 +187,7 @@ export class UploadWork {
     return {
       containers: mergeWrites(this.#selfWrite === undefined ? writes : [...writes, this.#selfWrite]),
       ...this.#devices,
+      connections: [...this.#connections, ...firstUseOf(this.#caller)],
       contacts: this.#judged.flatMap(({ batch }) => contactChanges(batch.container, batch.frames)),
     };
   }
@@ -299,6 +305,15 @@ export class UploadWork {
     const pending = { indexRequest: frame.indexRequest, kid, manifest, core: frame.core, isAdministration };
     const signer = await verifyPending(pending, { entitled, former: [] });
     if (isFault(signer)) throw new Refused([signer]);
+  }
+
+  /** What a message says of devices that ask to be connected; a body that is only offered says nothing yet. */
+  #decide(frame: UploadedFrame, frameIndex: number): void {
+    if (frame.redacted) return;
+    const rows = afterChanges(this.#caller.state.connections, this.#connections);
+    const decisions = decisionsOf(frame, frameIndex, rows, this.#nowMs);
+    if (isFault(decisions)) throw new Refused([decisions]);
+    this.#connections.push(...decisions);
   }
 
   #acceptSelf({ frame }: PendingSelf, indexContainer: number): void {

@@ -116,12 +116,26 @@ export interface TransactRequest {
     /** From routers: large data by reference. */
     { $case: "storeLarge"; value: StoreLarge }
     | { $case: "fetchLarge"; value: FetchLarge }
+    | //
+    /** From routers, for devices that want to be connected. */
+    { $case: "connect"; value: Connect }
+    | { $case: "complete"; value: Complete }
+    | //
+    /** From operators: closes an account to its own devices. */
+    { $case: "changeAccount"; value: ChangeAccount }
     | undefined;
 }
 
 /** Authorisation alone: a Hello that brings a ticket (draft 1, semantics 4). */
 export interface Authenticate {
   principal: Principal | undefined;
+}
+
+export interface ChangeAccount {
+  /** canonical address */
+  account: string;
+  /** block, unblock */
+  action: string;
 }
 
 /** The shard verifies the signatures of these two itself (S24), so the whole request envelope travels. */
@@ -206,6 +220,8 @@ export interface TransactResponse {
     | { $case: "describeDeliveries"; value: DescribeDeliveriesResult }
     | { $case: "storeLarge"; value: StoreLargeResult }
     | { $case: "fetchLarge"; value: FetchLargeResult }
+    | { $case: "connect"; value: ConnectResult }
+    | { $case: "complete"; value: CompleteResult }
     | undefined;
 }
 
@@ -243,6 +259,51 @@ export interface StatusResult {
     | undefined;
   /** EnvelopedHeads (S45) */
   heads?: Envelope | undefined;
+}
+
+/** A device that the router authenticated by its profile (semantics 4, device form). */
+export interface AskingDevice {
+  /** canonical address of the account that it names */
+  account: string;
+  deviceUdf: string;
+  /** raw Ed448 base key that signed the request */
+  key: Uint8Array;
+}
+
+export interface Connect {
+  device:
+    | AskingDevice
+    | undefined;
+  /** the RequestConnection */
+  message: Envelope | undefined;
+}
+
+export interface ConnectResult {
+  /** as it stands in mmm_Inbound */
+  acknowledgement: Envelope | undefined;
+  profileMesh: Envelope | undefined;
+  profileAccount: Envelope | undefined;
+}
+
+/** One of the two: a device that is not connected yet, or one that is. */
+export interface Complete {
+  device: AskingDevice | undefined;
+  principal:
+    | Principal
+    | undefined;
+  /** as a connected device names itself */
+  deviceUdf: string;
+  /** 32 octets, in answer to a challenge (S53) */
+  reveal?: Uint8Array | undefined;
+}
+
+export interface CompleteResult {
+  /** of the device catalog */
+  entry: Envelope | undefined;
+  profileMesh: Envelope | undefined;
+  containers: ContainerStatus[];
+  /** absent: none, or answered */
+  challenge: Envelope | undefined;
 }
 
 /** Where messages of the account are that nothing is known of yet. */
@@ -1214,6 +1275,15 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "fetchLarge":
         FetchLarge.encode(message.transaction.value, writer.uint32(330).fork()).join();
         break;
+      case "connect":
+        Connect.encode(message.transaction.value, writer.uint32(234).fork()).join();
+        break;
+      case "complete":
+        Complete.encode(message.transaction.value, writer.uint32(242).fork()).join();
+        break;
+      case "changeAccount":
+        ChangeAccount.encode(message.transaction.value, writer.uint32(226).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1440,6 +1510,30 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             message.transaction = { $case: "fetchLarge", value: FetchLarge.decode(reader, reader.uint32()) };
             continue;
           }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.transaction = { $case: "connect", value: Connect.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.transaction = { $case: "complete", value: Complete.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.transaction = { $case: "changeAccount", value: ChangeAccount.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1484,6 +1578,63 @@ export const Authenticate: MessageFns<Authenticate> = {
             }
 
             message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeAccount(): ChangeAccount {
+  return { account: "", action: "" };
+}
+
+export const ChangeAccount: MessageFns<ChangeAccount> = {
+  encode(message: ChangeAccount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.action !== "") {
+      writer.uint32(18).string(message.action);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeAccount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeAccount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.action = reader.string();
             continue;
           }
         }
@@ -2039,6 +2190,12 @@ export const TransactResponse: MessageFns<TransactResponse> = {
       case "fetchLarge":
         FetchLargeResult.encode(message.result.value, writer.uint32(330).fork()).join();
         break;
+      case "connect":
+        ConnectResult.encode(message.result.value, writer.uint32(234).fork()).join();
+        break;
+      case "complete":
+        CompleteResult.encode(message.result.value, writer.uint32(242).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2223,6 +2380,22 @@ export const TransactResponse: MessageFns<TransactResponse> = {
             }
 
             message.result = { $case: "fetchLarge", value: FetchLargeResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.result = { $case: "connect", value: ConnectResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.result = { $case: "complete", value: CompleteResult.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2495,6 +2668,357 @@ export const StatusResult: MessageFns<StatusResult> = {
             }
 
             message.heads = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAskingDevice(): AskingDevice {
+  return { account: "", deviceUdf: "", key: new Uint8Array(0) };
+}
+
+export const AskingDevice: MessageFns<AskingDevice> = {
+  encode(message: AskingDevice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.deviceUdf !== "") {
+      writer.uint32(18).string(message.deviceUdf);
+    }
+    if (message.key.length !== 0) {
+      writer.uint32(26).bytes(message.key);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AskingDevice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAskingDevice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.deviceUdf = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.key = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConnect(): Connect {
+  return { device: undefined, message: undefined };
+}
+
+export const Connect: MessageFns<Connect> = {
+  encode(message: Connect, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.device !== undefined) {
+      AskingDevice.encode(message.device, writer.uint32(10).fork()).join();
+    }
+    if (message.message !== undefined) {
+      Envelope.encode(message.message, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Connect {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConnect();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.device = AskingDevice.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConnectResult(): ConnectResult {
+  return { acknowledgement: undefined, profileMesh: undefined, profileAccount: undefined };
+}
+
+export const ConnectResult: MessageFns<ConnectResult> = {
+  encode(message: ConnectResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.acknowledgement !== undefined) {
+      Envelope.encode(message.acknowledgement, writer.uint32(10).fork()).join();
+    }
+    if (message.profileMesh !== undefined) {
+      Envelope.encode(message.profileMesh, writer.uint32(18).fork()).join();
+    }
+    if (message.profileAccount !== undefined) {
+      Envelope.encode(message.profileAccount, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConnectResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConnectResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.acknowledgement = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.profileMesh = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.profileAccount = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseComplete(): Complete {
+  return { device: undefined, principal: undefined, deviceUdf: "", reveal: undefined };
+}
+
+export const Complete: MessageFns<Complete> = {
+  encode(message: Complete, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.device !== undefined) {
+      AskingDevice.encode(message.device, writer.uint32(10).fork()).join();
+    }
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(18).fork()).join();
+    }
+    if (message.deviceUdf !== "") {
+      writer.uint32(26).string(message.deviceUdf);
+    }
+    if (message.reveal !== undefined) {
+      writer.uint32(34).bytes(message.reveal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Complete {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseComplete();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.device = AskingDevice.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deviceUdf = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reveal = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCompleteResult(): CompleteResult {
+  return { entry: undefined, profileMesh: undefined, containers: [], challenge: undefined };
+}
+
+export const CompleteResult: MessageFns<CompleteResult> = {
+  encode(message: CompleteResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entry !== undefined) {
+      Envelope.encode(message.entry, writer.uint32(10).fork()).join();
+    }
+    if (message.profileMesh !== undefined) {
+      Envelope.encode(message.profileMesh, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.containers) {
+      ContainerStatus.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.challenge !== undefined) {
+      Envelope.encode(message.challenge, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CompleteResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCompleteResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entry = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.profileMesh = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.containers.push(ContainerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.challenge = Envelope.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -1,0 +1,310 @@
+/** `mesh device`: connecting devices to an account, from both ends, and shutting them out again. */
+import { loadCaOf } from '@meshd/client/account-state';
+import { withDevice } from '@meshd/client/device';
+import type { ClientEnvironment } from '@meshd/client/environment';
+import {
+  acceptByCode,
+  acceptByPins,
+  givePin,
+  openRequest,
+  pendingDevice,
+  pinLifeMsMax,
+  rejectRequest,
+} from '@meshd/client/operations/administer-devices';
+import {
+  completeConnection,
+  confirmConnection,
+  type Progress,
+  requestConnection,
+} from '@meshd/client/operations/connect-device';
+import { listDevices, revokeDevice } from '@meshd/client/operations/device-list';
+import { deviceRequests, type PendingDevice } from '@meshd/client/operations/pending-devices';
+import type { Permission } from '@meshd/schema/connections';
+import type { Command } from 'commander';
+import { commandGroup } from '../command-group.js';
+import { type CommandIo, UsageError } from '../command-io.js';
+import {
+  addressArgument,
+  caArgument,
+  type ServiceOptions,
+  urlArgument,
+  withEnvironment,
+} from '../device-environment.js';
+import { textTable } from '../table.js';
+
+const minuteMs = 60_000;
+const unitsMs: Readonly<Record<string, number>> = { m: minuteMs, h: 60 * minuteMs };
+/** Polls of a device that waits: they double up to this (semantics 7.3). */
+const pollMsMax = 60_000;
+
+interface RequestFlags extends ServiceOptions {
+  readonly pin?: string;
+  readonly name?: string;
+}
+
+async function request(io: CommandIo, account: string, flags: RequestFlags): Promise<void> {
+  const options = {
+    address: addressArgument(account),
+    url: urlArgument(flags.url),
+    ca: await caArgument(io, flags.ca),
+    ...{ pin: flags.pin, description: flags.name },
+  };
+  const asked = await withEnvironment(io, (environment) => requestConnection(io.home, environment, options));
+  const { address, deviceUdf, meshUdf, mode } = asked;
+  io.print({ address, device: deviceUdf, mesh: meshUdf, mode }, () =>
+    [
+      `this device has asked to join ${address}`,
+      `device ${deviceUdf}`,
+      `mesh   ${meshUdf}`,
+      mode === 'pin'
+        ? 'the PIN decides: go on with: mesh device complete --wait'
+        : 'open it on an administration device (mesh device pending), and go on with: mesh device complete --wait',
+    ].join('\n'),
+  );
+}
+
+function progressText(progress: Progress): string {
+  switch (progress.stage) {
+    case 'waiting':
+      return 'nobody has answered yet; try again: mesh device complete --wait';
+    case 'code':
+      return [
+        `the code of this device is ${progress.code}`,
+        `type it at the administration device, and what that shows here: mesh device confirm CODE`,
+      ].join('\n');
+    case 'connected':
+      return `connected to ${progress.address}; go on with: mesh account sync`;
+  }
+}
+
+/** Polls until the stage is another than waiting, or there is nothing to wait for. */
+async function complete(io: CommandIo, flags: { readonly wait?: boolean }): Promise<void> {
+  const ca = await loadCaOf(io.home);
+  const progress = await withEnvironment(io, async (environment) => {
+    let pauseMs = 0;
+    for (;;) {
+      const found = await completeConnection(io.home, environment, ca);
+      if (found.stage !== 'waiting' || flags.wait !== true) return found;
+      pauseMs = Math.min(pollMsMax, Math.max(found.retryAfterMs, pauseMs * 2));
+      await environment.pause(pauseMs);
+    }
+  });
+  io.print(progress, () => progressText(progress));
+}
+
+async function confirm(io: CommandIo, code: string): Promise<void> {
+  const progress = await confirmConnection(io.home, code);
+  io.print(progress, () =>
+    progress.stage === 'connected' ? progressText(progress) : 'right; go on with: mesh device complete --wait',
+  );
+}
+
+function pendingJson({ id, deviceUdf, description, stage, pinUdf }: PendingDevice) {
+  return { id, device: deviceUdf, description, stage, pin: pinUdf !== undefined };
+}
+
+async function pending(io: CommandIo): Promise<void> {
+  const found = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => (await deviceRequests(device)).pending),
+  );
+  const open = found.filter(({ stage }) => stage !== 'accepted' && stage !== 'rejected');
+  io.print({ pending: open.map(pendingJson) }, () => {
+    if (open.length === 0) return 'no device waits to be connected';
+    const rows = open.map(({ id, deviceUdf, description, stage, pinUdf }) => [
+      ...[id.slice(0, 14), description, deviceUdf, pinUdf === undefined ? 'code' : 'PIN', stage],
+    ]);
+    return [
+      textTable(['id', 'says it is', 'device', 'by', ''], rows),
+      'accept one with: mesh device accept ID (it then shows a code; then again with --code CODE), or reject it',
+    ].join('\n');
+  });
+}
+
+interface AcceptFlags {
+  readonly code?: string;
+  readonly permissions?: string;
+}
+
+function permissionsOf({ permissions: text }: AcceptFlags): Permission[] {
+  return (text ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
+    .map((each) => {
+      const [, name, role] = /^([A-Za-z0-9_-]{1,64})(?::(read|write))?$/.exec(each) ?? [];
+      if (name === undefined) throw new UsageError(`--permissions takes STORE or STORE:read, with commas, not ${each}`);
+      return role === undefined ? { Name: name } : { Name: name, Role: role };
+    });
+}
+
+async function accept(io: CommandIo, name: string, flags: AcceptFlags): Promise<void> {
+  const options = { permissions: permissionsOf(flags) };
+  await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      const wanted = await pendingDevice(device, name);
+      if (wanted.pinUdf !== undefined && flags.code === undefined) {
+        const judged = (await acceptByPins(device, options)).find(({ pending: { id } }) => id === wanted.id);
+        if (judged?.outcome === 'accepted') {
+          io.print(
+            { device: wanted.deviceUdf, by: 'pin' },
+            `${wanted.description} is connected: it has proven the PIN`,
+          );
+          return;
+        }
+        io.note(`its PIN is ${judged?.outcome ?? 'invalid'}; a code is needed instead`);
+      }
+      if (flags.code === undefined) {
+        await openRequest(device, wanted);
+        io.print({ id: wanted.id, stage: 'challenged' }, () =>
+          [
+            `${wanted.description || wanted.deviceUdf} shows a code now; read it from the device itself`,
+            `then: mesh device accept ${wanted.id.slice(0, 14)} --code CODE`,
+          ].join('\n'),
+        );
+        return;
+      }
+      const { confirm: half, deviceUdf } = await acceptByCode(device, wanted, flags.code, options);
+      io.print({ device: deviceUdf, by: 'code', confirm: half ?? null }, () =>
+        [`the code is right. Type this at the device: mesh device confirm ${half}`, `device ${deviceUdf}`].join('\n'),
+      );
+    }),
+  );
+}
+
+async function reject(io: CommandIo, name: string): Promise<void> {
+  const rejected = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      const wanted = await pendingDevice(device, name);
+      await rejectRequest(device, wanted);
+      return wanted;
+    }),
+  );
+  io.print({ id: rejected.id, device: rejected.deviceUdf }, `the request of ${rejected.deviceUdf} is rejected`);
+}
+
+interface PinFlags {
+  readonly expires?: string;
+  readonly wait?: boolean;
+}
+
+function lifeMsOf({ expires = '24h' }: PinFlags): number {
+  const [, count, unit = ''] = /^(\d{1,4})([mh])$/.exec(expires) ?? [];
+  const lifeMs = Number(count) * (unitsMs[unit] ?? Number.NaN);
+  if (!(lifeMs > 0 && lifeMs <= pinLifeMsMax)) throw new UsageError('--expires takes 5m to 24h');
+  return lifeMs;
+}
+
+/** Looks for devices that prove the PIN until one has, or the PIN has had its time. */
+async function waitForDevice(
+  io: CommandIo,
+  environment: ClientEnvironment,
+  expiresMs: number,
+): Promise<PendingDevice | undefined> {
+  while (environment.nowMs() < expiresMs) {
+    const judged = await withDevice(io.home, environment, (device) => acceptByPins(device));
+    const found = judged.find(({ outcome }) => outcome === 'accepted');
+    if (found !== undefined) return found.pending;
+    await environment.pause(2000);
+  }
+  return undefined;
+}
+
+async function pin(io: CommandIo, flags: PinFlags): Promise<void> {
+  const lifeMs = lifeMsOf(flags);
+  await withEnvironment(io, async (environment) => {
+    const made = await withDevice(io.home, environment, (device) => givePin(device, lifeMs));
+    const expires = new Date(made.expiresMs).toISOString();
+    if (flags.wait !== true) {
+      io.print({ pin: made.pin, expires }, () =>
+        [
+          `the PIN is ${made.pin}`,
+          `good for one device until ${expires}; at that device: mesh device request ACCOUNT --pin PIN`,
+          'and then here: mesh device accept ID',
+        ].join('\n'),
+      );
+      return;
+    }
+    io.note(`the PIN is ${made.pin}; at the device: mesh device request ACCOUNT --pin PIN`);
+    const found = await waitForDevice(io, environment, made.expiresMs);
+    io.print({ pin: made.pin, expires, device: found?.deviceUdf ?? null }, () =>
+      found === undefined ? 'nobody came' : `${found.description} is connected: it has proven the PIN`,
+    );
+  });
+}
+
+async function list(io: CommandIo): Promise<void> {
+  const devices = await withEnvironment(io, (environment) => withDevice(io.home, environment, listDevices));
+  const rows = devices.map(({ deviceUdf, description, isThis, isAdministrator, permissions }) => [
+    deviceUdf,
+    isThis ? `${description} (this one)` : description,
+    isAdministrator ? 'administers' : '',
+    permissions.map(({ Name: store, Role: role }) => (role === undefined ? store : `${store}:${role}`)).join(' ') ||
+      'all stores',
+  ]);
+  const json = devices.map(({ deviceUdf, isThis, isAdministrator, ...rest }) => {
+    return { device: deviceUdf, this: isThis, administrator: isAdministrator, ...rest };
+  });
+  io.print({ devices: json }, () => textTable(['device', 'says it is', '', 'may use'], rows));
+}
+
+async function revoke(io: CommandIo, name: string): Promise<void> {
+  const revoked = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, (device) => revokeDevice(device, name)),
+  );
+  io.print({ device: revoked.deviceUdf }, `${revoked.description || revoked.deviceUdf} is shut out`);
+}
+
+/** Adds the group to the program. */
+export function registerDeviceCommands(program: Command, io: CommandIo): void {
+  const device = commandGroup(program, 'device', 'the devices of an account');
+  device
+    .command('request')
+    .description('ask, from a new device, to be connected to an account')
+    .argument('<account>', 'NAME@DOMAIN')
+    .option('--pin <pin>', 'as mesh device pin has shown it; without one a code is typed at both ends')
+    .option('--name <text>', 'what the administrator sees (default: the name of this machine)')
+    .option('--url <url>', 'https address of the service (default: its domain says it)')
+    .option('--ca <file>', 'certificates to trust instead of the usual ones')
+    .action((account: string, flags: RequestFlags) => request(io, account, flags));
+  device
+    .command('complete')
+    .description('see what became of the request, and take the connection')
+    .option('--wait', 'ask again until there is an answer')
+    .action((flags: { readonly wait?: boolean }) => complete(io, flags));
+  device
+    .command('confirm')
+    .description('type here what the administration device shows')
+    .argument('<code>', 'XXXX-XXXX')
+    .action((code: string) => confirm(io, code));
+  device
+    .command('pending')
+    .description('devices that wait to be connected')
+    .action(() => pending(io));
+  device
+    .command('accept')
+    .description('connect a device: by its PIN, or by the code that it shows')
+    .argument('<id>', 'request or device, or the beginning of either')
+    .option('--code <code>', 'the code that the device shows')
+    .option('--permissions <list>', 'stores it may use, STORE or STORE:read, with commas (default: all)')
+    .action((name: string, flags: AcceptFlags) => accept(io, name, flags));
+  device
+    .command('reject')
+    .description('say no to a device')
+    .argument('<id>', 'request or device, or the beginning of either')
+    .action((name: string) => reject(io, name));
+  device
+    .command('pin')
+    .description('give out a PIN, by which one device is connected without further questions')
+    .option('--expires <time>', '5m to 24h (default: 24h)')
+    .option('--wait', 'wait for the device and connect it')
+    .action((flags: PinFlags) => pin(io, flags));
+  device
+    .command('list')
+    .description('the devices of the account')
+    .action(() => list(io));
+  device
+    .command('revoke')
+    .description('shut a device out')
+    .argument('<device>', 'its name, or the beginning of it')
+    .action((name: string) => revoke(io, name));
+}

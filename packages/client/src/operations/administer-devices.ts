@@ -1,0 +1,298 @@
+import { fingerprint64 } from '@meshd/crypto/key-udf';
+import type { KeyEpoch, Permission } from '@meshd/schema/connections';
+import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
+import { ChallengeConnection, MessagePIN, type Reference } from '@meshd/schema/messages-mesh';
+import { meshPartsOf } from '../connect/asking.js';
+import { grantDevice } from '../connect/grant.js';
+import { loadOpened, saveOpened } from '../connect/opened-file.js';
+import { isPinUdf, makePin, pinWitness, type StretchedPin, stretchPin } from '../connect/pin.js';
+import {
+  clientCommit,
+  isTypedCode,
+  pinnedDigest,
+  requestDigest,
+  revealNonceBytes,
+  shortCodes,
+  transcriptDigest,
+} from '../connect/transcript.js';
+import type { Device } from '../device.js';
+import { ClientError } from '../errors.js';
+import { requireNoEvidence } from '../evidence.js';
+import { buildSelfMessage, freshMessageId, markMessage } from '../self-message.js';
+import { requireSuccess } from '../session.js';
+import { openingDrafts, seal } from '../writer.js';
+import { codeAttemptsMax } from './connect-device.js';
+import { deviceRequests, type GivenPin, type PendingDevice } from './pending-devices.js';
+import { sendBatch } from './send-batch.js';
+import { verifiedStores } from './stores.js';
+import { syncAccount } from './sync.js';
+
+const hourMs = 60 * 60 * 1000;
+/** How long a PIN holds (S54). */
+export const pinLifeMsMax = 24 * hourMs;
+const conflictsMax = 5;
+
+/** A PIN to hand to somebody. */
+export interface MadePin {
+  readonly pin: string;
+  readonly expiresMs: number;
+}
+
+/**
+ * Gives out a PIN (S54): drawn here, kept for the other administration devices, good for one device and for a day.
+ *
+ * @param lifeMs at most a day
+ * @throws ClientError `usage`, `refused`
+ */
+export async function givePin(device: Device, lifeMs = pinLifeMsMax): Promise<MadePin> {
+  if (lifeMs <= 0 || lifeMs > pinLifeMsMax) throw new ClientError('usage', 'a PIN holds for 24 hours at most');
+  const { session } = device;
+  const { environment, keys, identity } = session;
+  const pin = makePin(environment.random);
+  const expiresMs = environment.nowMs() + lifeMs;
+  const uniqueId = freshMessageId(environment);
+  const body = { MessageID: uniqueId, Account: identity.accountUdf, Expires: new Date(expiresMs), PIN: pin };
+  // To the administrators alone: every other device of the account could let devices in by it.
+  const readers = [keys.key('meshEncryption').publicKey.raw];
+  await tellSelf(device, [{ table: MessagePIN, body, uniqueId, readers }]);
+  return { pin, expiresMs };
+}
+
+async function tellSelf(device: Device, messages: readonly Parameters<typeof buildSelfMessage>[0][]): Promise<void> {
+  const { session } = device;
+  const signer = session.keys.key('meshOnline');
+  const { accountUdf } = session.identity;
+  const self = messages.map((message) => buildSelfMessage(message, accountUdf, signer, session.environment));
+  requireSuccess('the message', await session.call('Upload', { Self: self }));
+}
+
+/** One request by its identifier, or by the beginning of it or of the device's name. @throws ClientError `usage` */
+export async function pendingDevice(device: Device, name: string): Promise<PendingDevice> {
+  const { pending } = await deviceRequests(device);
+  const wanted = name.toUpperCase();
+  const found = pending.filter(({ id, deviceUdf, stage }) => {
+    return stage !== 'accepted' && stage !== 'rejected' && (id.startsWith(wanted) || deviceUdf.startsWith(wanted));
+  });
+  if (found.length === 1) return found[0] as PendingDevice;
+  const why = found.length === 0 ? `no request ${name} is pending` : `${name} means ${found.length} requests`;
+  throw new ClientError('usage', `${why}; see mesh device pending`);
+}
+
+/**
+ * Opens a request (S53): challenges the device, which then shows its code. Doing it again changes nothing.
+ *
+ * @throws ClientError `refused` where another administration device has opened it
+ */
+export async function openRequest(device: Device, pending: PendingDevice): Promise<void> {
+  const { session } = device;
+  const { home, environment } = session;
+  const opened = await loadOpened(home);
+  if (opened.requests.has(pending.id)) return;
+  const adminNonce = environment.random(revealNonceBytes);
+  // Kept first: what was challenged and forgotten could not be accepted by anybody.
+  const requests = new Map(opened.requests).set(pending.id, { adminNonce, wrongCount: 0 });
+  await saveOpened(home, { ...opened, requests });
+  const uniqueId = freshMessageId(environment);
+  const body = { MessageID: uniqueId, References: [{ MessageID: pending.id }], AdminNonce: adminNonce };
+  await tellSelf(device, [{ table: ChallengeConnection, body, uniqueId }]);
+}
+
+/** What a device may do once it is connected. */
+export interface AcceptOptions {
+  /** Empty: every store, and no administration. */
+  readonly permissions?: readonly Permission[] | undefined;
+}
+
+/** A device that was connected. */
+export interface AcceptedDevice {
+  readonly deviceUdf: string;
+  /** To be typed at the device (S53); undefined where a PIN has proven everything. */
+  readonly confirm: string | undefined;
+}
+
+/**
+ * Accepts a device whose code was typed here (S53), and gives the half that is to be typed there.
+ *
+ * @throws ClientError `connect` for a wrong code, after the third of which the request is rejected, and at once for a secret
+ *   that the device has not committed to; `usage` where the device has not shown its code yet
+ */
+export async function acceptByCode(
+  device: Device,
+  pending: PendingDevice,
+  typed: string,
+  options: AcceptOptions = {},
+): Promise<AcceptedDevice> {
+  const { home } = device.session;
+  const opened = await loadOpened(home);
+  const known = opened.requests.get(pending.id);
+  const { revealNonce } = pending;
+  if (known === undefined || revealNonce === undefined) {
+    throw new ClientError('usage', 'the device has not shown its code yet; run this command again when it has');
+  }
+  const { transcript, commit, request } = await transcriptOf(device, pending);
+  if (Buffer.compare(clientCommit(request, revealNonce), commit) !== 0) {
+    await rejectRequest(device, pending);
+    throw new ClientError(
+      'connect',
+      'the device has shown another secret than it promised: somebody stands between; the request is rejected',
+    );
+  }
+  const { code, confirm } = shortCodes(transcript, revealNonce, known.adminNonce);
+  if (!isTypedCode(typed, code)) {
+    const wrongCount = known.wrongCount + 1;
+    await saveOpened(home, { ...opened, requests: new Map(opened.requests).set(pending.id, { ...known, wrongCount }) });
+    if (wrongCount >= codeAttemptsMax) await rejectRequest(device, pending);
+    const next = wrongCount >= codeAttemptsMax ? 'the request is rejected; have the device ask anew' : 'look again';
+    throw new ClientError('connect', `this is not the code of that device; ${next}`);
+  }
+  const deviceUdf = await connect(device, pending, { ...options, references: [accepted(pending.id)] });
+  return { deviceUdf, confirm };
+}
+
+const accepted = (id: string): Reference => ({ MessageID: id, Relationship: 'Accept' });
+
+async function transcriptOf({ session }: Device, { request: verified, serverNonce }: PendingDevice) {
+  const { identity, state } = session;
+  const { profile, clientNonce, commitment, account } = verified;
+  if (commitment === undefined) {
+    throw new ClientError('connect', 'the device is too old for a code; connect it with a PIN');
+  }
+  const request = requestDigest({
+    ...{ account, clientNonce, profileDeviceDigest: profile.payloadDigest, clientKey: commitment.clientKey.raw },
+    deviceFingerprint: fingerprint64('Ed448', profile.offlineKey.raw),
+  });
+  const mesh = await meshPartsOf(identity.profileMesh, identity.profileAccount, state.address);
+  const commit = commitment.clientCommit;
+  return { request, commit, mesh, transcript: transcriptDigest(request, commit, mesh, serverNonce) };
+}
+
+/** What became of a request with a PIN. */
+export type PinOutcome = 'accepted' | 'invalid' | 'used' | 'expired';
+
+/** A request, and what its PIN came to. */
+export interface PinJudged {
+  readonly pending: PendingDevice;
+  readonly outcome: PinOutcome;
+}
+
+/**
+ * Accepts the requests that prove a PIN which was given out and not used yet, without asking (S54). Others fall back to the
+ * code, and the user is told why.
+ *
+ * @throws ClientError `refused`
+ */
+export async function acceptByPins(device: Device, options: AcceptOptions = {}): Promise<PinJudged[]> {
+  const { pending, pins } = await deviceRequests(device);
+  const judged: PinJudged[] = [];
+  const taken = new Set<string>();
+  for (const one of pending) {
+    if (one.pinUdf === undefined || one.stage === 'accepted' || one.stage === 'rejected') continue;
+    const { given, outcome, witness } = await judgePin(device, one, pins);
+    const isTaken = given !== undefined && taken.has(given.id);
+    if (outcome === 'accepted' && !isTaken && given !== undefined) {
+      taken.add(given.id);
+      const references = [accepted(one.id), accepted(given.id)];
+      await connect(device, one, { ...options, references, pinWitness: witness });
+      await noteUsed(device, one.pinUdf);
+    }
+    judged.push({ pending: one, outcome: isTaken ? 'used' : outcome });
+  }
+  return judged;
+}
+
+interface JudgedPin {
+  readonly outcome: PinOutcome;
+  readonly given?: GivenPin;
+  readonly witness?: (connectionDeviceDigest: Uint8Array) => Uint8Array;
+}
+
+async function judgePin(device: Device, pending: PendingDevice, pins: readonly GivenPin[]): Promise<JudgedPin> {
+  const { environment, home, state } = device.session;
+  const { pinUdf = '' } = pending;
+  const { request, commit, mesh } = await transcriptOf(device, pending);
+  const pinned = pinnedDigest(request, commit);
+  const { usedPinUdfs } = await loadOpened(home);
+  for (const given of pins) {
+    const stretched: StretchedPin = await stretchPin(given.pin, state.address);
+    if (!isPinUdf(pinUdf, stretched, pinned)) continue;
+    if (given.isUsed || usedPinUdfs.has(pinUdf)) return { outcome: 'used', given };
+    if (given.expiresMs <= environment.nowMs()) return { outcome: 'expired', given };
+    const witness = (digest: Uint8Array) => pinWitness(stretched, pinned, mesh, digest);
+    return { outcome: 'accepted', given, witness };
+  }
+  return { outcome: 'invalid' };
+}
+
+async function noteUsed({ session: { home } }: Device, pinUdf: string): Promise<void> {
+  const opened = await loadOpened(home);
+  await saveOpened(home, { ...opened, usedPinUdfs: new Set(opened.usedPinUdfs).add(pinUdf) });
+}
+
+/** Says no. @throws ClientError `refused` */
+export async function rejectRequest(device: Device, { id }: Pick<PendingDevice, 'id'>): Promise<void> {
+  await tellSelf(device, [
+    markMessage(freshMessageId(device.session.environment), [{ MessageID: id, Relationship: 'Reject' }]),
+  ]);
+}
+
+interface ConnectOptions extends AcceptOptions {
+  /** Said in the same transaction: the request is accepted, the PIN used. */
+  readonly references: readonly Reference[];
+  readonly pinWitness?: ((connectionDeviceDigest: Uint8Array) => Uint8Array) | undefined;
+}
+
+/** The device's entry and what it decides, in one Upload (semantics 7.2). */
+async function connect(device: Device, pending: PendingDevice, options: ConnectOptions): Promise<string> {
+  const { session } = device;
+  const { environment, keys, identity, state, home } = session;
+  await requireNoEvidence(home);
+  // All stores: the new device is told of each what this one has verified (S47).
+  await syncAccount(device);
+  const administrator = {
+    ...{ identity, address: state.address },
+    meshOnline: keys.key('meshOnline'),
+    accountOnline: keys.key('accountOnline'),
+  };
+  const granted = {
+    permissions: options.permissions ?? [],
+    epochs: [epochOf(device)],
+    keyBlind: keys.keyBlind,
+    stores: await verifiedStores(device),
+    serviceUdf: (await session.serviceProfile()).udf,
+  };
+  const { nowMs, random } = environment;
+  const made = { nowMs: nowMs(), random, pinWitness: options.pinWitness };
+  const { deviceUdf, body } = grantDevice(pending.request, administrator, granted, made);
+  const mark = markMessage(freshMessageId(environment), options.references);
+  const self = [buildSelfMessage(mark, identity.accountUdf, administrator.meshOnline, environment)];
+  for (let attempt = 0; attempt < conflictsMax; attempt += 1) {
+    const replica = await device.replica(deviceCatalog);
+    const { reader } = replica;
+    const known = reader.replay?.items.get(deviceUdf);
+    const created = new Date(nowMs());
+    const contentMeta = {
+      ...{ UniqueID: deviceUdf, cty: itemContentType },
+      ...(known === undefined
+        ? { Event: 'New', Created: created }
+        : { Event: 'Update', Modified: created, First: known.first, Previous: known.current }),
+    };
+    const drafts = [...openingDrafts(reader, environment), { contentMeta, payload: body }];
+    const { envelopes } = seal(session, reader, drafts, administrator.meshOnline);
+    if (await sendBatch(device, replica, envelopes, undefined, self)) return deviceUdf;
+    await syncAccount(device, [deviceCatalog]);
+  }
+  throw new ClientError('conflict', 'others keep changing the device catalog; try again');
+}
+
+/** The key that the account's data is encrypted to now, with its private part (S62). */
+function epochOf({ session: { keys } }: Device): KeyEpoch {
+  const { udf, raw } = keys.key('accountEncryption').publicKey;
+  return {
+    PublicKey: {
+      UDF: udf,
+      PublicParameters: { tag: 'PublicKeyECDH', value: { crv: 'Ed448', Public: raw } },
+      PrivateParameters: { tag: 'PrivateKeyECDH', value: { crv: 'Ed448', Private: keys.seed('accountEncryption') } },
+    },
+    Since: new Date(0),
+  };
+}

@@ -1,0 +1,119 @@
+/** A laptop connects a phone by PIN, a tablet by code, and shuts one out; all by the command line, over the wire. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mesh } from '../client/mesh-program.js';
+
+let provider: TestProvider;
+let folder: string;
+let address: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'meshd-devices-'));
+  provider = await startTestProvider();
+  address = `alice@${provider.domain}`;
+  await run('laptop', 'account', 'create', address, '--url', provider.url, '--ca', provider.caFile);
+  await writeFile(join(folder, 'notes.txt'), 'the safe is behind the picture');
+  await run('laptop', 'container', 'upload', 'my_Notes', join(folder, 'notes.txt'));
+});
+
+afterAll(async () => {
+  await provider?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A command on one of the devices. @throws Error with what it said */
+// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
+async function run(device: string, ...args: readonly string[]): Promise<any> {
+  const { code, stdout, stderr } = await mesh([...args, '--json', '--home', join(folder, device)]);
+  if (code !== 0) throw new Error(`mesh ${args.join(' ')}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+const fails = (device: string, ...args: readonly string[]) =>
+  run(device, ...args).then(
+    () => 'done',
+    (error) => (error as Error).message,
+  );
+
+const request = (device: string, ...more: readonly string[]) => {
+  const where = ['--url', provider.url, '--ca', provider.caFile, '--name', device];
+  return run(device, 'device', 'request', address, ...where, ...more);
+};
+
+async function notesOf(device: string): Promise<string> {
+  const out = join(folder, `${device}-out`);
+  await run(device, 'container', 'download', 'my_Notes', '--out', out);
+  const { readFile } = await import('node:fs/promises');
+  return readFile(join(out, 'notes.txt'), 'utf8');
+}
+
+describe('a device is connected', () => {
+  it('[R139] [R151] [R152] [S54] by a PIN, without further questions', async () => {
+    const { pin } = await run('laptop', 'device', 'pin');
+    const asked = await request('phone', '--pin', pin);
+    expect(asked).toMatchObject({ address, mode: 'pin' });
+    expect(await run('phone', 'device', 'complete')).toMatchObject({ stage: 'waiting' });
+    const { pending } = await run('laptop', 'device', 'pending');
+    expect(pending).toMatchObject([{ device: asked.device, description: 'phone', pin: true, stage: 'asked' }]);
+    expect(await run('laptop', 'device', 'accept', pending[0].id)).toMatchObject({ device: asked.device, by: 'pin' });
+    expect(await run('phone', 'device', 'complete')).toEqual({ stage: 'connected', address });
+    expect(await notesOf('phone')).toBe('the safe is behind the picture');
+  });
+
+  it('[R140] [R142] [R150] [S53] by a code that is typed at both ends', async () => {
+    const asked = await request('tablet');
+    const { pending } = await run('laptop', 'device', 'pending');
+    const { id } = pending[0];
+    await run('laptop', 'device', 'accept', id);
+    const shown = await run('tablet', 'device', 'complete');
+    expect(shown.code).toMatch(/^[A-Z2-7]{4}-[A-Z2-7]{4}$/);
+    expect(await fails('laptop', 'device', 'accept', id, '--code', 'AAAA-AAAA')).toMatch(/not the code/);
+    const { confirm, device } = await run('laptop', 'device', 'accept', id, '--code', shown.code);
+    expect(device).toBe(asked.device);
+    // The entry is there; without the second half nothing of it is used.
+    expect(await run('tablet', 'device', 'complete')).toMatchObject({ stage: 'code' });
+    expect(await fails('tablet', 'account', 'status')).toMatch(/no account/);
+    expect(await fails('tablet', 'device', 'confirm', 'AAAA-AAAA')).toMatch(/look again/);
+    expect(await run('tablet', 'device', 'confirm', confirm)).toEqual({ stage: 'connected', address });
+    expect(await notesOf('tablet')).toBe('the safe is behind the picture');
+  });
+
+  it('[R148] writes as itself, and the others read it', async () => {
+    await writeFile(join(folder, 'list.txt'), 'milk');
+    await run('phone', 'container', 'upload', 'my_Notes', join(folder, 'list.txt'));
+    const { containers } = await run('laptop', 'account', 'sync');
+    expect(containers).toContainEqual(expect.objectContaining({ container: 'my_Notes' }));
+    const { devices } = await run('tablet', 'device', 'list');
+    expect(devices.map(({ description }: { description: string }) => description)).toContain('phone');
+    expect(devices.filter(({ administrator }: { administrator: boolean }) => administrator)).toHaveLength(1);
+  });
+
+  it('[S54] a PIN is good once', async () => {
+    const { pin } = await run('laptop', 'device', 'pin');
+    await request('bulb', '--pin', pin);
+    await run('laptop', 'device', 'accept', (await run('laptop', 'device', 'pending')).pending[0].id);
+    const thief = await request('thief', '--pin', pin);
+    const answer = await run('laptop', 'device', 'accept', thief.device.slice(0, 9));
+    expect(answer).toMatchObject({ stage: 'challenged' });
+    await run('laptop', 'device', 'reject', thief.device);
+    expect(await fails('thief', 'device', 'complete')).toMatch(/rejected/);
+  });
+
+  it('[S25] a device that does not administer lets nobody in and shuts nobody out', async () => {
+    expect(await fails('phone', 'device', 'pin')).toMatch(/does not administer/);
+    const { devices } = await run('phone', 'device', 'list');
+    expect(await fails('phone', 'device', 'revoke', devices[0].device)).toMatch(/does not administer/);
+  });
+
+  it('a device that is shut out is refused at once, and the others go on', async () => {
+    const { devices } = await run('laptop', 'device', 'list');
+    const { device } = devices.find(({ description }: { description: string }) => description === 'tablet');
+    await run('laptop', 'device', 'revoke', device);
+    expect(await fails('tablet', 'account', 'sync')).toMatch(/revoked/i);
+    expect(await notesOf('phone')).toBe('the safe is behind the picture');
+    expect((await run('laptop', 'device', 'list')).devices).toHaveLength(devices.length - 1);
+  });
+});
