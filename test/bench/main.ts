@@ -1,4 +1,5 @@
 /** `npm run bench [-- NAME…]`: measures all figures, or those named, and prints one JSON line each on standard output. */
+import { controllerGoodput, controllerLate } from './controller.bench.ts';
 import { decodeUpload, jsonBDecode } from './decode.bench.ts';
 import { downloadFrames, downloadMemory } from './download.bench.ts';
 import { type Figure, measure } from './harness.ts';
@@ -22,6 +23,7 @@ const figures: readonly Figure[] = [
   ...[uploadSingle, uploadBatch, downloadFrames, downloadMemory],
   ...[statusTicket, uploadSingleTicket, downloadNewestJsonB, resyncUnchanged],
   ...[statusMillion, downloadPageMillion, proofMillion],
+  ...[controllerGoodput, controllerLate],
 ];
 
 const wanted = process.argv.slice(2);
