@@ -1,4 +1,5 @@
 /** `npm run bench [-- NAME…]`: measures all figures, or those named, and prints one JSON line each on standard output. */
+import { controllerGoodput, controllerLate } from './controller.bench.ts';
 import { decodeUpload, jsonBDecode } from './decode.bench.ts';
 import { downloadFrames, downloadMemory } from './download.bench.ts';
 import { type Figure, measure } from './harness.ts';
@@ -26,6 +27,7 @@ const figures: readonly Figure[] = [
   ...[statusTicket, uploadSingleTicket, downloadNewestJsonB, resyncUnchanged],
   ...[statusMillion, downloadPageMillion, proofMillion],
   ...[post4kPostfix, post64kPostfix, postLink10mbit, post1000Destinations, rankKnownRecipient],
+  ...[controllerGoodput, controllerLate],
   // Last: what waits for the black hole goes on waiting.
   ...[postBesideBlackHole, postBesideBlackHoleP99],
 ];

@@ -14,6 +14,8 @@ export const outboundPostsPerDestinationMax = 64;
 export const controllerSamplesMax = 100;
 /** … how many it wants before it judges … */
 export const controllerSamplesMin = 20;
+/** … how many where few are in work: 90 % of fewer would be none … */
+export const controllerSamplesFewMin = 8;
 /** … and how far back they may lie (semantics 8.4). */
 export const controllerWindowMs = 30 * second;
 /** Posts in work that a destination begins with, before anything is known of it. */

@@ -12,8 +12,9 @@ import { RpcError } from '@meshd/rpc/errors';
 import { MeshError } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import type { Batch, Carrier, CarryOutcome } from './carrier.js';
+import { tellDecision } from './controller-decisions.js';
 import { type LaneNext, LaneTurns, type Outbox } from './lane-turn.js';
-import { type LimitChange, Lines } from './lines.js';
+import { Lines } from './lines.js';
 import { localCarrier } from './local-carrier.js';
 import type { Figures } from './metrics.js';
 import { rpcOutbox } from './outbox.js';
@@ -53,7 +54,7 @@ export class Worker {
     const pins = new PeerPins(shards, clock);
     this.#peers = new Peers({ locator, host, pins, ca, clock });
     const onFree = (lane: Lane): void => wakeUps.free(lane);
-    this.#lines = new Lines({ clock, onDecision: (decision) => this.#decided(decision), onFree });
+    this.#lines = new Lines({ clock, onDecision: (decision) => tellDecision(options, decision), onFree });
     const toPeers = postCarrier({
       peers: this.#peers,
       onReceipt: (domain, receipt) => this.#receiptCame(domain, receipt),
@@ -161,12 +162,6 @@ export class Worker {
       { domain, messages: batch.length, tookMs, ...why },
       `a Post was ${kind === 'failed' ? 'lost' : 'refused'}`,
     );
-  }
-
-  #decided(decision: LimitChange): void {
-    this.#options.figures.decided(decision);
-    if (decision.change === 'hold') return;
-    this.#options.logger.info({ ...decision }, 'Posts at a time for a destination');
   }
 
   #receiptCame(domain: string, receipt: 'valid' | 'absent' | ReceiptError): void {
