@@ -305,7 +305,7 @@ function principalOf({ message }: AnyRequest, authentication: Authentication): s
   const key = keyOfAuthentication(authentication);
   if (key === undefined) return undefined;
   const account = 'Account' in message ? (message.Account ?? '') : '';
-  return `${account.toLowerCase()} ${Buffer.from(key).toString('latin1')}`;
+  return `${account.toLowerCase()} ${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')}`;
 }
 
 /** How long the answer may wait for a change, milliseconds (S83); more than the longest is cut without a word. */
