@@ -5,11 +5,11 @@
  * and never exists as a whole.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { hmacSha512, type MacKey } from '@meshd/crypto/digest';
+import { hmacSha512, type MacKey, sha512 } from '@meshd/crypto/digest';
 import type { SigningKey } from '@meshd/crypto/ed448';
 import { type EnvelopeOctets, envelope } from '@meshd/dare/envelope';
 import { codeBinary, codeBinaryChunk } from '@meshd/encoding/json-b-codes';
-import { TokenWriter } from '@meshd/encoding/token-writer';
+import { prepareName, TokenWriter } from '@meshd/encoding/token-writer';
 import { credDigest, responseAlgorithm, responseInput, ticketResponseAlgorithm } from './credential.js';
 import type { BodyForm } from './media-type.js';
 import { messageHeaders } from './request-sign.js';
@@ -72,6 +72,14 @@ function prepare(signer: ResponseSigner): Prepared {
 
 const asBuffer = (octets: Uint8Array): Buffer => Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
 const noCredentials = credDigest({});
+const quote = Buffer.from('"');
+const names = {
+  signatures: prepareName('signatures'),
+  alg: prepareName('alg'),
+  kid: prepareName('kid'),
+  signature: prepareName('signature'),
+  payloadDigest: prepareName('PayloadDigest'),
+};
 
 /** The octets before the payload: the same for every response. */
 const heads: Readonly<Record<BodyForm, Buffer>> = {
@@ -97,30 +105,30 @@ async function tail(
   });
   const signature = isSigner ? await prover.signingKey.signAsync(input) : hmacSha512(prover.serverToClient, input);
   const writer = new TokenWriter(form);
+  // The end of the payload's text, which a separator follows.
+  if (form === 'json') writer.raw(quote);
   writer.beginObject();
-  writer.name('signatures');
+  writer.preparedName(names.signatures);
   writer.beginArray();
   writer.beginObject();
-  writer.name('alg');
+  writer.preparedName(names.alg);
   writer.string(isSigner ? responseAlgorithm : ticketResponseAlgorithm);
-  writer.name('kid');
+  writer.preparedName(names.kid);
   writer.string(isSigner ? prover.signingKey.publicKey.udf : prover.id);
-  writer.name('signature');
+  writer.preparedName(names.signature);
   writer.binary(signature);
   if (credentials !== undefined) writer.raw(credentials.credentials[form]);
   writer.endObject();
   writer.endArray();
   if (form === 'json') {
-    writer.name('PayloadDigest');
+    writer.preparedName(names.payloadDigest);
     writer.binary(payloadDigest);
   }
   writer.endObject();
-  const text = writer.finish();
-  return form === 'json' ? Buffer.concat([afterText, text, closing]) : Buffer.concat([text, closing]);
+  // The envelope's own array, which began with the head.
+  writer.endArray();
+  return writer.finish();
 }
-
-const afterText = Buffer.from('",');
-const closing = Buffer.from(']');
 
 /**
  * Signs a response payload, or MACs it.
@@ -134,13 +142,9 @@ export async function signResponse(
   payload: Uint8Array,
   form: BodyForm = 'json',
 ): Promise<Uint8Array> {
-  const payloadDigest = createHash('sha512').update(payload).digest();
-  const end = await tail(prover, request, payloadDigest, form);
-  const body =
-    form === 'json'
-      ? Buffer.from(asBuffer(payload).toString('base64url'), 'latin1')
-      : Buffer.concat([lengthCode(codeBinary, payload.length), payload]);
-  return Buffer.concat([heads[form], body, end]);
+  const end = await tail(prover, request, sha512(payload), form);
+  if (form === 'json-b') return Buffer.concat([heads[form], lengthCode(codeBinary, payload.length), payload, end]);
+  return Buffer.concat([heads[form], Buffer.from(asBuffer(payload).toString('base64url'), 'latin1'), end]);
 }
 
 /** A code and its length, in the fewest octets (encoding 4.1). */
@@ -167,7 +171,6 @@ const blockBytes = 4 * pieceBytes;
 const textBytes = heads.json.length + (blockBytes / 3) * 4;
 /** Octets of this size and more are not gathered where they need no encoding, but sent as they lie. */
 const wholeBytes = 16 * 1024;
-const quote = Buffer.from('"');
 const nothing = Buffer.alloc(0);
 
 /**

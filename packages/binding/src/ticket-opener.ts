@@ -1,5 +1,5 @@
 /** The service's half of using a ticket (S31–S33): opens tickets, and remembers those that are in use. */
-import { type MacKey, macKey } from '@meshd/crypto/digest';
+import { MacKey } from '@meshd/crypto/digest';
 import { openedTicketsMax, ticketBytesMax } from '@meshd/limits/limits';
 import { LRUCache } from 'lru-cache';
 import { ticketIdOf, ticketSecrets } from './ticket-derivation.js';
@@ -49,7 +49,7 @@ export class TicketOpener {
     const content = openTicket(keyOf, this.#serviceUdf(), ticket);
     if (content === undefined) return undefined;
     const { clientToServer, serverToClient } = ticketSecrets(content.prk);
-    const secrets = { clientToServer: macKey(clientToServer), serverToClient: macKey(serverToClient) };
+    const secrets = { clientToServer: new MacKey(clientToServer), serverToClient: new MacKey(serverToClient) };
     const opened = { id: ticketIdOf(ticket), content, secrets };
     this.#opened.set(name, opened);
     return opened;

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   concat,
@@ -5,6 +6,7 @@ import {
   hmacSha512,
   label,
   lv,
+  MacKey,
   sha3_512,
   sha256,
   sha512,
@@ -33,6 +35,26 @@ describe('digests', () => {
     expect(hex(sha512(ascii('a'), ascii('bc')))).toBe(hex(sha512(ascii('abc'))));
     expect(hex(sha256())).toBe(hex(sha256(new Uint8Array(0))));
     expect(hex(hmacSha512(ascii('k'), ascii('a'), ascii('bc')))).toBe(hex(hmacSha512(ascii('k'), ascii('abc'))));
+  });
+
+  test('[S32] a key made ready gives the MACs of its octets', () => {
+    // RFC 4231 4.7 and 4.2: keys longer and shorter than a block
+    const long = new MacKey(Buffer.alloc(131, 0xaa));
+    const short = new MacKey(Buffer.alloc(20, 0x0b));
+    const first = Buffer.from('Test Using Larger Than Block-Size Key - Hash Key First', 'ascii');
+    expect(hex(hmacSha512(long, first))).toMatch(/^80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352/);
+    expect(hex(hmacSha512(short, ascii('Hi There')))).toMatch(
+      /^87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b305/,
+    );
+    const octets = fc.uint8Array({ maxLength: 300 });
+    fc.assert(
+      fc.property(octets, fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 3 }), (key, parts) => {
+        const ready = new MacKey(key);
+        for (const turn of [1, 2]) {
+          expect([turn, hex(hmacSha512(ready, ...parts))]).toEqual([turn, hex(hmacSha512(key, ...parts))]);
+        }
+      }),
+    );
   });
 
   test('comparison looks at length and content', () => {

@@ -15,7 +15,6 @@ import {
   codeStringChunk,
   codeTrue,
 } from './json-b-codes.js';
-import { decodeUtf8 } from './json-text.js';
 import { asPlain } from './octets.js';
 import { isDigit, minus, quoteMark, Scanner } from './scanner.js';
 
@@ -122,10 +121,7 @@ export class TokenReader extends Scanner {
   string(): string {
     const octet = this.peekOctet();
     if (octet === quoteMark) return this.quotedText();
-    if (this.binaryItems && (octet & 0xf8) === codeString) {
-      const chunks = this.chunks(codeString, codeStringChunk);
-      return decodeUtf8(chunks, 0, chunks.length);
-    }
+    if (this.binaryItems && (octet & 0xf8) === codeString) return this.itemText(codeString, codeStringChunk);
     return this.fail('type', 'a string is expected');
   }
 
@@ -270,10 +266,7 @@ export class TokenReader extends Scanner {
     if (octet === quoteMark) return this.quotedText();
     if (this.binaryItems) {
       if ((octet & 0xf8) === codeString) return this.string();
-      if ((octet & codeMask) === codeName) {
-        const name = this.chunks(codeName, -1);
-        return decodeUtf8(name, 0, name.length);
-      }
+      if ((octet & codeMask) === codeName) return this.itemText(codeName, -1);
     }
     return this.fail('syntax', 'a member name is expected');
   }

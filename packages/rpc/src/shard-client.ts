@@ -64,7 +64,6 @@ interface Pending {
   readonly reject: (error: unknown) => void;
   /** Leaves the signal of the caller alone again. */
   readonly leave: () => void;
-  readonly timer: NodeJS.Timeout;
   readonly deadlineAt: number;
   sent: boolean;
 }
@@ -96,6 +95,8 @@ class TransactStream {
   readonly #pending = new Map<number, Pending>();
   readonly #onEnd: (error: RpcError) => void;
   #number = 0;
+  /** Fires at the earliest deadline or before: one for all, since nearly all are answered long before theirs. */
+  #alarm: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
   /** Of those pending: they wait for a change, not for work. */
   #waits = 0;
   #ended = false;
@@ -136,7 +137,6 @@ class TransactStream {
     this.#number += 1;
     const number = this.#number;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#expire(number), deadlineMs);
       const deadlineAt = performance.now() + deadlineMs;
       const onAbort = () => this.#giveUp(number, signal?.reason);
       signal?.addEventListener('abort', onAbort);
@@ -145,7 +145,8 @@ class TransactStream {
         signal?.removeEventListener('abort', onAbort);
         if (waits) this.#waits -= 1;
       };
-      this.#pending.set(number, { resolve, reject, leave, timer, deadlineAt, sent: false });
+      this.#pending.set(number, { resolve, reject, leave, deadlineAt, sent: false });
+      this.#setAlarm(deadlineAt);
       this.#gatherer.add({ entry: { ...ask, number, deadlineMs: 0 }, bytes });
     });
   }
@@ -156,8 +157,8 @@ class TransactStream {
     this.#ended = true;
     this.#gatherer.stop();
     this.#call.cancel();
-    for (const { reject, leave, timer, sent } of this.#pending.values()) {
-      clearTimeout(timer);
+    clearTimeout(this.#alarm?.timer);
+    for (const { reject, leave, sent } of this.#pending.values()) {
       leave();
       reject(new RpcError(error.code, error.message, { sent, cause: error.cause }));
     }
@@ -170,7 +171,8 @@ class TransactStream {
     const pending = this.#pending.get(request.number);
     if (pending === undefined) return null;
     pending.sent = true;
-    return { ...request, deadlineMs: Math.max(1, Math.floor(pending.deadlineAt - performance.now())) };
+    request.deadlineMs = Math.max(1, Math.floor(pending.deadlineAt - performance.now()));
+    return request;
   }
 
   #take(responses: readonly TransactResponse[]): void {
@@ -178,7 +180,6 @@ class TransactStream {
       const pending = this.#pending.get(response.number);
       if (pending === undefined) continue; // came too late
       this.#pending.delete(response.number);
-      clearTimeout(pending.timer);
       pending.leave();
       pending.resolve(response);
     }
@@ -189,7 +190,6 @@ class TransactStream {
     const pending = this.#pending.get(number);
     if (pending === undefined) return;
     this.#pending.delete(number);
-    clearTimeout(pending.timer);
     pending.leave();
     if (pending.sent) {
       this.#call.write({ requests: [], cancelled: [number] });
@@ -197,9 +197,25 @@ class TransactStream {
     pending.reject(reason);
   }
 
-  #expire(number: number): void {
-    const pending = this.#pending.get(number);
-    if (pending === undefined) return;
+  #setAlarm(at: number): void {
+    if (this.#alarm !== undefined && this.#alarm.at <= at) return;
+    clearTimeout(this.#alarm?.timer);
+    const leftMs = Math.max(1, Math.ceil(at - performance.now()));
+    this.#alarm = { at, timer: setTimeout(() => this.#expireDue(), leftMs) };
+  }
+
+  #expireDue(): void {
+    this.#alarm = undefined;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [number, pending] of this.#pending) {
+      if (pending.deadlineAt <= now) this.#expire(number, pending);
+      else next = Math.min(next, pending.deadlineAt);
+    }
+    if (this.#pending.size > 0) this.#setAlarm(next);
+  }
+
+  #expire(number: number, pending: Pending): void {
     this.#pending.delete(number);
     pending.leave();
     pending.reject(new RpcError('deadline', 'the shard did not answer in time', { sent: pending.sent }));

@@ -40,7 +40,7 @@ export interface CallContext {
   readonly role: Role;
   /** On the clock of `performance.now()`: nobody waits for the answer after this. */
   readonly deadlineAt: number;
-  /** Fires when nobody waits for the answer any more. */
+  /** Fires when nobody waits for the answer any more. To be asked for only by who waits. */
   readonly signal: AbortSignal;
 }
 
@@ -131,6 +131,40 @@ function hasRoom(load: Load, counter: Counter): boolean {
 
 type TransactCall = ServerDuplexStream<TransactRequests, TransactResponses>;
 
+/** Whether anybody still waits for an answer. The signal is made for who asks for it: few do, and it costs much. */
+class Abandonment {
+  #controller: AbortController | undefined;
+  #isOver = false;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#isOver) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.#isOver = true;
+    this.#controller?.abort();
+  }
+}
+
+/** The context of a request of a stream. */
+class TransactContext implements CallContext {
+  readonly role: Role;
+  readonly deadlineAt: number;
+  readonly #abandoned: Abandonment;
+
+  constructor(role: Role, deadlineAt: number, abandoned: Abandonment) {
+    this.role = role;
+    this.deadlineAt = deadlineAt;
+    this.#abandoned = abandoned;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abandoned.signal;
+  }
+}
+
 /** An answer on its way; its request counts as in work until the stream has taken it, for a router may not be reading. */
 interface Answer {
   readonly response: TransactResponse;
@@ -140,7 +174,7 @@ interface Answer {
 
 function serveTransact(call: TransactCall, options: ShardServerOptions, load: Load): void {
   const role = expectRole(call, maySpeak);
-  const working = new Map<number, AbortController>();
+  const working = new Map<number, Abandonment>();
   let inWork = 0;
   let ended = false;
   let dropped = false;
@@ -166,14 +200,14 @@ function serveTransact(call: TransactCall, options: ShardServerOptions, load: Lo
   const work = async (request: TransactRequest): Promise<void> => {
     const bytes = requestBytes(request);
     const counter = counterOf(request);
-    const abandoned = new AbortController();
+    const abandoned = new Abandonment();
     begin(load, counter, bytes);
     inWork += 1;
     working.set(request.number, abandoned);
     let given = internalError;
     try {
       const deadlineAt = performance.now() + request.deadlineMs;
-      given = await options.handlers.transact(request, { role, deadlineAt, signal: abandoned.signal });
+      given = await options.handlers.transact(request, new TransactContext(role, deadlineAt, abandoned));
     } catch (error) {
       options.onError(error);
     }

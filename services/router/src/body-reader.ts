@@ -44,9 +44,9 @@ export function readBody(
     const parts: Buffer[] = [];
     let bytes = 0;
     let windowBytes = 0;
+    let windowsMs = 0;
     const leave = () => {
-      clearInterval(window);
-      clearTimeout(total);
+      clearTimeout(timer);
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     };
     const fail = (error: Error) => {
@@ -54,12 +54,17 @@ export function readBody(
       request.pause();
       reject(error);
     };
-    const late = () => fail(new MeshError('timeout'));
-    const window = setInterval(() => {
-      if (windowBytes < times.windowBytesMin) late();
+    // One timer for both bounds: nearly every body is whole before it does anything.
+    const afterWindow = () => {
+      windowsMs += times.windowMs;
+      if (windowBytes < times.windowBytesMin || windowsMs >= times.totalMs) {
+        fail(new MeshError('timeout'));
+        return;
+      }
       windowBytes = 0;
-    }, times.windowMs);
-    const total = setTimeout(late, times.totalMs);
+      timer = setTimeout(afterWindow, Math.min(times.windowMs, times.totalMs - windowsMs));
+    };
+    let timer = setTimeout(afterWindow, Math.min(times.windowMs, times.totalMs));
     const onData = (part: Buffer) => {
       bytes += part.length;
       windowBytes += part.length;

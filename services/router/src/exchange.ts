@@ -324,7 +324,7 @@ function principalOf({ message }: AnyRequest, authentication: Authentication): s
   const key = keyOfAuthentication(authentication);
   if (key === undefined) return undefined;
   const account = 'Account' in message ? (message.Account ?? '') : '';
-  return `${account.toLowerCase()} ${Buffer.from(key).toString('latin1')}`;
+  return `${account.toLowerCase()} ${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')}`;
 }
 
 /** A Post of another service that took longer than a transaction may, its octets included: overload (semantics 8.4). */

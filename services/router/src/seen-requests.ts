@@ -18,7 +18,8 @@ interface Seen {
 
 /** Enough of a digest to tell two requests of one principal apart. */
 const digestBytesKept = 16;
-const text = (octets: Uint8Array) => Buffer.from(octets).toString('latin1');
+const text = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
 
 /** What one router remembers. */
 export class SeenRequests {

@@ -10,6 +10,7 @@ const ipv6GroupsKept = 4;
  */
 export function sourceOf(address: string | undefined): string {
   if (address === undefined) return 'unknown';
+  if (!address.includes(':')) return address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped !== null) return mapped[1] as string;
   return isIPv6(address) ? `${groupsOf(address).slice(0, ipv6GroupsKept).join(':')}::/64` : address;

@@ -178,7 +178,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       }
       case 'status': {
         const asked = statusRequestOf(transaction.value);
-        const told = await status(context, asked, call.signal);
+        const told = await status(context, asked, isWaiting(transaction) ? call.signal : undefined);
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
       case 'changeAccount':

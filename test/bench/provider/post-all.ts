@@ -1,5 +1,5 @@
 /** Posting what was prepared, and how long it took. */
-import { PostSocket, type Target } from './post-socket.ts';
+import { framed, PostSocket, type Target } from './post-socket.ts';
 
 /** What a run of prepared requests came to. */
 export interface LoadResult {
@@ -15,15 +15,16 @@ export interface LoadResult {
  * Posts requests, each list over a socket of its own and one after the other, all lists at the same time.
  */
 export async function postAll(prepared: readonly (readonly Uint8Array[])[], target: Target): Promise<LoadResult> {
+  const requests = prepared.map((bodies) => bodies.map((body) => framed(body, target)));
   const sockets = await Promise.all(prepared.map(() => PostSocket.open(target)));
   const times: number[] = [];
   let answerBytes = 0;
   const start = performance.now();
   await Promise.all(
-    prepared.map(async (bodies, at) => {
-      for (const body of bodies) {
+    requests.map(async (list, at) => {
+      for (const request of list) {
         const sent = performance.now();
-        answerBytes += (await (sockets[at] as PostSocket).post(body)).bodyBytes;
+        answerBytes += (await (sockets[at] as PostSocket).send(request)).bodyBytes;
         times.push(performance.now() - sent);
       }
     }),

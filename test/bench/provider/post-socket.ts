@@ -91,16 +91,27 @@ class AnswerReader {
   }
 }
 
+/** A request as octets, head and body, so that sending it is one write. */
+export function framed(body: Uint8Array, { path, domain, mediaType = 'application/json' }: Target): Buffer {
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    `Host: ${domain}`,
+    `Content-Type: ${mediaType}`,
+    `Content-Length: ${body.length}`,
+  ];
+  return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), body]);
+}
+
 /** One connection. */
 export class PostSocket {
   readonly #socket: TLSSocket;
-  readonly #head: string;
+  readonly #target: Target;
   #answer = new AnswerReader();
   #settle: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(socket: TLSSocket, { path, domain, mediaType = 'application/json' }: Target) {
+  private constructor(socket: TLSSocket, target: Target) {
     this.#socket = socket;
-    this.#head = `POST ${path} HTTP/1.1\r\nHost: ${domain}\r\nContent-Type: ${mediaType}\r\nContent-Length: `;
+    this.#target = target;
     const fail = (error?: Error) => this.#settle?.reject(error ?? new Error('the connection was closed'));
     socket.on('data', (octets) => this.#take(octets));
     socket.on('error', fail).on('close', () => fail());
@@ -116,13 +127,15 @@ export class PostSocket {
 
   /** Posts a body. @throws Error for an answer that is no success */
   post(body: Uint8Array): Promise<Answer> {
+    return this.send(framed(body, this.#target));
+  }
+
+  /** Sends what {@link framed} made. @throws Error for an answer that is no success */
+  send(request: Buffer): Promise<Answer> {
     this.#answer = new AnswerReader();
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
-      this.#socket.cork();
-      this.#socket.write(`${this.#head}${body.length}\r\n\r\n`, 'latin1');
-      this.#socket.write(body);
-      this.#socket.uncork();
+      this.#socket.write(request);
     });
   }
 

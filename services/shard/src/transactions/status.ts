@@ -77,20 +77,25 @@ interface Look {
  * With `waitMs` it waits until something differs from `known` (S83). Who asks is authorised anew at every look, so that a
  * device which is revoked meanwhile is told just that.
  *
- * @param signal fires when nobody waits for the answer any more.
+ * @param signal fires when nobody waits for the answer any more; looked at by what waits.
  * @throws MeshError `not-authorised` for the `DeviceUDF` of another device, `rate-limited` for too many that wait.
  */
 export async function status(
   context: ShardContext,
   request: StatusRequest,
-  signal: AbortSignal = new AbortController().signal,
+  signal?: AbortSignal,
 ): Promise<StatusResult> {
   const first = await look(context, request);
   await noteFirstUse(context, first.caller);
   if (request.waitMs === undefined || request.waitMs <= 0 || isNews(first, request)) {
     return answer(context, first, request);
   }
-  const wait = context.waits.begin(context.store, request.principal, request.waitMs, signal);
+  const wait = context.waits.begin(
+    context.store,
+    request.principal,
+    request.waitMs,
+    signal ?? new AbortController().signal,
+  );
   try {
     for (;;) {
       const seen = await look(context, request);
