@@ -6,7 +6,8 @@
  * installs it; everybody else downloads the packages into the cache of this working tree and unpacks them there.
  */
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, readdir, symlink, unlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { access, constants, mkdir, readdir, rename, symlink } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -32,6 +33,8 @@ export interface FindRedisOptions {
 
 /** A package manager that hangs must not hang us. */
 const packageManagerMsMax = 180_000;
+/** A program says at once which version it is, unless the machine has very much to do. */
+const versionMsMax = 30_000;
 const packages = ['redis-tools', 'libjemalloc2', 'liblzf1', 'libatomic1'];
 
 /**
@@ -128,10 +131,12 @@ async function link(
 ): Promise<RedisProgram | undefined> {
   const command = join(cache, 'redis-server');
   await mkdir(cache, { recursive: true });
-  await unlink(command).catch(() => {});
-  await symlink(binary, command);
+  // Others may look for it at the same time: for none of them it is ever away.
+  const made = `${command}.${randomBytes(6).toString('hex')}`;
+  await symlink(binary, made);
+  await rename(made, command);
   try {
-    const { stdout } = await run(command, ['--version'], { env, timeout: 5000 });
+    const { stdout } = await run(command, ['--version'], { env, timeout: versionMsMax });
     return stdout.includes('Redis server') ? { command, env, source } : undefined;
   } catch {
     return undefined;
