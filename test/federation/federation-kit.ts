@@ -27,7 +27,7 @@ const endedMsMax = 60_000;
 const lookMs = 250;
 const environment = systemEnvironment();
 // The first file to come waits until the whole provider has started.
-vi.setConfig({ testTimeout: 2 * endedMsMax, hookTimeout: 180_000 });
+vi.setConfig({ testTimeout: 4 * endedMsMax, hookTimeout: 3 * endedMsMax });
 
 /** An account at the provider under test. */
 export class Sender {

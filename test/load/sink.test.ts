@@ -95,7 +95,7 @@ async function program(...args: string[]): Promise<{ child: ChildProcess; state:
   const listen = ['--listen', '127.0.0.1:0', '--control', '127.0.0.1:0'];
   const child = spawn(process.execPath, [...command, ...listen], { stdio: ['ignore', 'pipe', 'inherit'] });
   const state = await waitFor(async () => JSON.parse(await readFile(join(data, 'sink.json'), 'utf8')), {
-    ...{ what: 'mesh-sink', deadlineMs: 60_000 },
+    ...{ what: 'mesh-sink', deadlineMs: 200_000 },
     hopeless: () => (child.exitCode === null ? undefined : `ended with ${child.exitCode}`),
   });
   return { child, state };
@@ -118,5 +118,5 @@ describe('mesh-sink', () => {
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([0, null]);
     expect(JSON.parse(Buffer.concat(printed).toString())).toMatchObject({ domain: 'bob.test', list: [] });
-  }, 120_000);
+  }, 300_000);
 });

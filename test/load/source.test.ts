@@ -52,12 +52,12 @@ describe('mesh-source', () => {
     const { messages } = sink.tally;
     expect(messages.map(({ id }) => id).sort()).toEqual(report.messages.map(({ id }: { id: string }) => id).sort());
     expect(messages.filter(({ recipient }) => recipient === 'a@sink.test')).toHaveLength(10);
-  }, 120_000);
+  }, 300_000);
 
   it('tells of messages that were refused', async () => {
     sink.behave({ behaviour: 'reject' });
     const report = await source('c@sink.test', '--count', '3', '--wait', '60');
     expect(report.fates).toEqual({ refused: 3 });
     expect(sink.tally.counts.taken).toBe(20);
-  }, 120_000);
+  }, 300_000);
 });
