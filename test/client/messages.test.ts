@@ -60,7 +60,7 @@ beforeAll(async () => {
     await json(other, 'contact', 'card', card);
     await json(owner, 'contact', 'allow', address(name), '--card', card);
   }
-}, 180_000);
+});
 afterAll(async () => {
   await line?.stop();
   await provider?.stop();

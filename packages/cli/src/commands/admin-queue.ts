@@ -8,6 +8,7 @@ import { type CommandIo, UsageError } from '../command-io.js';
 import { ageHeads, type DestinationView, type ShardDestination, viewsOf } from '../destination-view.js';
 import { domainArgument } from '../device-environment.js';
 import { currentMs } from '../environment.js';
+import { failureText } from '../failure-text.js';
 import { type OperatorFlags, operatorOptions, withOperatedShards } from '../operator-shards.js';
 import { textTable } from '../table.js';
 import { durationText, isoTime, timeText } from '../when.js';
@@ -117,11 +118,15 @@ async function showDestination(io: CommandIo, text: string, flags: OperatorFlags
     const nowMs = currentMs();
     const head = ['shard', 'state', 'failures', 'last failure', 'last success (UTC)', 'next attempt', 'waiting'];
     const rows = view.shards.map((each) => [
-      ...[each.shard, each.state, each.failures === 0 ? '-' : `${each.failures} in a row`, each.lastFailure || '-'],
+      ...[each.shard, each.state, each.failures === 0 ? '-' : `${each.failures} in a row`, lastFailureText(each)],
       ...[each.lastSuccessMs === 0 ? 'never' : timeText(each.lastSuccessMs), nextText(each, nowMs), each.rows],
     ]);
     return [`${domain}: ${view.state}`, textTable(head, rows)].join('\n');
   });
+}
+
+function lastFailureText({ lastFailure }: ShardDestination): string {
+  return lastFailure === '' ? '-' : failureText(lastFailure);
 }
 
 function nextText({ state, rows, nextAttemptMs }: ShardDestination, nowMs: number): string {
