@@ -136,9 +136,9 @@ function nextText({ state, rows, nextAttemptMs }: ShardDestination, nowMs: numbe
 }
 
 const actions = {
-  hold: { help: 'send nothing to a destination until it is released', done: 'held; waiting for it' },
-  release: { help: 'send to a destination again that was held', done: 'released; waiting for it' },
-  retry: { help: 'try a destination now, whatever its rest', done: 'tried now; waiting for it' },
+  hold: { help: 'send nothing to a destination until it is released', done: 'held' },
+  release: { help: 'send to a destination again that was held', done: 'released' },
+  retry: { help: 'try a destination now, whatever its rest', done: 'tried now' },
   drop: { help: 'end the messages for a destination; their senders are told', done: 'dropped, and their senders told' },
 } as const;
 
@@ -161,7 +161,9 @@ async function change(io: CommandIo, action: Action, text: string | undefined, f
     );
     return changed.reduce((sum, each) => sum + each.rows, 0);
   });
-  io.print({ destination: domain || null, action, rows }, `${named}: ${actions[action].done}: ${messages(rows)}`);
+  const { done } = actions[action];
+  const text = action === 'drop' ? `${messages(rows)} ${done}` : `${done}; ${messages(rows)} waiting`;
+  io.print({ destination: domain || null, action, rows }, `${named}: ${text}`);
 }
 
 async function confirm(io: CommandIo, shards: OperatedShards, domain: string, named: string): Promise<void> {
