@@ -162,8 +162,8 @@ async function change(io: CommandIo, action: Action, text: string | undefined, f
     return changed.reduce((sum, each) => sum + each.rows, 0);
   });
   const { done } = actions[action];
-  const text = action === 'drop' ? `${messages(rows)} ${done}` : `${done}; ${messages(rows)} waiting`;
-  io.print({ destination: domain || null, action, rows }, `${named}: ${text}`);
+  const said = action === 'drop' ? `${messages(rows)} ${done}` : `${done}; ${messages(rows)} waiting`;
+  io.print({ destination: domain || null, action, rows }, `${named}: ${said}`);
 }
 
 async function confirm(io: CommandIo, shards: OperatedShards, domain: string, named: string): Promise<void> {
