@@ -38,7 +38,7 @@ async function person(name: string): Promise<string> {
   return home;
 }
 
-const waitingMs = { timeout: 20_000, interval: 200 };
+const waitingMs = { timeout: 60_000, interval: 200 };
 const inboundIds = async (home: string): Promise<string[]> =>
   (await json(home, 'message', 'list')).messages.map(({ id }: { id: string }) => id);
 const unbroken = () => line.reset(() => undefined);
@@ -60,7 +60,7 @@ beforeAll(async () => {
     await json(other, 'contact', 'card', card);
     await json(owner, 'contact', 'allow', address(name), '--card', card);
   }
-}, 180_000);
+});
 afterAll(async () => {
   await line?.stop();
   await provider?.stop();
@@ -186,7 +186,7 @@ describe('mesh message', () => {
       await expect.poll(async () => (await inboundIds(bob)).length, waitingMs).toBe(before + 1);
       expect((await json(alice, 'message', 'list', '--box', 'outbound')).unsent).toEqual([]);
     }
-  }, 180_000);
+  }, 600_000);
 
   it('says why a message is refused, by the own service and by that of the recipient', async () => {
     const dave = await person('dave');

@@ -89,7 +89,7 @@ export async function withOperatedShards<T>(
     return await withEveryShard({ identity: await identityOf(io, place), addresses: place.addresses }, work);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
-    const advice = error.code === 'refused' ? '' : '; check --shards, and that the certificate is an operator’s';
+    const advice = error.code === 'refused' ? '' : '; check --shards, and that the certificate is that of an operator';
     throw new CommandError(`${error.message}${advice}`);
   }
 }

@@ -148,9 +148,9 @@ export class FakeService {
     id: Uint8Array | undefined,
   ): Promise<VerifiedResponse<T>> {
     this.calls.push(transaction);
+    if (transaction === 'Post') this.posts.push({ message: (message as RequestOf<'Post'>).Message?.[0], id });
     await this.beforeCall(transaction, message);
     if (transaction === 'Upload') this.uploadIds.push(id);
-    if (transaction === 'Post') this.posts.push({ message: (message as RequestOf<'Post'>).Message?.[0], id });
     const { status, extended, message: answer } = await this.#answer(transaction, message);
     return {
       status,

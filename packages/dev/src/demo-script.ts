@@ -101,7 +101,7 @@ class Play {
     );
     explain(
       `${beta.domain} has never heard of ${alpha.domain}: it says "come back", asks ${alpha.domain} who it is, and pins it. ` +
-        'At the second attempt it verifies the host, the signature of Alice’s device, and that Bob takes messages of her; ' +
+        'At the second attempt it verifies the host, the signature of her device, and that Bob takes messages of her; ' +
         'it commits, and signs a receipt.',
     );
     await this.#untilArrived(id);
@@ -110,7 +110,7 @@ class Play {
     await alice.types('message', 'status', id);
     await bob.types('message', 'list');
     await bob.types('message', 'show', id);
-    explain('Neither provider could read it: Bob’s device has decrypted it, after verifying who wrote it.');
+    explain('Neither provider could read it: his own device has decrypted it, after verifying who wrote it.');
   }
 
   async #back(): Promise<void> {

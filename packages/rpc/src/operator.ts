@@ -2,7 +2,7 @@
  * An operator's way to all shards of a provider at once: which there are, any of them says (the slot map); what is asked is
  * asked of each. For commands that ask and end; nothing is repeated, for somebody sits there who sees what went wrong.
  */
-import { channelReadyMsMax, type Identity } from './credentials.js';
+import type { Identity } from './credentials.js';
 import { RpcError } from './errors.js';
 import type { SlotMap, TransactRequest, TransactResponse } from './generated/meshd/shard/v1/shard.js';
 import { connectShard } from './shard-client.js';
@@ -74,7 +74,7 @@ async function firstMap(
   let failure: unknown;
   for (const address of addresses) {
     try {
-      const signal = AbortSignal.timeout(channelReadyMsMax);
+      const signal = AbortSignal.timeout(answerMsMax);
       for await (const map of connection(address).watchMap(0, signal)) return map;
     } catch (error) {
       failure = error;

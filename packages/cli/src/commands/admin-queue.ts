@@ -8,6 +8,7 @@ import { type CommandIo, UsageError } from '../command-io.js';
 import { ageHeads, type DestinationView, type ShardDestination, viewsOf } from '../destination-view.js';
 import { domainArgument } from '../device-environment.js';
 import { currentMs } from '../environment.js';
+import { failureText } from '../failure-text.js';
 import { type OperatorFlags, operatorOptions, withOperatedShards } from '../operator-shards.js';
 import { textTable } from '../table.js';
 import { durationText, isoTime, timeText } from '../when.js';
@@ -117,11 +118,15 @@ async function showDestination(io: CommandIo, text: string, flags: OperatorFlags
     const nowMs = currentMs();
     const head = ['shard', 'state', 'failures', 'last failure', 'last success (UTC)', 'next attempt', 'waiting'];
     const rows = view.shards.map((each) => [
-      ...[each.shard, each.state, each.failures === 0 ? '-' : `${each.failures} in a row`, each.lastFailure || '-'],
+      ...[each.shard, each.state, each.failures === 0 ? '-' : `${each.failures} in a row`, lastFailureText(each)],
       ...[each.lastSuccessMs === 0 ? 'never' : timeText(each.lastSuccessMs), nextText(each, nowMs), each.rows],
     ]);
     return [`${domain}: ${view.state}`, textTable(head, rows)].join('\n');
   });
+}
+
+function lastFailureText({ lastFailure }: ShardDestination): string {
+  return lastFailure === '' ? '-' : failureText(lastFailure);
 }
 
 function nextText({ state, rows, nextAttemptMs }: ShardDestination, nowMs: number): string {
@@ -131,9 +136,9 @@ function nextText({ state, rows, nextAttemptMs }: ShardDestination, nowMs: numbe
 }
 
 const actions = {
-  hold: { help: 'send nothing to a destination until it is released', done: 'held; waiting for it' },
-  release: { help: 'send to a destination again that was held', done: 'released; waiting for it' },
-  retry: { help: 'try a destination now, whatever its rest', done: 'tried now; waiting for it' },
+  hold: { help: 'send nothing to a destination until it is released', done: 'held' },
+  release: { help: 'send to a destination again that was held', done: 'released' },
+  retry: { help: 'try a destination now, whatever its rest', done: 'tried now' },
   drop: { help: 'end the messages for a destination; their senders are told', done: 'dropped, and their senders told' },
 } as const;
 
@@ -156,7 +161,9 @@ async function change(io: CommandIo, action: Action, text: string | undefined, f
     );
     return changed.reduce((sum, each) => sum + each.rows, 0);
   });
-  io.print({ destination: domain || null, action, rows }, `${named}: ${actions[action].done}: ${messages(rows)}`);
+  const { done } = actions[action];
+  const said = action === 'drop' ? `${messages(rows)} ${done}` : `${done}; ${messages(rows)} waiting`;
+  io.print({ destination: domain || null, action, rows }, `${named}: ${said}`);
 }
 
 async function confirm(io: CommandIo, shards: OperatedShards, domain: string, named: string): Promise<void> {

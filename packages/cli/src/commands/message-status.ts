@@ -9,6 +9,7 @@ import { commandGroup } from '../command-group.js';
 import type { CommandIo } from '../command-io.js';
 import { withEnvironment } from '../device-environment.js';
 import { currentMs } from '../environment.js';
+import { failureText } from '../failure-text.js';
 import { terminalControls } from '../table.js';
 import { durationText, isoTime, timeText } from '../when.js';
 import { deliveryJson, messageJson, unsentJson } from './message.js';
@@ -20,7 +21,9 @@ function queuedText({ queued }: DeliveryStatus, nowMs: number): string[] {
   if (queued === undefined) return ['your provider has it and will deliver it'];
   const { attempts, nextAttemptMs, expiresMs, reason } = queued;
   const isHeld = reason === 'held';
-  const last = isHeld ? 'your provider holds everything for this destination' : reason && `last time: ${reason}`;
+  const last = isHeld
+    ? 'your provider holds everything for this destination'
+    : reason && `the last one failed: ${failureText(reason)}`;
   const next = nextAttemptMs === undefined ? 'at once' : `in ${durationText(nextAttemptMs - nowMs)}`;
   return [
     [attemptsText(attempts), last].filter(Boolean).join(', ').replace(terminalControls, '\ufffd'),
