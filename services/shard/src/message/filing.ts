@@ -178,7 +178,7 @@ export class Filing {
     );
     if (decision.result === 'reject') return { refused: decision.code };
     // Another message of that name: the spool holds each once.
-    const isTaken = this.#looked.known.has(message.uniqueId) || (this.#view && this.#names.has(message.uniqueId));
+    const isTaken = this.#looked.known.has(message.uniqueId) || this.#names.has(message.uniqueId);
     return isTaken ? { refused: 'event-rule' } : decision;
   }
 
