@@ -1,7 +1,7 @@
 /** Relays connections, each way at a pace where one is set. Used by the process of `relay-main.ts`. */
 import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { relayPieceBytes } from '@meshd/limits/load';
+import { linkBurstBytes, relayPieceBytes } from '@meshd/limits/load';
 import { Pace } from './pace.js';
 
 /** An end of a relay: a port, or a socket in the file system, which is the same in every network namespace. */
@@ -15,9 +15,11 @@ export interface RelayPlan {
   readonly bitsPerSecond?: number;
 }
 
+const paceOf = (bitsPerSecond: number): Pace => new Pace(bitsPerSecond, linkBurstBytes);
+
 /** Starts a relay. */
 export async function startRelay({ listen, to, bitsPerSecond }: RelayPlan): Promise<Server> {
-  const paces = bitsPerSecond === undefined ? undefined : [new Pace(bitsPerSecond), new Pace(bitsPerSecond)];
+  const paces = bitsPerSecond === undefined ? undefined : [paceOf(bitsPerSecond), paceOf(bitsPerSecond)];
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     const far = connect({ ...to, allowHalfOpen: true, noDelay: true } as NetConnectOpts);
     const end = (): void => {
@@ -34,8 +36,6 @@ export async function startRelay({ listen, to, bitsPerSecond }: RelayPlan): Prom
       void carry(near, far, forth).catch(end);
       void carry(far, near, back).catch(end);
     }
-    near.once('close', () => far.destroy());
-    far.once('close', () => near.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
