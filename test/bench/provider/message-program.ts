@@ -40,7 +40,7 @@ export interface MessagePlan {
   readonly messagesPerPost: number;
 }
 
-const attemptsMax = 5;
+const attemptsMax = 20;
 const retryMs = 200;
 const environment = systemEnvironment();
 let services: { alpha: TicketService; beta: TicketService; folder: string } | undefined;
@@ -178,22 +178,23 @@ const calls = {
   async post(target: Target): Promise<void> {
     await Promise.all(
       prepared.map(async (bodies) => {
-        let socket = await PostSocket.open(target);
+        let socket: PostSocket | undefined;
         for (const body of bodies) {
           for (let attemptsLeft = attemptsMax; ; attemptsLeft -= 1) {
             try {
+              socket ??= await PostSocket.open(target);
               await socket.post(body);
               break;
             } catch (error) {
               // Refused for want of time, as happens on a busy machine: the same request again, as devices do.
               if (attemptsLeft === 0) throw error;
-              socket.close();
+              socket?.close();
+              socket = undefined;
               await pause(retryMs);
-              socket = await PostSocket.open(target);
             }
           }
         }
-        socket.close();
+        socket?.close();
       }),
     );
   },

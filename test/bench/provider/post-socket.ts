@@ -2,7 +2,6 @@
  * A kept TLS connection over which one request is posted after the other. It reads of an answer what it must to find its
  * end, and nothing more: client and server share the machine, so what the client does not do the server can.
  */
-import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 
 /** Where requests go. */
@@ -121,7 +120,10 @@ export class PostSocket {
     const { port, domain, ca } = target;
     const socket = connect({ port, host: '127.0.0.1', servername: domain, ca, minVersion: 'TLSv1.3' });
     socket.setNoDelay(true);
-    await once(socket, 'secureConnect');
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve).once('error', reject);
+      socket.once('close', () => reject(new Error('the connection was closed before it was one')));
+    });
     return new PostSocket(socket, target);
   }
 

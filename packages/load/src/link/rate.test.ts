@@ -11,9 +11,17 @@ it('reads the speed of a line as it is usually written, and nothing else', () =>
   }
 });
 
-it('lets octets pass at the pace of the line, one behind the other, and keeps no credit from idle times', () => {
-  const pace = new Pace(8000);
-  expect(pace.take(500, 0)).toBe(500);
-  expect(pace.take(500, 0)).toBe(1000);
-  expect(pace.take(1000, 10_000)).toBe(11_000);
+it('lets octets pass at the pace of the line, one behind the other, and a burst at once after a pause', () => {
+  const pace = new Pace(8000, 100);
+  expect(pace.take(500, 0)).toBe(400);
+  expect(pace.take(500, 0)).toBe(900);
+  expect(pace.take(1000, 10_000)).toBe(10_900);
+});
+
+it('makes up for timers that come late, as far as a burst goes', () => {
+  const pace = new Pace(8000, 100);
+  let nowMs = 0;
+  // Each wait ends 50 ms late, and yet the line is full.
+  for (let sent = 0; sent < 20; sent += 1) nowMs = Math.max(nowMs, pace.take(500, nowMs)) + 50;
+  expect(nowMs).toBe(20 * 500 - 100 + 50);
 });

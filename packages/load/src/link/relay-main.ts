@@ -7,11 +7,10 @@ export type RelayReport = { readonly port: number | undefined } | { readonly err
 process.once('message', (plan: RelayPlan) => {
   const report = (what: RelayReport): void => void process.send?.(what);
   startRelay(plan).then(
-    (server) => {
-      const address = server.address();
-      report({ port: typeof address === 'object' ? address?.port : undefined });
+    (relay) => {
+      process.once('disconnect', () => relay.stop());
+      report({ port: relay.port });
     },
     (error: Error) => report({ error: error.message }),
   );
 });
-process.on('disconnect', () => process.exit());

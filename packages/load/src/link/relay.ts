@@ -1,7 +1,7 @@
 /** Relays connections, each way at a pace where one is set. Used by the process of `relay-main.ts`. */
-import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
+import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { relayPieceBytes } from '@meshd/limits/load';
+import { linkBurstBytes, relayPieceBytes } from '@meshd/limits/load';
 import { Pace } from './pace.js';
 
 /** An end of a relay: a port, or a socket in the file system, which is the same in every network namespace. */
@@ -15,33 +15,51 @@ export interface RelayPlan {
   readonly bitsPerSecond?: number;
 }
 
-/** Starts a relay. */
-export async function startRelay({ listen, to, bitsPerSecond }: RelayPlan): Promise<Server> {
-  const paces = bitsPerSecond === undefined ? undefined : [new Pace(bitsPerSecond), new Pace(bitsPerSecond)];
+const paceOf = (bitsPerSecond: number): Pace => new Pace(bitsPerSecond, linkBurstBytes);
+
+/** A relay that runs. */
+export interface Relay {
+  /** Where it listens, if that is a port. */
+  readonly port: number | undefined;
+  /** Ends it, and all connections at once. */
+  stop(): void;
+}
+
+/** Starts a relay. @throws errors of sockets */
+export async function startRelay({ listen, to, bitsPerSecond }: RelayPlan): Promise<Relay> {
+  const paces = bitsPerSecond === undefined ? undefined : ([paceOf(bitsPerSecond), paceOf(bitsPerSecond)] as const);
+  const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     const far = connect({ ...to, allowHalfOpen: true, noDelay: true } as NetConnectOpts);
     const end = (): void => {
       near.destroy();
       far.destroy();
     };
-    near.on('error', end);
-    far.on('error', end);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', end).once('close', () => sockets.delete(socket));
+    }
     if (paces === undefined) {
       near.pipe(far);
       far.pipe(near);
     } else {
-      const [forth, back] = paces as [Pace, Pace];
+      const [forth, back] = paces;
       void carry(near, far, forth).catch(end);
       void carry(far, near, back).catch(end);
     }
-    near.once('close', () => far.destroy());
-    far.once('close', () => near.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(listen, resolve);
   });
-  return server;
+  const address = server.address();
+  return {
+    port: address === null || typeof address === 'string' ? undefined : address.port,
+    stop: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
 /** All connections share the line: a piece of one, then a piece of another. */

@@ -196,7 +196,7 @@ export class Filing {
 
   /** Another message of that name is in the spool, which holds each once. */
   #isNameTaken({ uniqueId }: VerifiedMessage): boolean {
-    return this.#looked.known.has(uniqueId) || (this.#view !== undefined && this.#names.has(uniqueId));
+    return this.#looked.known.has(uniqueId) || this.#names.has(uniqueId);
   }
 
   #fits({ quota, bytesUsed, frameCount, containers }: AccountState, message: VerifiedMessage): boolean {

@@ -125,6 +125,61 @@ describe('a message that comes in', () => {
   });
 });
 
+describe('several messages of one request', () => {
+  const sendAll = (all: readonly EnvelopeOctets[], to: string, identity = shard.identity()) =>
+    deliver(shard.context, {
+      ...{ senderDomain: 'alpha.test', hostUdf: 'HOST', identity, receipts: true },
+      messages: all.map((octets, indexRequest) => ({ indexRequest, octets, recipients: [to] })),
+    });
+  const results = (all: readonly DeliveryResult[]) =>
+    all.map(({ indexRequest, result }) => `${indexRequest} ${result}`);
+
+  it('[S73] are filed in one commit and in order, each judged as if those before it were filed', async () => {
+    await allow({ Address: alice.address, Permissions: '*' });
+    const twin = message();
+    const all = [twin, message({ uniqueId: 'NAME' }), message({ uniqueId: 'NAME' }), twin, message()];
+    const before = shard.store.commitCount;
+    const taken = await sendAll(all, bob.address);
+    expect(results(taken)).toEqual(['0 Accept', '1 Accept', '2 Reject', '3 Accept', '4 Accept']);
+    expect(taken[3]?.receipt).toEqual(taken[0]?.receipt);
+    expect([inbound(), shard.store.commitCount - before]).toEqual([3, 1]);
+    const filed = shard.store.framesOf(bob.address, 'mmm_Inbound').slice(1);
+    expect(filed.map(({ payload }) => payload)).toEqual([all[0], all[1], all[4]].map((each) => each?.payload));
+  });
+
+  it('[S73] are answered alike when the same request comes again, also where only some were taken', async () => {
+    await allow({ Address: alice.address, Permissions: 'Note' });
+    const identity = shard.identity();
+    const all = [message({ type: 'Note' }), message({ type: 'Other' })];
+    const first = await sendAll(all, bob.address, identity);
+    expect(results(first)).toEqual(['0 Accept', '1 Reject']);
+    await allow({ Address: alice.address, Permissions: '*' }, 'Update');
+    expect(results(await sendAll(all, bob.address, identity))).toEqual(['0 Accept', '1 Accept']);
+    expect(results(await sendAll(all, bob.address, identity))).toEqual(['0 Accept', '1 Accept']);
+    expect(inbound()).toBe(2);
+  });
+
+  it('[S80] cost one commit for a name that nobody has too, and use up as many requests for contact', async () => {
+    const requests = () =>
+      Array.from({ length: 3 }, () => message({ to: ['nobody@example.com'], type: 'RequestContact' }));
+    const { sendingDomains } = shard.context;
+    const [left, commits] = [sendingDomains.requestsLeft('alpha.test', shard.nowMs), shard.store.commitCount];
+    const before = incidents();
+    expect(results(await sendAll(requests(), 'nobody@example.com'))).toEqual(['0 Accept', '1 Accept', '2 Accept']);
+    expect(shard.store.commitCount - commits).toBe(1);
+    expect(left - sendingDomains.requestsLeft('alpha.test', shard.nowMs)).toBe(3);
+    expect(incidents() - before).toBe(3);
+  });
+
+  it('[S71] an account that vouched for one device vouches for no other', async () => {
+    await allow({ Address: alice.address, Permissions: '*' });
+    const mallory = new Person('mallory', { address: 'mallory@alpha.test' });
+    const stranger = mallory.device();
+    const taken = await sendAll([message(), message({}, alice, stranger), message()], bob.address);
+    expect(results(taken)).toEqual(['0 Accept', '1 Reject', '2 Accept']);
+  });
+});
+
 describe('what a message must prove', () => {
   beforeEach(() => allow({ Address: alice.address, Permissions: '*' }));
 
