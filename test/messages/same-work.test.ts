@@ -16,6 +16,7 @@ beforeAll(async () => {
   counter = new WorkCounter();
   foreign = await openForeign(['alpha.test'], { clock: () => stoppedMs ?? Date.now() });
   [alpha] = foreign.services as [ForeignService];
+  counter.started();
   await alpha.introduce();
   stoppedMs = Date.now();
 }, 400_000);

@@ -1,6 +1,8 @@
+import { contactRequestsPerDomainPerDayMax } from '@meshd/limits/limits';
 import { ConfigError, readConfig } from '@meshd/process/config';
 import { describe, expect, test } from 'vitest';
 import { shardSettings } from './config.js';
+import { sitePolicyDefault, sitePolicyOf } from './message/site-policy.js';
 
 const environment = {
   MESHD_ADMIN_LISTEN: '127.0.0.1:9100',
@@ -22,6 +24,36 @@ describe('the settings of a shard', () => {
     const config = readConfig(shardSettings, environment);
     expect(config.domains).toEqual(['example.com', 'mesh.example']);
     expect(config.registration).toBe('closed');
+  });
+
+  test('[R187] of messages nothing is said where nothing is set; domains are canonical, types are as they are', () => {
+    const { domains, ...unset } = readConfig(shardSettings, environment);
+    expect(sitePolicyOf({ domains, ...unset })).toEqual(sitePolicyDefault);
+    expect(unset.contactRequestsPerDayMax).toBe(contactRequestsPerDomainPerDayMax);
+    const set = readConfig(shardSettings, {
+      ...environment,
+      MESHD_MESSAGE_DOMAINS: 'Alpha.test, beta.test',
+      MESHD_MESSAGE_DOMAINS_REFUSED: 'EVIL.test',
+      MESHD_MESSAGE_DOMAINS_OPEN: 'beta.test',
+      MESHD_MESSAGE_TYPES_REFUSED: 'Note,Invoice',
+      MESHD_MESSAGE_REFUSALS: 'dropped',
+      MESHD_CONTACT_REQUESTS_PER_DAY_MAX: '0',
+    });
+    expect(sitePolicyOf(set)).toEqual({
+      allowedDomains: new Set(['example.com', 'mesh.example', 'alpha.test', 'beta.test']),
+      blockedDomains: new Set(['evil.test']),
+      blockedTypes: new Set(['Note', 'Invoice']),
+      openDomains: new Set(['beta.test']),
+      dropsSilently: true,
+    });
+    expect(set.contactRequestsPerDayMax).toBe(0);
+    for (const [name, value] of [
+      ['MESHD_MESSAGE_DOMAINS', 'a b'],
+      ['MESHD_MESSAGE_REFUSALS', 'yes'],
+      ['MESHD_CONTACT_REQUESTS_PER_DAY_MAX', '-1'],
+    ] as const) {
+      expect(() => readConfig(shardSettings, { ...environment, [name]: value })).toThrow(new RegExp(name));
+    }
   });
 
   test('what is wrong is named, a domain that is none included', () => {
