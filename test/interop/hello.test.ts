@@ -46,6 +46,7 @@ describe('Hello in an envelope', () => {
       'gcm-1',
       'heads-1',
       'host-1',
+      'large-1',
       'manifest-1',
       'page',
       'receipt-1',

@@ -21,6 +21,7 @@ describe('Hello', () => {
       'heads-1',
       'receipt-1',
       'delivery-1',
+      'large-1',
     ]);
     expect(hello.message).toMatchObject({
       Status: 201,
