@@ -27,8 +27,9 @@ import { saveDeviceKeys } from '../device-keys.js';
 import type { ClientEnvironment, ServiceConnection } from '../environment.js';
 import { ClientError } from '../errors.js';
 import { Home } from '../home.js';
+import { asClientError } from '../repeat.js';
 import { homePins } from '../service-pin.js';
-import { asClientError, connectionFor, domainOf, requireSuccess } from '../session.js';
+import { connectionFor, domainOf, requireSuccess } from '../session.js';
 import { adoptStores } from '../store-floors.js';
 
 /** Wrong codes after which a request is given up (S53). */

@@ -9,8 +9,8 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
-import type { LargeTables } from './large-store.js';
 import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
+import type { LargeTables } from './large-store.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
 import type { OutboxInsert, OutboxTables } from './outbox-store.js';
 

@@ -1,7 +1,7 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
-import type { LargeTables } from '../storage/large-store.js';
 import { afterChanges } from '../storage/connection-rows.js';
+import type { LargeTables } from '../storage/large-store.js';
 import type { ContactChange, MessageSeen } from '../storage/message-rows.js';
 import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
 import {
