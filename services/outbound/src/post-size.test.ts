@@ -1,4 +1,4 @@
-import { messageBytesMax } from '@meshd/limits/limits';
+import { messageBytesMax, outboundTransactionMsMax } from '@meshd/limits/limits';
 import { postBytesMax, postTargetMs } from '@meshd/limits/outbound';
 import { describe, expect, it } from 'vitest';
 import { afterPost, nextPostBytes, type PostRate } from './post-size.js';
@@ -25,9 +25,9 @@ describe('the size of a Post', () => {
     expect(last?.tookMs).toBeLessThan(1.2 * postTargetMs);
   });
 
-  it('never goes beyond its bound, nor below one message', () => {
+  it('never goes beyond its bound, nor below a full message where one takes a part of the time only', () => {
     expect(postsOver(1e9, 40).at(-1)?.bytes).toBe(postBytesMax);
-    expect(postsOver(1000, 40).at(-1)?.bytes).toBe(messageBytesMax);
+    expect(postsOver(40_000, 40).at(-1)?.bytes).toBe(messageBytesMax);
   });
 
   it('falls after a Post that was given up', () => {
@@ -39,5 +39,20 @@ describe('the size of a Post', () => {
     expect(nextPostBytes(afterPost(undefined, 1000, 0, true))).toBe(
       Math.round(Math.min(postBytesMax, Math.max(messageBytesMax, postTargetMs * 1000))),
     );
+  });
+
+  it('shrinks to what a peer gets done that is slow with each message, however small, instead of losing every Post', () => {
+    const [smallBytes, eachMs] = [4096, 800];
+    let rate: PostRate;
+    const done: number[] = [];
+    for (let at = 0; at < 60; at += 1) {
+      const count = Math.max(1, Math.floor(nextPostBytes(rate) / smallBytes));
+      const tookMs = Math.min(count * eachMs, outboundTransactionMsMax);
+      const isDone = tookMs < outboundTransactionMsMax;
+      if (isDone) done.push(count);
+      rate = afterPost(rate, count * smallBytes, tookMs, isDone);
+    }
+    expect(done.length).toBeGreaterThan(40);
+    expect(done.at(-1)).toBeLessThan(outboundTransactionMsMax / eachMs);
   });
 });

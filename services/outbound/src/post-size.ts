@@ -2,7 +2,7 @@
  * How much goes into one Post: what the destination's line carried lately within `postTargetMs`. Gathering saves signatures
  * and round trips where the line is fast; on a slow one a large Post would run into its deadline with all that is in it.
  */
-import { messageBytesMax } from '@meshd/limits/limits';
+import { messageBytesMax, outboundTransactionMsMax } from '@meshd/limits/limits';
 import { postBytesMax, postTargetMs } from '@meshd/limits/outbound';
 
 /** Octets a second that one Post got lately; undefined before the first. */
@@ -23,8 +23,14 @@ export function afterPost(rate: PostRate, bytes: number, tookMs: number, isDone:
   return rate === undefined ? seen : rate + newestShare * (seen - rate);
 }
 
-/** Octets of messages for the next Post; one message always goes. */
+/**
+ * Octets of messages for the next Post; one message always goes, whatever its size. Small messages go together as far as a full
+ * one would, unless that is likely to take half of a transaction's time or more: a peer that is slow with each message, however
+ * small, would get none of them otherwise.
+ */
 export function nextPostBytes(rate: PostRate): number {
-  const likely = ((rate ?? 0) * postTargetMs) / 1000;
-  return Math.round(Math.min(Math.max(likely, messageBytesMax), postBytesMax));
+  if (rate === undefined) return messageBytesMax;
+  const likely = (rate * postTargetMs) / 1000;
+  const least = Math.min(messageBytesMax, (rate * outboundTransactionMsMax) / 2 / 1000);
+  return Math.round(Math.min(Math.max(likely, least, 1), postBytesMax));
 }

@@ -58,7 +58,7 @@ const domain = 'mesh.localhost';
 const shardCount = 2;
 /** Room for all runs: Postgres then never stops to make a segment, and never checkpoints by itself. */
 const walSettings = ['max_wal_size=16GB', 'min_wal_size=1GB', 'checkpoint_timeout=1h', 'wal_compression=off'];
-const walBytesMade = 64 * 1024 * 1024;
+const walBytesMade = 1024 * 1024 * 1024;
 
 let shared: Promise<BenchProvider> | undefined;
 let sharedBackends: Promise<BenchBackends> | undefined;
