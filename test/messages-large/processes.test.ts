@@ -22,7 +22,7 @@ const mebibyte = 1024 * 1024;
 const heapMebibytes = 64;
 const fileBytes = 192 * mebibyte + 12_345;
 /** By so much a process may grow while the file goes through it: buffers, statements, what is not collected yet. */
-const growthBytesMax = 160 * mebibyte;
+const growthBytesMax = 96 * mebibyte;
 /** Between two looks at a process that is no child of long life. */
 const lookMs = 100;
 
