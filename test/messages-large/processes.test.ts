@@ -22,7 +22,7 @@ const mebibyte = 1024 * 1024;
 const heapMebibytes = 64;
 const fileBytes = 192 * mebibyte + 12_345;
 /** By so much a process may grow while the file goes through it: buffers, statements, what is not collected yet. */
-const growthBytesMax = 160 * mebibyte;
+const growthBytesMax = 96 * mebibyte;
 /** Between two looks at a process that is no child of long life. */
 const lookMs = 100;
 
@@ -133,7 +133,9 @@ async function peakUntil(child: ChildProcess, end: Promise<unknown>): Promise<nu
     isOver = true;
   });
   while (!isOver) {
-    peak = Math.max(peak, await memory(child.pid as number, 'VmHWM').catch(() => 0));
+    const now = await memory(child.pid as number, 'VmHWM').catch(() => 0);
+    // One that has ended has no figure any more.
+    if (now > peak) peak = now;
     await pause(lookMs);
   }
   return peak;
@@ -208,7 +210,7 @@ describe('[R018] [R158] a file three times as large as the heap of every process
     const fetched = await Promise.all([last.end, peakUntil(last.child, last.end)]);
     expect(fetched[0]).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(fetched[0].stdout)).toMatchObject({ octets: fileBytes, digest });
-    expect(JSON.parse(fetched[0].stdout).resumed).toBeGreaterThan(20 * mebibyte);
+    expect(JSON.parse(fetched[0].stdout).resumed).toBeGreaterThanOrEqual(20 * mebibyte);
     expect(fetched[1]).toBeLessThan(growthBytesMax + 100 * mebibyte);
     expect(await digestOf(target)).toBe(digest);
     const ended = await Promise.all(alpha.programs.map(({ pid }) => memory(pid, 'VmHWM')));
