@@ -5,7 +5,8 @@
  * - `simulated-time.ts` the clock with what is due, and the seeded chance.
  * - `simulated-line.ts`, `controller-runs.ts` one line to a destination, and how much the controller gets through it beside the
  *   best concurrency that never changes.
- * - `outages.ts` many destinations over days of outages: rest, jitter, arranging, outcomes, expiry.
+ * - `simulated-outbox.ts`, `simulated-peers.ts`, `simulated-workers.ts`, `outages.ts` many destinations over days of outages:
+ *   leases, rest and jitter, arranging, turns, outcomes, marks and expiry, and what must hold whatever happens.
  */
 
 /** Something that happens at its time. */
@@ -59,9 +60,19 @@ export class SimulatedTime {
     this.#nowMs = untilMs;
   }
 
-  /** When the next thing is due; undefined: nothing is. */
-  get nextMs(): number | undefined {
-    return this.#heap[0]?.atMs;
+  /**
+   * The same for code that waits for promises: what an event sets off is finished, as far as nothing waits for later events,
+   * before the next one happens.
+   */
+  async runAllUntil(untilMs: number): Promise<void> {
+    await settled();
+    for (let due = this.#heap[0]; due !== undefined && due.atMs <= untilMs; due = this.#heap[0]) {
+      this.#removeFirst();
+      this.#nowMs = due.atMs;
+      due.act();
+      await settled();
+    }
+    this.#nowMs = untilMs;
   }
 
   #removeFirst(): void {
@@ -80,6 +91,9 @@ export class SimulatedTime {
     }
   }
 }
+
+/** All promises that are kept run before this one is. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
 export function seededChance(seed: number): () => number {

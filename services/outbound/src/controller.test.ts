@@ -43,7 +43,7 @@ describe('[R178] [R179] the limit of Posts at a time', () => {
 
   it('rises where 90 % are done within a second: doubled below ten, then by a tenth', () => {
     const driven = new Driven(8);
-    expect(driven.ends(20, 500).state.limit).toBe(16);
+    expect(driven.ends(16, 500).state.limit).toBe(16);
     expect(driven.last).toBe('raise fast');
     expect(driven.ends(20, 500).state.limit).toBe(18);
     expect(new Driven(40).ends(20, 500).state.limit).toBe(44);

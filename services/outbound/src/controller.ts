@@ -72,7 +72,7 @@ const raisedBy = 0.1;
 /** Twice the load takes at most twice as long: below this it would still not be slow. */
 const unhurriedMs = slowMs / 2;
 /** Samples that are wanted for each transfer that may be in work, between the least and the usual number. */
-const samplesOfOne = 4;
+const samplesOfOne = 2;
 
 /** A destination that nothing is known of. */
 export function newController(nowMs: number): ControllerState {

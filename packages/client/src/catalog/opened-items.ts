@@ -43,7 +43,10 @@ export async function openedItems(device: Device, replica: Replica): Promise<Ope
     const kept = known[uniqueId];
     const isKept = kept !== undefined && kept.frameIndex === frameIndex;
     const body = isKept ? textToOctets(kept.body) : await openAt(device, replica, frameIndex);
-    if (!isKept) await showProgress(environment, 'opening', (openedCount += 1), current.length);
+    if (!isKept) {
+      openedCount += 1;
+      await showProgress(environment, 'opening', openedCount, current.length);
+    }
     if (body !== undefined) items.push({ uniqueId, frameIndex, body });
   }
   if (openedCount > 0 || items.length !== Object.keys(known).length) {
