@@ -3,12 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '@meshd/dev/ports';
-import {
-  makeTestPlan,
-  startPlannedProvider,
-  type TestProvider,
-  type TestProviderOptions,
-} from '@meshd/dev/test-provider';
+import { makeTestPlan, startPlannedProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { mesh } from '../client/mesh-program.js';
 
 /** A person with a home of her own. */

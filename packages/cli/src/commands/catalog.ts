@@ -81,7 +81,7 @@ const itemJson = ({ key, fields, isWaiting }: CatalogItem) => ({ key, ...fields,
 async function add(io: CommandIo, group: CatalogCommands, fields: ItemFields, { offline }: OfflineFlag): Promise<void> {
   const { kind } = group;
   const changed = await within(io, (device) => {
-    const key = kind.fields.includes('Key') && !fields['Key'] ? { Key: freshItemKey(device) } : {};
+    const key = kind.fields.includes('Key') && !fields.Key ? { Key: freshItemKey(device) } : {};
     return putItem(device, kind, { ...fields, ...key }, { offline });
   });
   io.print({ key: changed.key, waiting: changed.isWaiting }, () =>
@@ -93,7 +93,7 @@ async function add(io: CommandIo, group: CatalogCommands, fields: ItemFields, { 
 
 /** A password that was not named comes as a line of standard input, so that it stands in no history of commands. */
 async function withSecrets(io: CommandIo, { kind }: CatalogCommands, fields: ItemFields): Promise<ItemFields> {
-  if (!kind.secrets.has('Password') || fields['Password'] !== undefined) return fields;
+  if (!kind.secrets.has('Password') || fields.Password !== undefined) return fields;
   const [line = ''] = Buffer.from(await io.readFile('-'))
     .toString('utf8')
     .split(/\r?\n/);

@@ -117,7 +117,7 @@ export const taskKind: ItemKind = {
     };
     // Unsigned: the whole entry is the account's own word, under the manifest of its batch.
     const EnvelopedTask = makeEnvelope({ header: {}, payload: encodeTagged(Task, task, 'json') });
-    return encodeTagged(CatalogedTask, { Key: fields['Key'] ?? '', EnvelopedTask }, 'json');
+    return encodeTagged(CatalogedTask, { Key: fields.Key ?? '', EnvelopedTask }, 'json');
   },
   decode: (plain) => {
     const { tag, value } = decodeTagged(catalogRegistry, plain, form);
