@@ -74,10 +74,14 @@ async function whyNoContacts(device: Device): Promise<ClientError | undefined> {
     await syncAccount(device, [contactCatalog]);
     return undefined;
   } catch (error) {
-    if (error instanceof ClientError && error.code === 'unavailable') return error;
+    if (error instanceof ClientError && (error.code === 'unavailable' || saysLater(error))) return error;
     throw error;
   }
 }
+
+/** Refusals that are about the moment: the service is busy, or being started. */
+const laterStatuses: ReadonlySet<number | undefined> = new Set([408, 429, 500, 503, 504]);
+const saysLater = ({ refusal }: ClientError): boolean => laterStatuses.has(refusal?.status);
 
 async function buildMessages(device: Device, message: MessageToSend): Promise<OutgoingMessage[]> {
   const { state, identity, keys, environment } = device.session;
