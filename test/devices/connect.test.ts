@@ -86,7 +86,7 @@ describe('a device is connected', () => {
     await run('phone', 'container', 'upload', 'my_Notes', join(folder, 'list.txt'));
     const { containers } = await run('laptop', 'account', 'sync');
     expect(containers).toContainEqual(expect.objectContaining({ container: 'my_Notes' }));
-    const { devices } = await run('tablet', 'device', 'list');
+    const { devices } = await run('laptop', 'device', 'list');
     expect(devices.map(({ description }: { description: string }) => description)).toContain('phone');
     expect(devices.filter(({ administrator }: { administrator: boolean }) => administrator)).toHaveLength(1);
   });

@@ -72,6 +72,7 @@ export interface DeviceKeys {
 const administrationKeys: ReadonlySet<KeyName> = new Set([
   'meshOffline',
   'meshOnline',
+  'meshEncryption',
   'accountOffline',
   'accountOnline',
 ]);

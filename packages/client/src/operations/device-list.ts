@@ -19,7 +19,7 @@ export interface ListedDevice {
   /** As the device said of itself when it asked. */
   readonly description: string;
   readonly isThis: boolean;
-  /** Its Mesh key may administer the account. */
+  /** It may administer the account: its Mesh key stands in the profile, or it is this device and has such a key. */
   readonly isAdministrator: boolean;
   /** Empty: every store. */
   readonly permissions: readonly Permission[];
@@ -41,10 +41,11 @@ export async function listDevices(device: Device): Promise<ListedDevice[]> {
     const profile =
       entry.EnvelopedProfileDevice && (await verifyProfile(entry.EnvelopedProfileDevice, 'ProfileDevice'));
     const meshKey = canonicalName(entry.UDF ?? '');
+    const isThis = udfEquals(deviceUdf, session.identity.deviceUdf);
     listed.push({
       ...{ deviceUdf, description: profile?.profile.Description ?? '', permissions: writing?.permissions ?? [] },
-      isThis: udfEquals(deviceUdf, session.identity.deviceUdf),
-      isAdministrator: administrators.some(({ udf }) => udf === meshKey),
+      isThis,
+      isAdministrator: (isThis && session.keys.has('meshOnline')) || administrators.some(({ udf }) => udf === meshKey),
     });
   }
   return listed;

@@ -133,8 +133,11 @@ describe('a Self entry', () => {
   test('[S25] what lets somebody in is signed by an administrator', async () => {
     for (const type of ['MessagePIN', 'ChallengeConnection']) {
       expect(told(await send(signed({ uniqueId: `by device ${type}`, type })))).toBe('403/3 Reject@0');
-      expect(told(await send(signed({ uniqueId: type, type }, alice.admin)))).toBe('accepted');
     }
+    expect(told(await send(signed({ uniqueId: 'MessagePIN', type: 'MessagePIN' }, alice.admin)))).toBe('accepted');
+    // An administrator's, and of a request that nobody has made (S53).
+    const challenge = signed({ uniqueId: 'challenge', type: 'ChallengeConnection' }, alice.admin);
+    expect(told(await send(challenge))).toBe('400/13 Reject@0');
     expect(told(await send(signed(mark('c1', 'Accept', 'MessagePIN'))))).toBe('403/3 Reject@0');
     expect(told(await send(signed(mark('c2', 'Read', 'MessagePIN'))))).toBe('accepted');
     expect(told(await send(signed(mark('c1', 'Accept', 'MessagePIN'), alice.admin)))).toBe('accepted');
