@@ -50,7 +50,7 @@ function mesh(...args: string[]): Promise<string> {
 }
 
 interface Keys {
-  readonly seeds: Readonly<Record<string, string>>;
+  readonly keys: Readonly<Record<string, { readonly seed: string }>>;
   readonly keyBlind: string;
 }
 let keys: Keys;
@@ -60,7 +60,7 @@ beforeAll(async () => {
   const all = (await Promise.all(running.provider.databases.shards.map(readShard))).flat();
   containers = all.filter((container) => container.address === address);
 });
-const seedOf = (name: string): Uint8Array => unb64(keys.seeds[name] as string);
+const seedOf = (name: string): Uint8Array => unb64(keys.keys[name]?.seed as string);
 const keyOf = (name: string): Key => newKey(seedOf(name));
 const framesOf = (name: string): Opened[] => {
   const found = containers.find((container) => container.name === name);
@@ -160,7 +160,7 @@ describe('what the client of this project stores', () => {
       frames.flatMap(({ header, payload, trailer }) => [header, payload, trailer]),
     );
     const all = Buffer.concat(stored.map((part) => part ?? Buffer.alloc(0)));
-    for (const [name, seed] of Object.entries(keys.seeds)) {
+    for (const [name, { seed }] of Object.entries(keys.keys)) {
       expect([name, all.includes(Buffer.from(unb64(seed))), all.includes(seed)]).toEqual([name, false, false]);
     }
     expect(all.includes('PrivateKeyECDH')).toBe(false);

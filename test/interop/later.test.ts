@@ -1,4 +1,4 @@
-/** Transactions that the provider knows and does not have yet: 501, in the form of their answers; and those nobody knows. */
+/** Devices that are not connected, tickets, invitations; and transactions that nobody knows. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Account, creationOf, newAddress } from './kit/account.js';
 import { signObject, tagged } from './kit/dare.js';
@@ -20,10 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => running?.stop());
 
-const notYet = (tag: string) => ({ status: 501, extended: undefined, http: 501, tag });
-
-describe('transactions of later versions', () => {
-  it('[R283] Connect by a device that is not connected: 501, ConnectResponse', async () => {
+describe('a device that is not connected', () => {
+  it('[R283] Connect: filed, and told whom it asks: 201, ConnectResponse', async () => {
     const { offline, baseAuthentication, profile } = account.device;
     const members = {
       ServiceID: account.person.address,
@@ -33,13 +31,19 @@ describe('transactions of later versions', () => {
     const request = signObject(tagged('RequestConnection', members), [offline]);
     const signer = { key: baseAuthentication, profile };
     const answer = await peer.call('Connect', { MessageConnectionRequestClient: request }, [signer]);
-    expect(codesOf(answer)).toEqual(notYet('ConnectResponse'));
+    expect(codesOf(answer)).toEqual({ status: 201, extended: undefined, http: 201, tag: 'ConnectResponse' });
+    expect(answer.message).toMatchObject({
+      EnvelopedConnectionResponse: expect.any(Array),
+      EnvelopedProfileMaster: expect.any(Array),
+      EnvelopedAccountAssertion: expect.any(Array),
+    });
   });
 
-  it('[R241] Complete by a device: 501, StatusResponse', async () => {
+  it('[R241] Complete, while nobody has answered: 300/17, StatusResponse', async () => {
     const signer = { key: account.device.baseAuthentication, profile: account.device.profile };
-    const message = { ServiceID: account.person.address, Account: account.person.address };
-    expect(codesOf(await peer.call('Complete', message, [signer]))).toEqual(notYet('StatusResponse'));
+    const message = { ServiceID: account.person.address, DeviceUDF: account.device.offline.udf };
+    const pending = { status: 300, extended: 17, http: 200, tag: 'StatusResponse' };
+    expect(codesOf(await peer.call('Complete', message, [signer]))).toEqual(pending);
   });
 
   it('[R086] tickets: an entry of their kind is no proof', async () => {

@@ -1,6 +1,6 @@
 /**
  * Who may call what (semantics 4.1): every transaction in every form of authentication, once, against a provider that
- * runs. Rows of transactions that are known and not built say 501 to those who may call them.
+ * runs.
  */
 import { join as joinPath } from 'node:path';
 import { loadHostIdentity } from '@meshd/binding/host-files';
@@ -8,9 +8,20 @@ import type { MeshConnection } from '@meshd/binding/mesh-connection';
 import type { RequestSigner } from '@meshd/binding/request-sign';
 import type { HeldTicket } from '@meshd/binding/ticket-hold';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { RequestConnection } from '@meshd/schema/messages-mesh';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { messageOf } from '@meshd/shard/testing/outbox-kit';
-import { entry, mark, opening, Person, type SelfDraft, selfEntry, TestWriter } from '@meshd/shard/testing/person';
+import {
+  entry,
+  mark,
+  opening,
+  Person,
+  type SelfDraft,
+  selfEntry,
+  signedObject,
+  TestWriter,
+  testKey,
+} from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   connected,
@@ -86,7 +97,8 @@ const nobody: Verdict = [401];
 const notForYou: Verdict = [403, 2];
 const needsAdmin: Verdict = [403, 3];
 const notForHosts: Verdict = [403, 5];
-const later: Verdict = [501];
+/** The device's request waits for somebody's answer. */
+const waiting: Verdict = [300, 17];
 const nothing: Verdict = [404];
 /** Taken as a caller; nothing was to be posted. */
 const empty: Verdict = [400];
@@ -100,6 +112,17 @@ interface Row {
 }
 
 const ofAlice = () => ({ Account: alice.person.address });
+
+/** A connected device asks to be connected anew: its entry is no answer to that. */
+function connectionRequest() {
+  const { person, device } = alice;
+  const members = {
+    ServiceID: person.address,
+    EnvelopedProfileDevice: device.profile,
+    ClientNonce: new Uint8Array(16),
+  };
+  return signedObject(RequestConnection, members, testKey(`${person.name} ${device.name} device offline`));
+}
 
 let containers = 0;
 /** A container of its own for every call, so that no upload stands in the way of another. */
@@ -161,17 +184,17 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
   },
   Connect: {
     ids: '[R075] [R084]',
-    message: () => ({}),
+    message: () => ({ MessageConnectionRequestClient: connectionRequest() }),
     answers: {
-      ...{ null: nobody, device: later, 'device ticket': later, profile: notForYou, ticket: notForYou },
+      ...{ null: nobody, device: ok, 'device ticket': ok, profile: notForYou, ticket: notForYou },
       ...{ host: notForHosts, 'host ticket': notForHosts },
     },
   },
   Complete: {
     ids: '[R075] [R084] [R085]',
-    message: ofAlice,
+    message: () => ({ ServiceID: alice.person.address, DeviceUDF: alice.device.udf }),
     answers: {
-      ...{ null: nobody, device: later, 'device ticket': later, profile: later, ticket: later },
+      ...{ null: nobody, device: waiting, 'device ticket': waiting, profile: ok, ticket: ok },
       ...{ host: notForHosts, 'host ticket': notForHosts },
     },
   },
@@ -231,10 +254,12 @@ describe('[R075] [R264] [R266] Self of Upload', () => {
 
   it('[S25] MessagePIN and ChallengeConnection need an administrator, whose word may come under a ticket: 403/3', async () => {
     const { admin } = alice.person;
-    for (const type of ['MessagePIN', 'ChallengeConnection']) {
+    // A challenge of a request that nobody has made is refused to administrators as well (S53).
+    const toAdministrators = { MessagePIN: ok, ChallengeConnection: [400, 13] } as const;
+    for (const [type, verdict] of Object.entries(toAdministrators)) {
       for (const form of ['profile', 'ticket'] as const) {
         expect(await call(form, 'Upload', selfOf({ type }))).toEqual(needsAdmin);
-        expect(await call(form, 'Upload', selfOf({ type }, admin))).toEqual(ok);
+        expect(await call(form, 'Upload', selfOf({ type }, admin))).toEqual(verdict);
       }
     }
   });

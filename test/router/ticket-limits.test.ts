@@ -140,7 +140,7 @@ describe('[S33] levels', () => {
   it('a device ticket can Connect and Complete, and nothing else', async () => {
     expect(await outcomes('device')).toMatchObject({
       ...{ Status: '401/0', Download: '401/0', Upload: '401/0' },
-      ...{ Connect: '501/0', Complete: '501/0' },
+      ...{ Connect: '400/0', Complete: '400/0' },
     });
   });
 

@@ -122,8 +122,9 @@ describe('a ticket', () => {
     const lone = { key, profile: signedObject(ProfileDevice, body, offline) };
     const link = connect();
     expect(await link.obtainTicket(lone)).toBe(true);
-    const complete = await link.call('Complete', { Account: person.address }, [lone]);
-    expect([complete.status, complete.authenticatedBy]).toEqual([501, 'ticket']);
+    const asked = { ServiceID: person.address, DeviceUDF: offline.publicKey.udf };
+    const complete = await link.call('Complete', asked, [lone]);
+    expect([complete.status, complete.authenticatedBy]).toEqual([404, 'ticket']);
     for (const transaction of ['Status', 'Download', 'Upload'] as const) {
       const answer = await link.call(transaction, { Account: person.address }, [lone]);
       expect([transaction, answer.status, answer.authenticatedBy]).toEqual([transaction, 401, 'ticket']);
