@@ -321,6 +321,6 @@ export async function untilAttempted(sender: Sender, ids: readonly string[]): Pr
 export async function onceEach(sender: Sender, peer: Peer, ids: readonly string[]): Promise<void> {
   expect([...peer.taken].sort()).toEqual([...ids].sort());
   const fates = [...(await sender.fates(ids)).values()];
-  expect(fates.map((fate) => fate?.hasReceipt)).toEqual(ids.map(() => true));
+  expect(fates.map((fate) => fate?.receiptMs !== undefined)).toEqual(ids.map(() => true));
   expect(await sender.waiting(ids)).toEqual([]);
 }

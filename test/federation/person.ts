@@ -95,7 +95,7 @@ export class Person {
       const found = messages.filter((message) => message.id === id);
       const [delivery, ...more] = found.flatMap(({ deliveries }) => deliveries);
       if (delivery === undefined || more.length > 0) return `${found.length} frames`;
-      return delivery.hasReceipt ? `${delivery.result} with receipt` : delivery.result;
+      return delivery.receiptMs !== undefined ? `${delivery.result} with receipt` : delivery.result;
     });
   }
 }
