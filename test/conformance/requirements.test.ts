@@ -28,7 +28,7 @@ function numbersIn(text: string): string[] {
 }
 
 const titled = new Set(
-  globSync('{packages,services,test,deploy,scripts}/**/*.test.ts', {
+  globSync('{packages,services,test,deploy,scripts}/**/*.{test,scenes}.ts', {
     cwd: root,
     exclude: (path) => path === 'node_modules' || path === 'dist',
   }).flatMap((path) => numbersIn(readFileSync(`${root}${path}`, 'utf8'))),

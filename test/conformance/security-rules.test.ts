@@ -21,7 +21,7 @@ const listed = readFileSync(`${root}docs/conformance.md`, 'utf8')
 /** Titles alone: a number in a comment proves nothing. */
 const title = /\b(?:it|test|describe)(?:\.each\([\s\S]{0,400}?\))?\(\s*['"`]([^'"`\n]*)/g;
 const titled = new Set(
-  globSync('{packages,services,test}/**/*.test.ts', {
+  globSync('{packages,services,test}/**/*.{test,scenes}.ts', {
     cwd: root,
     exclude: (path) => path === 'node_modules' || path === 'dist',
   }).flatMap((path) => {

@@ -55,7 +55,7 @@ export interface Infrastructure {
   readonly beta: Provider;
   /** Alpha's alone. */
   readonly redis: Server & { flush(): Promise<void> };
-  /** Alpha's alone; only where it was asked for. */
+  /** Alpha's alone. */
   readonly postgres: Server;
   readonly alice: Person;
   readonly bob: Person;
@@ -76,8 +76,23 @@ const restartMs = 250;
 /** A domain at which nothing listens. */
 export const nowhere = 'nowhere.test';
 
+let shared: Promise<Infrastructure> | undefined;
+let users = 0;
+
+/** All of it, started for the first who asks and stopped by the last who stops it. */
+export async function startInfrastructure(): Promise<Infrastructure> {
+  users += 1;
+  shared ??= startAll();
+  const made = await shared;
+  const stop = async (): Promise<void> => {
+    users -= 1;
+    if (users === 0) await made.stop();
+  };
+  return { ...made, stop };
+}
+
 /** Starts all of it; alice is at alpha, bob at beta, and each has written to the other. */
-export async function startInfrastructure(wish: { readonly ownPostgres?: boolean } = {}): Promise<Infrastructure> {
+async function startAll(): Promise<Infrastructure> {
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) await step();
@@ -89,8 +104,8 @@ export async function startInfrastructure(wish: { readonly ownPostgres?: boolean
     // Postgres may run as another user than ourselves, who must get to its cluster.
     await chmod(folder, 0o755);
     const redis = await ownRedis(folder, undo);
-    const postgres = wish.ownPostgres === true ? await ownPostgres(folder, undo) : missing;
-    const own = { redisUrl: redis.url, ...(wish.ownPostgres === true ? { postgresUrl: postgres.url } : {}) };
+    const postgres = await ownPostgres(folder, undo);
+    const own = { redisUrl: redis.url, postgresUrl: postgres.url };
     const plans = await Promise.all(
       domains.map(async (domain, at) => {
         const made = await makeTestPlan({ domains: [domain], shardCount: 1, ...(at === 0 ? { backends: own } : {}) });
@@ -115,14 +130,6 @@ export async function startInfrastructure(wish: { readonly ownPostgres?: boolean
     throw error;
   }
 }
-
-const missing: Server = {
-  get url(): string {
-    throw new Error('the test has no Postgres of its own');
-  },
-  stop: () => Promise.reject(new Error('the test has no Postgres of its own')),
-  start: () => Promise.reject(new Error('the test has no Postgres of its own')),
-};
 
 async function ownRedis(folder: string, undo: (() => Promise<unknown>)[]): Promise<Infrastructure['redis']> {
   const redis = await findRedis({ cache: join(cacheFolder, 'redis'), say: () => undefined });

@@ -127,6 +127,8 @@ export class Sink {
     this.#conduct = conduct;
     for (const socket of this.#mute) socket.destroy();
     this.#https.closeIdleConnections();
+    // Who is connected has seen the right certificate and would not look again.
+    if (conduct.behaviour === 'wrong-certificate') for (const socket of this.#sockets) socket.destroy();
     // A resumed session is shown no certificate.
     this.#https.setTicketKeys(randomBytes(sessionKeyBytes));
   }

@@ -14,7 +14,7 @@ import {
 
 let made: Infrastructure;
 beforeAll(async () => {
-  made = await startInfrastructure({ ownPostgres: true });
+  made = await startInfrastructure();
 }, testMs);
 afterAll(() => made?.stop(), testMs);
 
