@@ -20,7 +20,7 @@ import { onShardsOf } from './kit.js';
 const mebibyte = 1024 * 1024;
 /** Old space of every process: what the file would not fit into many times over. */
 const heapMebibytes = 64;
-const fileBytes = 192 * mebibyte + 12_345;
+const fileBytes = 128 * mebibyte + 12_345;
 /** By so much a process may grow while the file goes through it: buffers, statements, what is not collected yet. */
 const growthBytesMax = 96 * mebibyte;
 /** Between two looks at a process that is no child of long life. */
