@@ -40,6 +40,7 @@ describe('Hello in an envelope', () => {
   it('[R012] [S23] names the features that it has, and no others', () => {
     expect([...(peer.hello.Version?.Features ?? [])].sort()).toEqual([
       'auth-1',
+      'connect-2',
       'delivery-1',
       'entry',
       'filter',

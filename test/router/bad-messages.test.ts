@@ -47,16 +47,12 @@ describe('messages', () => {
   });
 });
 
-describe('what is not built', () => {
-  it('answers 501 in the class of the transaction', async () => {
+describe('what is not for the caller, or not built', () => {
+  it('is refused in the class of the transaction', async () => {
     expect(await verified(running, 'Connect', {}, [device.signer])).toMatchObject({
       status: 403,
       statusExtended: 2,
       tag: 'ConnectResponse',
-    });
-    expect(await verified(running, 'Complete', {}, [device.signer])).toMatchObject({
-      status: 501,
-      tag: 'StatusResponse',
     });
   });
 

@@ -19,6 +19,7 @@ describe('Hello', () => {
       'filter',
       'wait',
       'heads-1',
+      'connect-2',
       'receipt-1',
       'delivery-1',
       'large-1',

@@ -35,7 +35,7 @@ describe('npm run demo', () => {
       /alice\$ mesh message send bob@beta\.test --type Note --file note\.txt\n {4}\S+ sent to bob@/,
     );
     expect(output).toContain('Lunch on Thursday');
-    expect(output).toContain('alpha.test signed for it');
+    expect(output).toContain('beta.test signed for it');
     expect(output).toMatch(/operator\$ mesh-admin queue shape --data \S+\n {4}destination/);
     expect(output).toMatch(/beta\.test +resting +1 /);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there

@@ -2,7 +2,7 @@
 import { completePollMsMin } from '@meshd/limits/limits';
 import type { CompleteResult } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { CompleteRequest, StatusResponse } from '@meshd/schema/protocol';
-import { MeshError } from '@meshd/schema/status';
+import { MeshError, statusRegistry } from '@meshd/schema/status';
 import { whole } from '../reply.js';
 import { requireSuccess } from '../shard-router.js';
 import type { TransactionContext, TransactionHandler } from '../transaction.js';
@@ -24,8 +24,9 @@ export const complete: TransactionHandler<'Complete'> = async (message, context)
   const { outcome, result } = await context.shards.transact(call, { $case: 'complete', value });
   requireSuccess(outcome);
   if (result?.$case !== 'complete') throw new Error('the shard answered another request');
-  const code = successCode(outcome);
-  const isPending = code === 'connection-pending';
+  // One of several codes of that status.
+  const isPending = outcome.status === statusRegistry['connection-pending'].status;
+  const code = isPending ? 'connection-pending' : successCode(outcome);
   return whole<'Complete'>(
     code,
     membersOf(result.value, context),
