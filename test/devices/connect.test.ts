@@ -91,6 +91,22 @@ describe('a device is connected', () => {
     expect(devices.filter(({ administrator }: { administrator: boolean }) => administrator)).toHaveLength(1);
   });
 
+  it('keeps passwords in step with the others, also what was changed without a connection', async () => {
+    const add = ['password', 'add', 'shop.example', '--user', 'alice', '--password'];
+    expect(await run('laptop', ...add, 'first')).toEqual({ key: ':shop.example', waiting: false });
+    expect(await run('phone', 'password', 'get', ':shop.example')).toMatchObject({ Password: 'first' });
+    expect(await run('phone', ...add, 'second', '--offline')).toEqual({ key: ':shop.example', waiting: true });
+    expect(await run('laptop', 'password', 'get', ':shop')).toMatchObject({ Password: 'first' });
+    await run('phone', 'account', 'sync');
+    expect(await run('laptop', 'password', 'get', ':shop')).toMatchObject({ Password: 'second', waiting: false });
+    expect((await run('laptop', 'password', 'search', 'ALICE shop')).entries).toHaveLength(1);
+    // Secrets are neither searched nor listed.
+    expect(await run('laptop', 'password', 'search', 'second')).toEqual({ entries: [] });
+    expect(JSON.stringify(await run('laptop', 'password', 'list'))).not.toContain('second');
+    await run('laptop', 'password', 'delete', ':shop.example');
+    expect(await run('phone', 'password', 'list')).toEqual({ entries: [] });
+  });
+
   it('[S54] a PIN is good once', async () => {
     const { pin } = await run('laptop', 'device', 'pin');
     await request('bulb', '--pin', pin);

@@ -29,5 +29,3 @@ export const outboxEndedAtOnceMax = 256;
 export const markReferencesMax = 12;
 /** Wake-ups that a shard has not handed over yet; beyond it the sweeper of the outbound worker finds the work. */
 export const wakeUpsWaitingMax = 10_000;
-/** Messages that a device asks about at once. */
-export const deliveriesAskedMax = 256;

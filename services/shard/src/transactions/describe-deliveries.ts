@@ -1,4 +1,4 @@
-import { deliveriesAskedMax } from '@meshd/limits/outbox';
+import { deliveriesAskedMax } from '@meshd/limits/limits';
 import { outboundSpool } from '@meshd/schema/container-name';
 import { MeshError } from '@meshd/schema/status';
 import { authorise, type Principal } from '../authorise.js';
