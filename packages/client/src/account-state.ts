@@ -30,7 +30,7 @@ const caFile = 'ca.pem';
 /** All that is of the account; evidence against a service is kept whatever becomes of it. */
 const accountFiles = [
   ...[stateFile, 'keys.json', 'profiles', 'containers', 'pending', 'outgoing', 'tickets', 'heads.dare', 'large'],
-  ...['floors.json', 'opened', 'opened-requests.json'],
+  ...['floors.json', 'opened', 'opened-requests.json', 'binding.json'],
   caFile,
 ] as const;
 

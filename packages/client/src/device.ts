@@ -1,16 +1,8 @@
-import { openEnvelope } from '@meshd/dare/envelope';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import type { AccountState } from './account-state.js';
 import { findAccount, requireAccount } from './account-state.js';
-import {
-  type Authority,
-  authorityOf,
-  cutsOf,
-  type RevokedDevice,
-  type WritingDevice,
-  writersOf,
-  writingDevice,
-} from './entitlement.js';
+import { type CatalogedDevices, catalogedDevices } from './cataloged-devices.js';
+import { authorityOf, writersOf } from './entitlement.js';
 import type { ClientEnvironment } from './environment.js';
 import { Home } from './home.js';
 import { KeptHeads } from './kept-heads.js';
@@ -18,14 +10,6 @@ import type { Checkpoint, FindWriter } from './reader.js';
 import { type Brought, renewedIdentity } from './renewal.js';
 import { Replica } from './replica.js';
 import { Session } from './session.js';
-
-/** What the device catalog said at a size of it. */
-interface CatalogedDevices {
-  readonly authority: Authority;
-  readonly size: number;
-  readonly devices: readonly WritingDevice[];
-  readonly revoked: readonly RevokedDevice[];
-}
 
 /** A session together with the replicas of its account, opened as they are needed. */
 export class Device {
@@ -55,7 +39,11 @@ export class Device {
     const renewed = await renewedIdentity({ identity, keys, address: state.address }, brought);
     if (renewed === undefined) return;
     await this.session.renew(renewed);
-    // Who may write is judged by the new keys.
+    this.forgetWriters();
+  }
+
+  /** Who may write is judged anew: by other profiles. */
+  forgetWriters(): void {
     this.#devices = undefined;
   }
 
@@ -71,39 +59,23 @@ export class Device {
 
   /** Who may write, by the device catalog as this replica has it. */
   async writers(): Promise<FindWriter> {
-    const { authority, devices, revoked } = await this.#catalogedDevices();
+    const { authority, devices, revoked } = await this.cataloged();
     return writersOf(authority, devices, revoked);
   }
 
   /** Where the histories of a container must agree with what administrators saw when they revoked devices (S48). */
   async revocationCuts(container: string): Promise<Checkpoint[]> {
-    const { revoked } = await this.#catalogedDevices();
+    const { revoked } = await this.cataloged();
     return revoked.flatMap(({ cuts }) => cuts.get(container) ?? []);
   }
 
-  async #catalogedDevices(): Promise<CatalogedDevices> {
+  /** What the device catalog says, as this replica has it. @throws ClientError `frame` */
+  async cataloged(): Promise<CatalogedDevices> {
     const { identity, state } = this.session;
     const authority = this.#devices?.authority ?? (await authorityOf(identity, state.address));
     const catalog = await this.replica(deviceCatalog);
-    const { size, replay } = catalog.reader;
-    if (this.#devices?.size === size) return this.#devices;
-    const deviceAt = async (frameIndex: number, uniqueId: string) => {
-      const { payload } = await catalog.envelope(frameIndex);
-      return payload === null ? undefined : writingDevice(payload, uniqueId, authority);
-    };
-    const devices: WritingDevice[] = [];
-    for (const [uniqueId, { current }] of replay?.items ?? []) {
-      const device = await deviceAt(current, uniqueId);
-      if (device !== undefined) devices.push(device);
-    }
-    const revoked: RevokedDevice[] = [];
-    for (let frameIndex = 1; frameIndex < size; frameIndex += 1) {
-      const { contentMetaData: meta = {} } = openEnvelope(await catalog.envelope(frameIndex));
-      if (meta.Event !== 'Delete' || meta.Previous === undefined || meta.UniqueID === undefined) continue;
-      const device = await deviceAt(meta.Previous, meta.UniqueID);
-      if (device !== undefined) revoked.push({ ...device, cuts: cutsOf(meta.KeyValues) });
-    }
-    this.#devices = { authority, size, devices, revoked };
+    if (this.#devices?.size === catalog.reader.size) return this.#devices;
+    this.#devices = await catalogedDevices(catalog, authority);
     return this.#devices;
   }
 

@@ -3,7 +3,7 @@ import { canonicalName } from '@meshd/crypto/udf';
 import type { KeyValue } from '@meshd/dare/header';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { CatalogedDevice } from '@meshd/schema/catalog';
-import type { Permission } from '@meshd/schema/connections';
+import { connectionRegistry, type Permission } from '@meshd/schema/connections';
 import { accountSpools, deviceCatalog } from '@meshd/schema/container-name';
 import { onlineKeysOf, verifyConnectionAccount, verifyProfile } from '@meshd/schema/profile-check';
 import { ClientError } from './errors.js';
@@ -19,6 +19,8 @@ export interface WritingDevice {
   readonly deviceUdf: string;
   /** `KeySignature` of its ConnectionAccount. */
   readonly key: PublicKeyEd448;
+  /** The key of the Mesh by which it administers; undefined where it does not. */
+  readonly meshKey?: PublicKeyEd448 | undefined;
   /** Empty: everything but administration. */
   readonly permissions: readonly Permission[];
 }
@@ -95,11 +97,28 @@ export async function writingDevice(
       address: authority.address,
       onlineKeys: authority.accountKeys,
     });
-    return { deviceUdf: uniqueId, key: keySignature, permissions: connection.Permissions ?? [] };
+    const meshKey = administrationKeyOf(value, authority);
+    return { deviceUdf: uniqueId, key: keySignature, meshKey, permissions: connection.Permissions ?? [] };
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new ClientError('frame', `an entry of ${deviceCatalog} is refused: ${reason}`, { cause });
   }
+}
+
+/**
+ * The key by which an entry's device administers (S25): that of its connection to the Mesh, where the verified ProfileMesh
+ * names it. The entry stands under the manifest of an administrator, so the connection's own signature is not checked here.
+ */
+export function administrationKeyOf(
+  { EnvelopedConnectionDevice: connection }: CatalogedDevice,
+  { meshKeys }: Pick<Authority, 'meshKeys'>,
+): PublicKeyEd448 | undefined {
+  const payload = connection?.payload;
+  if (payload === undefined || payload === null) return undefined;
+  const { value } = decodeTagged(connectionRegistry, payload, decodeOptions);
+  const parameters = 'KeySignature' in value ? value.KeySignature?.PublicParameters : undefined;
+  const raw = parameters?.tag === 'PublicKeyECDH' ? parameters.value.Public : undefined;
+  return raw && meshKeys.find((key) => Buffer.compare(key.raw, raw) === 0);
 }
 
 /** The permission that opens the account's spools under a name of its own. */
@@ -115,21 +134,30 @@ export function mayWrite(permissions: readonly Permission[], container: string):
 }
 
 /**
- * Who may sign manifests (S43): for the device catalog the Mesh keys, for all others its devices, and revoked ones below
- * their cuts.
+ * Who may sign manifests (S43): for the device catalog the Mesh keys, for all others its devices and the account's own keys.
+ * Revoked ones count below their cuts (S48); an administrator knew the account's keys, so with it those end as well.
  */
 export function writersOf(
   authority: Authority,
   devices: readonly WritingDevice[],
   revoked: readonly RevokedDevice[] = [],
 ): FindWriter {
+  const administrators = revoked.filter(({ meshKey }) => meshKey !== undefined);
+  const isBelow = ({ cuts }: RevokedDevice, container: string, frameIndex: number) =>
+    frameIndex < (cuts.get(container)?.size ?? 0);
   return (kid, container, frameIndex) => {
     const name = canonicalName(kid);
-    if (container === deviceCatalog) return authority.meshKeys.find((key) => key.udf === name);
+    if (container === deviceCatalog) {
+      const former = administrators.find(({ meshKey }) => meshKey?.udf === name);
+      const isIn = devices.some(({ meshKey }) => meshKey?.udf === name);
+      if (former !== undefined && !isIn && !isBelow(former, container, frameIndex)) return undefined;
+      return authority.meshKeys.find((key) => key.udf === name);
+    }
     const device = devices.find(({ key }) => key.udf === name);
     if (device !== undefined) return mayWrite(device.permissions, container) ? device.key : undefined;
-    const former = revoked.find(({ key, cuts }) => key.udf === name && frameIndex < (cuts.get(container)?.size ?? 0));
+    const former = revoked.find((each) => each.key.udf === name && isBelow(each, container, frameIndex));
     if (former !== undefined) return mayWrite(former.permissions, container) ? former.key : undefined;
+    if (!administrators.every((each) => isBelow(each, container, frameIndex))) return undefined;
     return authority.accountKeys.find((key) => key.udf === name);
   };
 }

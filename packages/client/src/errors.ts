@@ -15,6 +15,7 @@
  * - `proof`: a proof file that proves nothing
  * - `frame`: frames that do not pass the reader's checks (S43)
  * - `legacy`: a container without manifests, not opened without being told to (S49)
+ * - `stale-key`: a device was shut out, and this one has not got the account's new key yet (S62)
  * - `conflict`: other writers were faster at every attempt
  * - `connect`: a connection of a device that does not prove itself (S50 to S57)
  * - `entry`: an entry that cannot be written or decrypted
@@ -35,6 +36,7 @@ export type ClientErrorCode =
   | 'proof'
   | 'frame'
   | 'legacy'
+  | 'stale-key'
   | 'conflict'
   | 'connect'
   | 'entry';

@@ -15,13 +15,23 @@ import { apex } from '@meshd/dare/merkle';
 import { signEnvelope } from '@meshd/dare/sign';
 import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
 import type { ConstraintsSelect, ContainerStatus, ContainerUpdate } from '@meshd/schema/common';
+import { verifyConnectionRequest } from '@meshd/schema/connection-check';
 import { accountSpools, spoolContentType } from '@meshd/schema/container-name';
 import { profileRegistry } from '@meshd/schema/profiles';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { ContainerHeads } from '@meshd/schema/service';
+import { saveAccount, saveIdentity } from './account-state.js';
+import { acceptEntry } from './connect/acceptance.js';
+import { makeRequest } from './connect/asking.js';
+import { withDevice } from './device.js';
+import { deviceEntries } from './device-entries.js';
+import { saveDeviceKeys } from './device-keys.js';
 import type { ClientEnvironment, ServiceConnection } from './environment.js';
 import { appendFrame, noTrees, type Trees } from './frame.js';
+import { Home } from './home.js';
+import { connect } from './operations/administer-devices.js';
 import { createAccount } from './operations/create-account.js';
+import { adoptStores } from './store-floors.js';
 
 /** What an answer is made of. */
 export interface Answer {
@@ -97,6 +107,10 @@ export class FakeService {
   consistencyChanged: (path: Uint8Array[]) => Uint8Array[] = (path) => path;
   /** Requests that asked for frames, in order. */
   readonly downloads: RequestOf<'Download'>[] = [];
+  /** Profiles that were bound, in order. */
+  readonly bound: { profileAccount: EnvelopeOctets | undefined; profileMesh: EnvelopeOctets | undefined }[] = [];
+  /** Status brings the profile of the Mesh that was bound last. */
+  bringsMesh = false;
   /** Identities of uploads, in order. */
   readonly uploadIds: (Uint8Array | undefined)[] = [];
   /** What Post is answered with. */
@@ -112,6 +126,15 @@ export class FakeService {
   readonly statuses: { readonly message: RequestOf<'Status'>; readonly signers: readonly RequestSigner[] }[] = [];
   /** What the service says it understands. */
   readonly features = new Set<string>(['page', 'filter', 'wait']);
+
+  /** Another service with the same account, host and features. */
+  copy(): FakeService {
+    const copy = new FakeService();
+    for (const [name, frames] of this.containers) copy.containers.set(name, [...frames]);
+    for (const word of this.features) copy.features.add(word);
+    copy.bound.push(...this.bound);
+    return Object.assign(copy, { host: this.host, accountUdf: this.accountUdf, bringsMesh: this.bringsMesh });
+  }
 
   connect(): ServiceConnection {
     return {
@@ -179,8 +202,11 @@ export class FakeService {
     }
   }
 
-  #create({ SignedAssertionAccount: profile }: RequestOf<'CreateAccount'>): Answer {
+  #create({ SignedAssertionAccount: profile, SignedProfileMesh: mesh }: RequestOf<'CreateAccount'>): Answer {
     const { value } = decodeTagged(profileRegistry, profile?.payload ?? new Uint8Array(0), { form: 'json' });
+    const isKnown = this.accountUdf === value.KeyOfflineSignature?.UDF;
+    this.bound.push({ profileAccount: profile, profileMesh: mesh });
+    if (isKnown) return { status: 202 };
     this.accountUdf = value.KeyOfflineSignature?.UDF ?? '';
     for (const name of accountSpools) {
       const uniqueId = nonceUdf(systemRandom);
@@ -210,7 +236,8 @@ export class FakeService {
         return status === undefined || same ? [] : [status];
       });
     if (message.Wait !== undefined && changed().length === 0) await this.whileWaiting();
-    return { status: 201, message: { ContainerStatus: changed(), ...this.#heads(), ...this.brings } };
+    const bound = this.bringsMesh ? { EnvelopedProfileMaster: this.bound.at(-1)?.profileMesh } : {};
+    return { status: 201, message: { ContainerStatus: changed(), ...this.#heads(), ...bound, ...this.brings } };
   }
 
   /** Signed heads over what is shown; tests change their time or contents. */
@@ -303,4 +330,50 @@ export async function signingService(): Promise<FakeService> {
   service.features.add('heads-1');
   service.host = await fakeHost();
   return service;
+}
+
+/**
+ * A home of another device, connected by the administrator of a home.
+ *
+ * @param service one that signs heads
+ */
+export async function connectedAt(
+  service: FakeService,
+  administrator: string,
+  options: { readonly description?: string; readonly administrator?: boolean; readonly nowMs?: number } = {},
+): Promise<string> {
+  const { description = 'phone', nowMs = fakeNowMs } = options;
+  const environment = service.environment(nowMs);
+  const address = 'alice@example.com';
+  const made = makeRequest({ address, description, nowMs, random: systemRandom });
+  const request = await verifyConnectionRequest(made.message);
+  const { body, asked } = await withDevice(administrator, environment, async (device) => {
+    const { profileMesh, profileAccount } = device.session.identity;
+    const references = [{ MessageID: 'NAAA', Relationship: 'Accept' }];
+    const deviceUdf = await connect(device, { request }, { references, administrator: options.administrator });
+    const entry = (await deviceEntries(device)).find((each) => each.deviceUdf === deviceUdf);
+    const catalog = await device.replica('mmm_Device');
+    const { payload } = await catalog.envelope(entry?.current ?? 0);
+    const { seeds, profileDevice } = made;
+    return {
+      body: payload ?? new Uint8Array(0),
+      asked: { address, seeds, profileDevice, profileMesh, profileAccount },
+    };
+  });
+  const home = new Home(await temporaryHome());
+  const { keys, identity, stores } = await acceptEntry(body, asked);
+  await adoptStores(home, stores);
+  await saveDeviceKeys(home, keys);
+  await saveIdentity(home, identity);
+  const { meshUdf, deviceUdf, accountUdf } = identity;
+  await saveAccount(home, {
+    version: 1,
+    address,
+    url: 'https://example.com',
+    stage: 'ready',
+    meshUdf,
+    deviceUdf,
+    accountUdf,
+  });
+  return home.folder;
 }

@@ -1,4 +1,4 @@
-import type { SigningKey } from '@meshd/crypto/ed448';
+import { type SigningKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { signEnvelope } from '@meshd/dare/sign';
 import { encodeTagged } from '@meshd/encoding/codec';
@@ -7,6 +7,7 @@ import { ConnectionAccount, ConnectionDevice } from '@meshd/schema/connections';
 import type { PublicKey } from '@meshd/schema/keys';
 import { ProfileAccount, ProfileDevice, ProfileMesh } from '@meshd/schema/profiles';
 import type { DeviceKeys, KeyName } from './device-keys.js';
+import { seedOfMaster } from './master.js';
 
 /**
  * The signed statements that a first device makes once, before it speaks to a service. They are stored as made: a
@@ -29,12 +30,17 @@ function publicKey(keys: DeviceKeys, name: KeyName): PublicKey {
 }
 
 /** A key as profiles and connections name it. */
-export function publicMember({ publicKey: { udf, raw } }: SigningKey): PublicKey {
+export function publicMember({ publicKey: { udf, raw } }: Pick<SigningKey, 'publicKey'>): PublicKey {
   return { UDF: udf, PublicParameters: { tag: 'PublicKeyECDH', value: { crv: 'Ed448', Public: raw } } };
 }
 
+/** The key that the account's reading keys are escrowed to. */
+export function escrowKey(master: Uint8Array): SigningKey {
+  return signingKeyFromSeed(seedOfMaster(master, 'escrow'));
+}
+
 /** Every statement is a tagged object under an S512 signature; ordinary content type of Mesh objects. */
-function signed(payload: Uint8Array, ...keys: SigningKey[]): EnvelopeOctets {
+export function signed(payload: Uint8Array, ...keys: SigningKey[]): EnvelopeOctets {
   return signEnvelope({ payload, contentMeta: { cty: 'application/mmm' }, keys });
 }
 
@@ -53,6 +59,7 @@ export function makeIdentity(keys: DeviceKeys, address: string, nowMs: number, d
     Updated: updated,
     KeyOfflineSignature: publicKey(keys, 'meshOffline'),
     KeysOnlineSignature: [publicKey(keys, 'meshOnline')],
+    ...(keys.master === undefined ? {} : { KeysMasterEscrow: [publicMember(escrowKey(keys.master))] }),
     KeyEncryption: publicKey(keys, 'meshEncryption'),
   };
   const profileDevice: ProfileDevice = {
@@ -105,8 +112,12 @@ export function makeIdentity(keys: DeviceKeys, address: string, nowMs: number, d
   };
 }
 
-/** The device's own entry for `mmm_Device`, as the tagged object in JSON; it stays in clear (schema 6). */
-export function deviceEntry(keys: DeviceKeys, identity: Identity): Uint8Array {
+/**
+ * The device's own entry for `mmm_Device`, as the tagged object in JSON; it stays in clear (schema 6).
+ *
+ * @param accountKeys the account's keys, sealed for this device and the escrow
+ */
+export function deviceEntry(keys: DeviceKeys, identity: Identity, accountKeys?: EnvelopeOctets): Uint8Array {
   const entry: CatalogedDevice = {
     UDF: keys.key('deviceMeshSignature').publicKey.udf,
     DeviceUDF: identity.deviceUdf,
@@ -117,6 +128,7 @@ export function deviceEntry(keys: DeviceKeys, identity: Identity): Uint8Array {
         AccountUDF: identity.accountUdf,
         EnvelopedProfileAccount: identity.profileAccount,
         EnvelopedConnectionAccount: identity.connectionAccount,
+        ...(accountKeys === undefined ? {} : { EnvelopedActivationKeys: accountKeys }),
       },
     ],
   };

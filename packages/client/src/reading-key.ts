@@ -1,10 +1,12 @@
+import { udfEquals } from '@meshd/crypto/udf';
 import { decryptEnvelope, isEncrypted } from '@meshd/dare/decrypt';
 import { type DareEnvelope, makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
+import type { Header } from '@meshd/dare/header';
 import type { DecryptionKey } from '@meshd/dare/recipients';
 import type { Session } from './session.js';
 import type { PlannedEntry } from './writer.js';
 
-/** The key that catalogs are encrypted to. */
+/** The key that catalogs are encrypted to; it opens what was encrypted to former ones as well (S62). */
 export function readingKey(session: Session): DecryptionKey {
   return session.keys.decryption('accountEncryption');
 }
@@ -20,4 +22,10 @@ export function plainOf(envelope: DareEnvelope, key: DecryptionKey): Uint8Array 
 export function plainOfPlanned({ body }: PlannedEntry, key: DecryptionKey): Uint8Array | undefined {
   if (body === undefined) return undefined;
   return plainOf(openEnvelope(makeEnvelope({ header: { dig: 'S512', ...body.header }, payload: body.payload })), key);
+}
+
+/** Whether nothing is encrypted here, or to the account's current key (S62). */
+export function isUnderCurrentKey({ keys }: Session, { recipients = [] }: Header): boolean {
+  const { udf } = keys.key('accountEncryption').publicKey;
+  return recipients.length === 0 || recipients.some(({ kid }) => kid !== undefined && udfEquals(kid, udf));
 }

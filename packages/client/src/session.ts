@@ -15,7 +15,7 @@ import { onlineKeysOf, verifyProfile } from '@meshd/schema/profile-check';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { codeOfAnswer, statusRegistry } from '@meshd/schema/status';
 import { type AccountState, loadCa, loadIdentity, saveIdentity } from './account-state.js';
-import { type DeviceKeys, loadDeviceKeys } from './device-keys.js';
+import { type DeviceKeys, loadDeviceKeys, saveDeviceKeys } from './device-keys.js';
 import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './environment.js';
 import { ClientError } from './errors.js';
 import type { Home } from './home.js';
@@ -66,7 +66,7 @@ export class Session {
   readonly home: Home;
   readonly environment: ClientEnvironment;
   readonly state: AccountState;
-  readonly keys: DeviceKeys;
+  #keys: DeviceKeys;
   #identity: Identity;
   readonly #connection: ServiceConnection;
   #service: Promise<VerifiedService> | undefined;
@@ -82,7 +82,7 @@ export class Session {
     this.home = home;
     this.environment = environment;
     this.state = state;
-    this.keys = keys;
+    this.#keys = keys;
     this.#identity = identity;
     this.#connection = connection;
   }
@@ -98,6 +98,17 @@ export class Session {
   /** Profiles and connections of this device, as they are now. */
   get identity(): Identity {
     return this.#identity;
+  }
+
+  /** The device's secrets, as they are now. */
+  get keys(): DeviceKeys {
+    return this.#keys;
+  }
+
+  /** Uses other secrets from now on, and in later runs. */
+  async rekey(keys: DeviceKeys): Promise<void> {
+    await saveDeviceKeys(this.home, keys);
+    this.#keys = keys;
   }
 
   /** Uses other profiles and connections from now on, and in later runs. They must have been verified. */

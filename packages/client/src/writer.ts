@@ -15,7 +15,7 @@ export interface PlannedEntry {
   readonly uniqueId: string;
   /** Shown to the user. */
   readonly name: string;
-  /** Encrypted body, or undefined to delete. Encrypted once, whatever conflicts do to position and event. */
+  /** Encrypted body, or undefined to delete. Encrypted once, whatever conflicts do to position and event; anew under a new key. */
   readonly body: Pick<EncryptedContent, 'header' | 'payload'> | undefined;
   /** When the change was made, where that is not now. */
   readonly modifiedMs?: number | undefined;

@@ -40,6 +40,8 @@ export interface DecryptionKey {
   readonly curve: string;
   /** Throws CryptoError for an ephemeral key that must not be used (S10, S12). */
   agree(ephemeralRaw: Uint8Array): Uint8Array;
+  /** Keys that this one took the place of, newest first: what is encrypted to one of them opens too (S62). */
+  readonly former?: readonly DecryptionKey[];
 }
 
 /**
@@ -108,13 +110,17 @@ export function wrapForRecipient(recipient: RecipientKey, masterKey: Uint8Array,
  */
 export function unwrapMasterKey(recipients: readonly Recipient[], key: DecryptionKey): Uint8Array {
   if (recipients.length > recipientsMax) throw new DareError('limit', 'too many recipients');
-  const block = recipients.find(({ kid }) => kid !== undefined && canonicalName(kid) === key.udf);
+  const blockFor = ({ udf }: DecryptionKey) =>
+    recipients.find(({ kid }) => kid !== undefined && canonicalName(kid) === udf);
+  // Newest first: after a change of keys most is encrypted to the present one.
+  const named = [key, ...(key.former ?? [])].find((each) => blockFor(each) !== undefined) ?? key;
+  const block = blockFor(named);
   const ephemeral = block?.epk?.PublicKeyECDH;
-  if (block?.wmk === undefined || ephemeral?.Public === undefined || ephemeral.crv !== key.curve) {
+  if (block?.wmk === undefined || ephemeral?.Public === undefined || ephemeral.crv !== named.curve) {
     throw new DareError('recipient', 'the envelope is not encrypted to this key');
   }
   try {
-    return unwrapKey(keyEncryptionKey(key.agree(ephemeral.Public)), block.wmk);
+    return unwrapKey(keyEncryptionKey(named.agree(ephemeral.Public)), block.wmk);
   } catch (cause) {
     throw new DareError('decrypt', 'the master key does not unwrap', { cause });
   }

@@ -108,6 +108,8 @@ export const containersPerAccountMax = 256;
 export const framesPerAccountMax = 1_000_000;
 /** Octets stored for one account: headers, payloads, trailers. */
 export const bytesPerAccountMax = 1024 * mebibyte;
+/** What an administrator calls a device: a line of a list. */
+export const deviceNameCharactersMax = 64;
 /** Online signature keys of one profile: one for each administration device. */
 export const onlineKeysMax = 64;
 /** Stores of a deleted account stay this long for recovery by the operator. */

@@ -17,7 +17,12 @@ import { Assertion, ProfileAccount } from './profiles.js';
 export const CatalogedEntry = defineObject({ name: 'CatalogedEntry', fields: {} });
 export type CatalogedEntry = ObjectOf<typeof CatalogedEntry>;
 
-/** An account as a device holds it, inside `CatalogedDevice`; the service's own record of that name is in `service`. */
+/**
+ * An account as a device holds it, inside `CatalogedDevice`; the service's own record of that name is in `service`.
+ *
+ * `EnvelopedActivationKeys` is ours (S62): an ActivationAccount without overlays, with the account's keys as they are now, to
+ * the device's combined key. The activation that connected the device stays beside it: the device may not have taken it yet.
+ */
 export const AccountEntry = defineObject({
   name: 'AccountEntry',
   fields: {
@@ -25,11 +30,15 @@ export const AccountEntry = defineObject({
     EnvelopedProfileAccount: envelope,
     EnvelopedConnectionAccount: envelope,
     EnvelopedActivationAccount: envelope,
+    EnvelopedActivationKeys: envelope,
   },
 });
 export type AccountEntry = ObjectOf<typeof AccountEntry>;
 
-/** A connected device; key `DeviceUDF`. Stays in clear, since the service authenticates by it. */
+/**
+ * A connected device; key `DeviceUDF`. Stays in clear, since the service authenticates by it. `Name` is ours: what an
+ * administrator calls the device, whatever it says of itself.
+ */
 export const CatalogedDevice = defineObject({
   name: 'CatalogedDevice',
   base: CatalogedEntry,
@@ -40,6 +49,7 @@ export const CatalogedDevice = defineObject({
     EnvelopedConnectionDevice: envelope,
     EnvelopedActivationDevice: envelope,
     Accounts: sequence(object(() => AccountEntry)),
+    Name: string,
   },
 });
 export type CatalogedDevice = ObjectOf<typeof CatalogedDevice>;

@@ -11,7 +11,7 @@ import {
   string,
   tagged,
 } from '@meshd/encoding/codec';
-import { KeyComposite, KeyOverlay, PublicKey } from './keys.js';
+import { KeyComposite, KeyOverlay, keyRegistry, PublicKey } from './keys.js';
 import { Assertion } from './profiles.js';
 
 /* Connections and activations (schema 5). */
@@ -88,6 +88,17 @@ export const KeyEpoch = defineObject({
 });
 export type KeyEpoch = ObjectOf<typeof KeyEpoch>;
 
+/** Private keys that every administration device of an account holds; at rest, inside an activation alone. */
+export const AdministrationKeys = defineObject({
+  name: 'AdministrationKeys',
+  fields: {
+    MeshEncryption: tagged(keyRegistry),
+    AccountOffline: tagged(keyRegistry),
+    AccountOnline: tagged(keyRegistry),
+  },
+});
+export type AdministrationKeys = ObjectOf<typeof AdministrationKeys>;
+
 /** What a device needs to act for an account; the members after `KeySignature` are ours (schema 13). */
 export const ActivationAccount = defineObject({
   name: 'ActivationAccount',
@@ -102,6 +113,7 @@ export const ActivationAccount = defineObject({
     ServiceUDF: string,
     KeysEncryption: sequence(object(() => KeyEpoch)),
     KeyBlind: binary,
+    Administration: object(() => AdministrationKeys),
   },
 });
 export type ActivationAccount = ObjectOf<typeof ActivationAccount>;

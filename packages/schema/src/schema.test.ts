@@ -82,9 +82,11 @@ const listed: Record<string, string> = {
   ActivationDevice:
     'EnvelopedAssertionDeviceConnection Activations KeySignature KeyEncryption KeyAuthentication PinWitness',
   ActivationAccount:
-    'AccountUDF KeyGroup KeyEncryption KeyAuthentication KeySignature Stores ServiceUDF KeysEncryption KeyBlind',
+    'AccountUDF KeyGroup KeyEncryption KeyAuthentication KeySignature Stores ServiceUDF KeysEncryption KeyBlind Administration',
+  AdministrationKeys: 'MeshEncryption AccountOffline AccountOnline',
   ContainerHead: 'Container Log Index Root',
-  CatalogedDevice: 'UDF DeviceUDF EnvelopedProfileDevice EnvelopedConnectionDevice EnvelopedActivationDevice Accounts',
+  CatalogedDevice:
+    'UDF DeviceUDF EnvelopedProfileDevice EnvelopedConnectionDevice EnvelopedActivationDevice Accounts Name',
   CatalogedContact: 'Self Key Permissions EnvelopedContact',
   CatalogedCredential: 'Protocol Service Username Password',
   CatalogedNetwork: 'Protocol Service Username Password',

@@ -17,7 +17,6 @@ import {
   type Progress,
   requestConnection,
 } from '@meshd/client/operations/connect-device';
-import { listDevices, revokeDevice } from '@meshd/client/operations/device-list';
 import { deviceRequests, type PendingDevice } from '@meshd/client/operations/pending-devices';
 import type { Permission } from '@meshd/schema/connections';
 import type { Command } from 'commander';
@@ -31,6 +30,7 @@ import {
   withEnvironment,
 } from '../device-environment.js';
 import { textTable } from '../table.js';
+import { registerDeviceRights } from './device-rights.js';
 
 const minuteMs = 60_000;
 const unitsMs: Readonly<Record<string, number>> = { m: minuteMs, h: 60 * minuteMs };
@@ -123,6 +123,7 @@ async function pending(io: CommandIo): Promise<void> {
 interface AcceptFlags {
   readonly code?: string;
   readonly permissions?: string;
+  readonly administrator?: boolean;
 }
 
 function permissionsOf({ permissions: text }: AcceptFlags): Permission[] {
@@ -138,7 +139,7 @@ function permissionsOf({ permissions: text }: AcceptFlags): Permission[] {
 }
 
 async function accept(io: CommandIo, name: string, flags: AcceptFlags): Promise<void> {
-  const options = { permissions: permissionsOf(flags) };
+  const options = { permissions: permissionsOf(flags), administrator: flags.administrator };
   await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, async (device) => {
       const wanted = await pendingDevice(device, name);
@@ -232,28 +233,6 @@ async function pin(io: CommandIo, flags: PinFlags): Promise<void> {
   });
 }
 
-async function list(io: CommandIo): Promise<void> {
-  const devices = await withEnvironment(io, (environment) => withDevice(io.home, environment, listDevices));
-  const rows = devices.map(({ deviceUdf, description, isThis, isAdministrator, permissions }) => [
-    deviceUdf,
-    isThis ? `${description} (this one)` : description,
-    isAdministrator ? 'administers' : '',
-    permissions.map(({ Name: store, Role: role }) => (role === undefined ? store : `${store}:${role}`)).join(' ') ||
-      'all stores',
-  ]);
-  const json = devices.map(({ deviceUdf, isThis, isAdministrator, ...rest }) => {
-    return { device: deviceUdf, this: isThis, administrator: isAdministrator, ...rest };
-  });
-  io.print({ devices: json }, () => textTable(['device', 'says it is', '', 'may use'], rows));
-}
-
-async function revoke(io: CommandIo, name: string): Promise<void> {
-  const revoked = await withEnvironment(io, (environment) =>
-    withDevice(io.home, environment, (device) => revokeDevice(device, name)),
-  );
-  io.print({ device: revoked.deviceUdf }, `${revoked.description || revoked.deviceUdf} is shut out`);
-}
-
 /** Adds the group to the program. */
 export function registerDeviceCommands(program: Command, io: CommandIo): void {
   const device = commandGroup(program, 'device', 'the devices of an account');
@@ -286,6 +265,7 @@ export function registerDeviceCommands(program: Command, io: CommandIo): void {
     .argument('<id>', 'request or device, or the beginning of either')
     .option('--code <code>', 'the code that the device shows')
     .option('--permissions <list>', 'stores it may use, STORE or STORE:read, with commas (default: all)')
+    .option('--administrator', 'let it administer the account as well')
     .action((name: string, flags: AcceptFlags) => accept(io, name, flags));
   device
     .command('reject')
@@ -298,13 +278,5 @@ export function registerDeviceCommands(program: Command, io: CommandIo): void {
     .option('--expires <time>', '5m to 24h (default: 24h)')
     .option('--wait', 'wait for the device and connect it')
     .action((flags: PinFlags) => pin(io, flags));
-  device
-    .command('list')
-    .description('the devices of the account')
-    .action(() => list(io));
-  device
-    .command('revoke')
-    .description('shut a device out')
-    .argument('<device>', 'its name, or the beginning of it')
-    .action((name: string) => revoke(io, name));
+  registerDeviceRights(device, io);
 }

@@ -1,5 +1,5 @@
 import { constantTimeEqual } from '@meshd/crypto/digest';
-import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
+import { type PublicKeyEd448, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { udfEquals } from '@meshd/crypto/udf';
 import { decryptEnvelope } from '@meshd/dare/decrypt';
 import { digestOf, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
@@ -17,7 +17,8 @@ import {
   verifyConnectionAccount,
   verifyProfile,
 } from '@meshd/schema/profile-check';
-import { type DeviceKeys, deviceKeysOf, type KeyName, type KeySecret } from '../device-keys.js';
+import { administrationSecrets, epochsOf } from '../account-keys.js';
+import { type AccountEpoch, type DeviceKeys, deviceKeysOf, type KeyName, type KeySecret } from '../device-keys.js';
 import { decodeDeviceEntry } from '../entitlement.js';
 import { ClientError } from '../errors.js';
 import type { Identity } from '../identity.js';
@@ -100,15 +101,20 @@ async function accepted(entry: CatalogedDevice, asked: Asked): Promise<Accepted>
     ['deviceAuthentication', asked.seeds.authentication],
     ...combined(asked.seeds, activationDevice, inMesh.connection, meshNames),
     ...combined(asked.seeds, activationAccount, inAccount.connection, accountNames),
-    ['accountEncryption', readingSeed(activationAccount.KeysEncryption, account.profile.KeyEncryption)],
+    ...administrationOf(activationAccount),
   ]);
+  const held = deviceKeysOf(
+    secrets,
+    required(activationAccount.KeyBlind, 'KeyBlind'),
+    readingEpochs(activationAccount.KeysEncryption, account.profile.KeyEncryption),
+  );
   const { profileMesh, profileDevice, profileAccount } = asked;
   const identity: Identity = {
     ...{ profileMesh, profileDevice, profileAccount, connectionDevice, connectionAccount },
     ...{ meshUdf: mesh.offlineKey.udf, deviceUdf: device.offlineKey.udf, accountUdf },
   };
   return {
-    keys: deviceKeysOf(secrets, required(activationAccount.KeyBlind, 'KeyBlind')),
+    keys: activationAccount.Administration === undefined ? held : held.changed({ administers: true }),
     identity,
     stores: activationAccount.Stores ?? [],
     serviceUdf: activationAccount.ServiceUDF,
@@ -169,15 +175,16 @@ function combined(seeds: AskingSeeds, halves: Halves, sums: Sums, names: Names):
   ];
 }
 
-/** The private half of the key that the account's profile names for what is encrypted to it now (S62). */
-function readingSeed(epochs: readonly KeyEpoch[] | undefined, current: PublicKey | undefined): Uint8Array {
+function administrationOf({ Administration: members }: ActivationAccount): Iterable<[KeyName, KeySecret]> {
+  return members === undefined ? [] : administrationSecrets(members);
+}
+
+/** The keys that the account reads with; the profile's is among them: what is encrypted to it must open here (S62). */
+function readingEpochs(members: readonly KeyEpoch[] | undefined, current: PublicKey | undefined): AccountEpoch[] {
   const { udf } = publicKeyOf(current ?? {});
-  const epoch = epochs?.find(({ PublicKey: key }) => key !== undefined && publicKeyOf(key).udf === udf);
-  const secret = epoch?.PublicKey?.PrivateParameters;
-  if (secret?.tag !== 'PrivateKeyECDH' || secret.value.Private === undefined) {
-    throw refused('it lacks the key that the account reads with');
-  }
-  return secret.value.Private;
+  const epochs = epochsOf(members);
+  if (epochs.some(({ seed }) => signingKeyFromSeed(seed).publicKey.udf === udf)) return epochs;
+  throw refused('it lacks the key that the account reads with');
 }
 
 function required<T>(value: T | undefined, name: string): T {

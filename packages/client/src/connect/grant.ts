@@ -9,6 +9,7 @@ import type { VerifiedConnectionRequest } from '@meshd/schema/connection-check';
 import {
   ActivationAccount,
   ActivationDevice,
+  type AdministrationKeys,
   ConnectionAccount,
   ConnectionDevice,
   type ContainerHead,
@@ -37,6 +38,8 @@ export interface Granted {
   readonly permissions: readonly Permission[];
   /** Keys that the account's data is encrypted to, with their private parts, newest first (S62). */
   readonly epochs: readonly KeyEpoch[];
+  /** For a device that is to administer: the keys that every such device holds. */
+  readonly administration?: AdministrationKeys | undefined;
   readonly keyBlind: Uint8Array;
   /** What the administrator has verified of every store (S47). */
   readonly stores: readonly ContainerHead[];
@@ -65,14 +68,14 @@ interface Overlays {
  * device drew for this request alone (S52), each signed by an online key.
  *
  * @param request verified; a request of an old device, without such a key, gets its activations under its base key
- * @returns the body of the entry, filed under `DeviceUDF`
+ * @returns the body of the entry, filed under `DeviceUDF`, and the key by which the device signs in the Mesh
  */
 export function grantDevice(
   request: VerifiedConnectionRequest,
   administrator: Administrator,
   granted: Granted,
   options: GrantOptions,
-): { readonly deviceUdf: string; readonly body: Uint8Array } {
+): { readonly deviceUdf: string; readonly body: Uint8Array; readonly meshKey: PublicKeyEd448 } {
   const { identity } = administrator;
   const { profile, offlineKey } = request.profile;
   const deviceUdf = offlineKey.udf;
@@ -102,6 +105,7 @@ export function grantDevice(
   const activationAccount: ActivationAccount = {
     ...{ AccountUDF: identity.accountUdf, ServiceUDF: granted.serviceUdf, ...activationOf(account) },
     ...{ Stores: [...granted.stores], KeysEncryption: [...granted.epochs], KeyBlind: granted.keyBlind },
+    ...(granted.administration === undefined ? {} : { Administration: granted.administration }),
   };
   const entry: CatalogedDevice = {
     UDF: mesh.signature.combined.udf,
@@ -130,7 +134,7 @@ export function grantDevice(
       },
     ],
   };
-  return { deviceUdf, body: encodeTagged(CatalogedDevice, entry, 'json') };
+  return { deviceUdf, body: encodeTagged(CatalogedDevice, entry, 'json'), meshKey: mesh.signature.combined };
 }
 
 function overlaysOf(

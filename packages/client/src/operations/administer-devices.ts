@@ -1,7 +1,8 @@
 import { fingerprint64 } from '@meshd/crypto/key-udf';
-import type { KeyEpoch, Permission } from '@meshd/schema/connections';
+import type { Permission } from '@meshd/schema/connections';
 import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
 import { ChallengeConnection, MessagePIN, type Reference } from '@meshd/schema/messages-mesh';
+import { administrationMembers, epochMembers } from '../account-keys.js';
 import { meshPartsOf } from '../connect/asking.js';
 import { grantDevice } from '../connect/grant.js';
 import { loadOpened, saveOpened } from '../connect/opened-file.js';
@@ -21,6 +22,7 @@ import { requireNoEvidence } from '../evidence.js';
 import { buildSelfMessage, freshMessageId, markMessage } from '../self-message.js';
 import { requireSuccess } from '../session.js';
 import { openingDrafts, seal } from '../writer.js';
+import { nameAdministrator, requireAllStores } from './administrators.js';
 import { codeAttemptsMax } from './connect-device.js';
 import { deviceRequests, type GivenPin, type PendingDevice } from './pending-devices.js';
 import { sendBatch } from './send-batch.js';
@@ -101,6 +103,8 @@ export async function openRequest(device: Device, pending: PendingDevice): Promi
 export interface AcceptOptions {
   /** Empty: every store, and no administration. */
   readonly permissions?: readonly Permission[] | undefined;
+  /** The device is to administer the account; takes the master seed. */
+  readonly administrator?: boolean | undefined;
 }
 
 /** A device that was connected. */
@@ -242,12 +246,20 @@ interface ConnectOptions extends AcceptOptions {
 }
 
 /** The device's entry and what it decides, in one Upload (semantics 7.2). */
-async function connect(device: Device, pending: PendingDevice, options: ConnectOptions): Promise<string> {
+export async function connect(
+  device: Device,
+  pending: Pick<PendingDevice, 'request'>,
+  options: ConnectOptions,
+): Promise<string> {
   const { session } = device;
-  const { environment, keys, identity, state, home } = session;
-  await requireNoEvidence(home);
+  await requireNoEvidence(session.home);
+  if (options.administrator === true) {
+    session.keys.key('meshOffline');
+    requireAllStores(options.permissions?.length ?? 0);
+  }
   // All stores: the new device is told of each what this one has verified (S47).
   await syncAccount(device);
+  const { environment, keys, identity, state } = session;
   const administrator = {
     ...{ identity, address: state.address },
     meshOnline: keys.key('meshOnline'),
@@ -255,14 +267,15 @@ async function connect(device: Device, pending: PendingDevice, options: ConnectO
   };
   const granted = {
     permissions: options.permissions ?? [],
-    epochs: [epochOf(device)],
+    epochs: epochMembers(session.keys.epochs),
     keyBlind: keys.keyBlind,
+    administration: options.administrator === true ? administrationMembers(keys) : undefined,
     stores: await verifiedStores(device),
     serviceUdf: (await session.serviceProfile()).udf,
   };
   const { nowMs, random } = environment;
   const made = { nowMs: nowMs(), random, pinWitness: options.pinWitness };
-  const { deviceUdf, body } = grantDevice(pending.request, administrator, granted, made);
+  const { deviceUdf, body, meshKey } = grantDevice(pending.request, administrator, granted, made);
   const mark = markMessage(freshMessageId(environment), options.references);
   const self = [buildSelfMessage(mark, identity.accountUdf, administrator.meshOnline, environment)];
   for (let attempt = 0; attempt < conflictsMax; attempt += 1) {
@@ -278,21 +291,11 @@ async function connect(device: Device, pending: PendingDevice, options: ConnectO
     };
     const drafts = [...openingDrafts(reader, environment), { contentMeta, payload: body }];
     const { envelopes } = seal(session, reader, drafts, administrator.meshOnline);
-    if (await sendBatch(device, replica, envelopes, undefined, self)) return deviceUdf;
+    if (await sendBatch(device, replica, envelopes, undefined, self)) {
+      if (options.administrator === true) await nameAdministrator(device, meshKey);
+      return deviceUdf;
+    }
     await syncAccount(device, [deviceCatalog]);
   }
   throw new ClientError('conflict', 'others keep changing the device catalog; try again');
-}
-
-/** The key that the account's data is encrypted to now, with its private part (S62). */
-function epochOf({ session: { keys } }: Device): KeyEpoch {
-  const { udf, raw } = keys.key('accountEncryption').publicKey;
-  return {
-    PublicKey: {
-      UDF: udf,
-      PublicParameters: { tag: 'PublicKeyECDH', value: { crv: 'Ed448', Public: raw } },
-      PrivateParameters: { tag: 'PrivateKeyECDH', value: { crv: 'Ed448', Private: keys.seed('accountEncryption') } },
-    },
-    Since: new Date(0),
-  };
 }

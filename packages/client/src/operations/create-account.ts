@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { sha512 } from '@meshd/crypto/digest';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
+import { sealAccountKeys } from '../account-keys.js';
 import {
   type AccountState,
   findAccount,
@@ -18,6 +20,7 @@ import { Home } from '../home.js';
 import { deviceEntry, makeIdentity } from '../identity.js';
 import { requireSuccess, Session } from '../session.js';
 import { openingDrafts, seal } from '../writer.js';
+import { escrowKeysOf } from './rotate.js';
 import { sendBatch } from './send-batch.js';
 import { syncAccount } from './sync.js';
 
@@ -143,8 +146,19 @@ async function openDeviceCatalog(device: Device): Promise<void> {
     Event: 'New',
     Created: new Date(environment.nowMs()),
   };
-  const drafts = [...openingDrafts(replica.reader, environment), { contentMeta, payload: deviceEntry(keys, identity) }];
+  const payload = deviceEntry(keys, identity, await ownAccountKeys(device));
+  const drafts = [...openingDrafts(replica.reader, environment), { contentMeta, payload }];
   const batch = seal(session, replica.reader, drafts, keys.key('meshOnline'));
   if (await sendBatch(device, replica, batch.envelopes)) return;
   throw new ClientError('conflict', 'the device catalog was made by somebody else at the same moment; try again');
+}
+
+/** The account's keys for this device and for the escrow: whoever has the master seed can read what was ever written. */
+async function ownAccountKeys(device: Device): Promise<EnvelopeOctets> {
+  const { keys, identity, environment } = device.session;
+  return sealAccountKeys({
+    ...{ accountUdf: identity.accountUdf, epochs: keys.epochs, keyBlind: keys.keyBlind },
+    readers: [keys.key('connectionEncryption').publicKey, ...(await escrowKeysOf(device))],
+    ...{ signer: keys.key('accountOnline'), random: environment.random },
+  });
 }

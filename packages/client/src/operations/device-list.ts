@@ -1,25 +1,23 @@
-import { canonicalName, udfEquals } from '@meshd/crypto/udf';
-import type { KeyValue } from '@meshd/dare/header';
-import type { ContainerHead, Permission } from '@meshd/schema/connections';
+import { udfEquals } from '@meshd/crypto/udf';
+import { deviceNameCharactersMax } from '@meshd/limits/limits';
+import type { Permission } from '@meshd/schema/connections';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import { verifyProfile } from '@meshd/schema/profile-check';
 import type { Device } from '../device.js';
-import { authorityOf, decodeDeviceEntry, writingDevice } from '../entitlement.js';
+import { deviceEntries, updateDraft } from '../device-entries.js';
+import { administrationKeyOf } from '../entitlement.js';
 import { ClientError } from '../errors.js';
-import { requireNoEvidence } from '../evidence.js';
-import { octetsToText } from '../octet-text.js';
-import { seal } from '../writer.js';
-import { sendBatch } from './send-batch.js';
-import { verifiedStores } from './stores.js';
+import { changeDevices } from './change-devices.js';
+import { type Rotated, shutOutDevice } from './rotate.js';
 import { readableReplica, syncAccount } from './sync.js';
 
 /** A device of the account. */
 export interface ListedDevice {
   readonly deviceUdf: string;
-  /** As the device said of itself when it asked. */
+  /** As an administrator calls it, else as the device said of itself when it asked. */
   readonly description: string;
   readonly isThis: boolean;
-  /** It may administer the account: its Mesh key stands in the profile, or it is this device and has such a key. */
+  /** It administers the account: the verified profile of the Mesh names the key of its entry (S25). */
   readonly isAdministrator: boolean;
   /** Empty: every store. */
   readonly permissions: readonly Permission[];
@@ -29,23 +27,17 @@ export interface ListedDevice {
 export async function listDevices(device: Device): Promise<ListedDevice[]> {
   const { session } = device;
   await syncAccount(device, [deviceCatalog]);
-  const replica = await readableReplica(device, deviceCatalog);
-  const authority = await authorityOf(session.identity, session.state.address);
-  const administrators = await session.administrationKeys();
+  await readableReplica(device, deviceCatalog);
+  const { authority, devices } = await device.cataloged();
   const listed: ListedDevice[] = [];
-  for (const [deviceUdf, { current }] of replica.reader.replay?.items ?? []) {
-    const { payload } = await replica.envelope(current);
-    if (payload === null) continue;
-    const entry = decodeDeviceEntry(payload);
-    const writing = await writingDevice(payload, deviceUdf, authority);
-    const profile =
-      entry.EnvelopedProfileDevice && (await verifyProfile(entry.EnvelopedProfileDevice, 'ProfileDevice'));
-    const meshKey = canonicalName(entry.UDF ?? '');
-    const isThis = udfEquals(deviceUdf, session.identity.deviceUdf);
+  for (const { deviceUdf, entry } of await deviceEntries(device)) {
+    const { EnvelopedProfileDevice: octets } = entry;
+    const saysOfItself = octets && (await verifyProfile(octets, 'ProfileDevice')).profile.Description;
+    const writing = devices.find((each) => each.deviceUdf === deviceUdf);
     listed.push({
-      ...{ deviceUdf, description: profile?.profile.Description ?? '', permissions: writing?.permissions ?? [] },
-      isThis,
-      isAdministrator: (isThis && session.keys.has('meshOnline')) || administrators.some(({ udf }) => udf === meshKey),
+      ...{ deviceUdf, description: entry.Name ?? saysOfItself ?? '', permissions: writing?.permissions ?? [] },
+      isThis: udfEquals(deviceUdf, session.identity.deviceUdf),
+      isAdministrator: administrationKeyOf(entry, authority) !== undefined,
     });
   }
   return listed;
@@ -59,38 +51,37 @@ export function deviceNamed(devices: readonly ListedDevice[], name: string): Lis
   throw new ClientError('usage', `${why}; see mesh device list`);
 }
 
-/** Where a revoked device's hand ends in each store, as this device has verified it (S48). */
-export function cutsOfStores(stores: readonly ContainerHead[]): KeyValue[] {
-  return stores.flatMap(({ Container: name, Index: size, Root: root }) => {
-    if (name === undefined || size === undefined || root === undefined) return [];
-    return [{ Key: `Cut:${name}`, Value: `${size}:${octetsToText(root)}` }];
-  });
+/** A device that was shut out, and what became of the account's keys. */
+export interface RevokedDevice extends Rotated {
+  readonly device: ListedDevice;
 }
 
 /**
- * Shuts a device out (S25, S48): its entry is deleted, and what it has written counts up to where each store stands now. The
- * service refuses it from then on; whatever it holds by then, it holds.
+ * Shuts a device out, by its name or the beginning of it, and changes the account's key (S25, S48, S62).
  *
- * @throws ClientError `usage` for this device, `refused`, `conflict` where another device writes at the same time
+ * @throws ClientError `usage` for this device, `refused`, `conflict`
  */
-export async function revokeDevice(device: Device, name: string): Promise<ListedDevice> {
-  const { session } = device;
-  const { environment, keys, home } = session;
-  await requireNoEvidence(home);
-  const signer = keys.key('meshOnline');
+export async function revokeDevice(device: Device, name: string): Promise<RevokedDevice> {
+  // Before it is asked who is meant: who does not administer is told so.
+  device.session.keys.key('meshOnline');
   const revoked = deviceNamed(await listDevices(device), name);
-  if (revoked.isThis)
-    throw new ClientError('usage', 'a device does not revoke itself; use another administration device');
-  await syncAccount(device);
-  const replica = await device.replica(deviceCatalog);
-  const known = replica.reader.replay?.items.get(revoked.deviceUdf);
-  if (known === undefined)
-    throw new ClientError('conflict', 'another device has changed the device catalog; try again');
-  const contentMeta = {
-    ...{ UniqueID: revoked.deviceUdf, Event: 'Delete', Modified: new Date(environment.nowMs()) },
-    ...{ First: known.first, Previous: known.current, KeyValues: cutsOfStores(await verifiedStores(device)) },
-  };
-  const { envelopes } = seal(session, replica.reader, [{ contentMeta, payload: new Uint8Array(0) }], signer);
-  if (await sendBatch(device, replica, envelopes)) return revoked;
-  throw new ClientError('conflict', 'another device has changed the device catalog; try again');
+  return { ...(await shutOutDevice(device, revoked.deviceUdf)), device: revoked };
+}
+
+/**
+ * Calls a device otherwise than it calls itself; devices of the account see it. The service can read it.
+ *
+ * @throws ClientError `usage`, `refused`, `conflict`
+ */
+export async function renameDevice(device: Device, name: string, newName: string): Promise<ListedDevice> {
+  if (newName.length > deviceNameCharactersMax) {
+    throw new ClientError('usage', `the name of a device has ${deviceNameCharactersMax} characters at most`);
+  }
+  device.session.keys.key('meshOnline');
+  const { deviceUdf } = deviceNamed(await listDevices(device), name);
+  await changeDevices(device, async () => {
+    const found = (await deviceEntries(device)).filter((each) => each.deviceUdf === deviceUdf);
+    return found.map((each) => updateDraft(each, { ...each.entry, Name: newName }, device.session.environment.nowMs()));
+  }, [deviceCatalog]);
+  return deviceNamed(await listDevices(device), deviceUdf);
 }

@@ -17,9 +17,11 @@ import {
   savePending,
   saveSent,
 } from '../pending.js';
-import { readingKey } from '../reading-key.js';
+import { isUnderCurrentKey, plainOfPlanned, readingKey } from '../reading-key.js';
 import type { Replica } from '../replica.js';
-import { buildBatch, type PlannedEntry } from '../writer.js';
+import type { Session } from '../session.js';
+import { buildBatch, encryptBody, type PlannedEntry } from '../writer.js';
+import { requireCurrentKey } from './adopt-keys.js';
 import { sendBatch } from './send-batch.js';
 import { syncContainer } from './sync.js';
 
@@ -66,6 +68,13 @@ function placesOf(batch: PendingBatch, { index, envelopes, entries }: SentBatch)
   }));
 }
 
+/** The entry as it waits, encrypted anew where the account's key has changed since (S62). */
+function underCurrentKey(session: Session, entry: PendingEntry): PendingEntry {
+  if (entry.body === undefined || isUnderCurrentKey(session, entry.body.header)) return entry;
+  const plain = plainOfPlanned(entry, readingKey(session));
+  return plain === undefined ? entry : { ...entry, body: encryptBody(session, plain) };
+}
+
 /** What an earlier run left out of its attempt: the user had not decided, or it was not wanted. It is looked at again. */
 function notSent(batch: PendingBatch, sent: SentBatch): PendingEntry[] {
   return batch.entries.filter(({ uniqueId }) => !sent.entries.some((entry) => entry.uniqueId === uniqueId));
@@ -99,7 +108,8 @@ class Flusher {
       let sent = await loadSent(home, batch.name);
       if (sent !== undefined && conflict === 0) planned = { ...planned, open: notSent(batch, sent) };
       if (sent !== undefined && (await hasArrived(replica, sent))) return { placed: placesOf(batch, sent), planned };
-      if (sent === undefined || sent.index !== replica.reader.size) {
+      const isOutdated = sent?.envelopes.some((octets) => !isUnderCurrentKey(session, openEnvelope(octets).header));
+      if (sent === undefined || isOutdated === true || sent.index !== replica.reader.size) {
         planned = await this.#plan(batch, replica);
         if (planned.write.length === 0) return { placed: [], planned };
         sent = this.#seal(replica, planned.write);
@@ -131,7 +141,8 @@ class Flusher {
     const write: PlannedEntry[] = [];
     const open: PendingEntry[] = [];
     const conflicts: Conflict[] = [];
-    for (const entry of batch.entries) {
+    for (const waiting of batch.entries) {
+      const entry = underCurrentKey(session, waiting);
       const resolution = await resolveEntry(context, entry);
       write.push(...resolution.write);
       if (resolution.isOpen) open.push(entry);
@@ -166,7 +177,10 @@ async function rebase(device: Device, queue: PendingBatch[], placed: readonly Pl
 export async function flushPending(device: Device, decide: Decide = decideLater): Promise<Flushed> {
   const { home, environment } = device.session;
   const queue = await loadPending(home);
-  if (queue.length > 0) await requireNoEvidence(home);
+  if (queue.length > 0) {
+    await requireNoEvidence(home);
+    await requireCurrentKey(device);
+  }
   const flusher = new Flusher(device, decide);
   const total = queue.reduce((sum, { entries }) => sum + entries.length, 0);
   const placed: PlacedEntry[] = [];

@@ -7,6 +7,7 @@ import { ClientError } from '../errors.js';
 import { requireNoEvidence } from '../evidence.js';
 import { buildMessage } from '../message-build.js';
 import { type OutgoingMessage, queueMessages } from '../outgoing.js';
+import { requireCurrentKey } from './adopt-keys.js';
 import { contactsOf } from './contacts.js';
 import { type PostedMessage, postMessages } from './post-messages.js';
 import { syncAccount } from './sync.js';
@@ -84,6 +85,7 @@ const laterStatuses: ReadonlySet<number | undefined> = new Set([408, 429, 500, 5
 const saysLater = ({ refusal }: ClientError): boolean => laterStatuses.has(refusal?.status);
 
 async function buildMessages(device: Device, message: MessageToSend): Promise<OutgoingMessage[]> {
+  await requireCurrentKey(device);
   const { state, identity, keys, environment } = device.session;
   const contacts = await contactsOf(device);
   const sender = {

@@ -1,5 +1,7 @@
+import type { KeyValue } from '@meshd/dare/header';
 import type { ContainerHead } from '@meshd/schema/connections';
 import type { Device } from '../device.js';
+import { octetsToText } from '../octet-text.js';
 import type { TrustedHead } from '../reader.js';
 import { Replica } from '../replica.js';
 import { storesOf } from '../store-floors.js';
@@ -15,4 +17,12 @@ export async function verifiedStores(device: Device): Promise<ContainerHead[]> {
     if (trusted !== undefined && !reader.isLegacy) heads.push([name, trusted]);
   }
   return storesOf(heads);
+}
+
+/** Where a revoked device's hand ends in each store, as this device has verified it (S48). */
+export function cutsOfStores(stores: readonly ContainerHead[]): KeyValue[] {
+  return stores.flatMap(({ Container: name, Index: size, Root: root }) => {
+    if (name === undefined || size === undefined || root === undefined) return [];
+    return [{ Key: `Cut:${name}`, Value: `${size}:${octetsToText(root)}` }];
+  });
 }

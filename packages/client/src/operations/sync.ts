@@ -3,6 +3,8 @@ import type { Decide } from '../conflicts.js';
 import type { Device } from '../device.js';
 import { Replica, type StoredReplica } from '../replica.js';
 import { type AccountView, askStatus, judgeView, rollbackError, type ServiceHead } from './account-status.js';
+import { adoptAccountKeys } from './adopt-keys.js';
+import { finishBinding } from './bind-profiles.js';
 import { type FetchFilter, fetchContainers } from './fetch.js';
 import { type Flushed, flushPending } from './flush.js';
 import { heal } from './heal.js';
@@ -123,7 +125,10 @@ export async function syncAccount(
     const isCatalog = ({ container }: ServiceHead) => container === deviceCatalog;
     // The bodies of the device catalog say who may write; none of them can be left out.
     const catalog = await fetchContainers(device, differing.filter(isCatalog));
-    if (differing.length > 0) await readableReplica(device, deviceCatalog);
+    if (differing.length > 0) {
+      await readableReplica(device, deviceCatalog);
+      await adoptAccountKeys(device);
+    }
     const others = await fetchContainers(
       device,
       differing.filter((head) => !isCatalog(head)),
@@ -164,6 +169,7 @@ export async function synchronise(
   options: SyncOptions & { readonly decide?: Decide | undefined } = {},
 ): Promise<Synchronised> {
   const before = await syncAccount(device, undefined, options);
+  await finishBinding(device);
   return recordingEvidence(device, async () => {
     const flushed = await flushPending(device, options.decide);
     const changed = new Set(flushed.placed.map(({ container }) => container));
