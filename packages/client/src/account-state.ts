@@ -7,9 +7,10 @@ import type { Identity } from './identity.js';
  * How far the account has come:
  * - `creating`: keys and profiles are made; whether the service knows of them is not certain
  * - `bound`: the service keeps the account; its device catalog may not be there yet
+ * - `recovering`: keys follow from a master seed that was recovered; the device is not listed yet
  * - `ready`: the device stands in the device catalog
  */
-export type AccountStage = 'creating' | 'bound' | 'ready';
+export type AccountStage = 'creating' | 'bound' | 'recovering' | 'ready';
 
 /** What a home knows of its account, secrets and replicas apart. */
 export interface AccountState {

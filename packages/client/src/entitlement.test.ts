@@ -111,4 +111,24 @@ describe('[S48] a revoked device', () => {
     expect(find(kid, 'my_Photos', 1)).toBeUndefined();
     expect(find(kid, 'my_Later', 1)).toBeUndefined();
   });
+
+  it('[S25] that administered: neither its own key in the Mesh nor the account’s count behind its cuts', async () => {
+    const authority = await authorityOf(identity, address);
+    const device = await writingDevice(deviceEntry(keys, identity), identity.deviceUdf, authority);
+    if (device === undefined) throw new Error('no device');
+    const root32 = root.toString('base64url');
+    const known = cutsOf(['mmm_Device', 'my_Notes'].map((name) => ({ Key: `Cut:${name}`, Value: `5:${root32}` })));
+    const find = writersOf(authority, [], [{ ...device, cuts: known }]);
+    const [admin, account] = [keys.key('meshOnline').publicKey.udf, keys.key('accountOnline').publicKey.udf];
+    expect(find(admin, 'mmm_Device', 4)).toBeDefined();
+    expect(find(admin, 'mmm_Device', 5)).toBeUndefined();
+    expect(find(account, 'my_Notes', 4)).toBeDefined();
+    expect(find(account, 'my_Notes', 5)).toBeUndefined();
+    expect(find(account, 'my_Later', 1)).toBeUndefined();
+    // The Mesh itself is nobody's device.
+    expect(find(keys.key('meshOffline').publicKey.udf, 'mmm_Device', 9)).toBeDefined();
+    // An ordinary device knew no key of the account.
+    const ordinary = writersOf(authority, [], [{ ...device, meshKey: undefined, cuts: known }]);
+    expect(ordinary(account, 'my_Notes', 9)).toBeDefined();
+  });
 });

@@ -1,4 +1,9 @@
+import type { SigningKey } from '@meshd/crypto/ed448';
+import { openEnvelope } from '@meshd/dare/envelope';
+import { signEnvelope } from '@meshd/dare/sign';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Principal } from './authorise.js';
+import type { TestDevice } from './testing/person.js';
 
 // Counted, not replaced: how many signatures a request costs is part of what is promised.
 const verifications = vi.hoisted(() => ({ count: 0 }));
@@ -90,6 +95,47 @@ describe('authorise', () => {
     const state = stateOf(alice);
     const rotated = { ...state, accountOnlineKeys: [new Uint8Array(57)] } as NonNullable<typeof state>;
     await expect(authorise(device.principal, rotated)).rejects.toMatchObject({ code: 'not-authenticated' });
+  });
+
+  describe('[S25] a device that is to be listed with the offline key', () => {
+    const vouched = (person: PersonOf, device: TestDevice, key: SigningKey) => {
+      const { payload } = openEnvelope(device.connection);
+      const connection = signEnvelope({ payload: payload ?? new Uint8Array(0), keys: [person.accountOnline, key] });
+      return { ...device.principal, connection };
+    };
+    const read = (principal: Principal) =>
+      authorise(principal, stateOf(alice), { recovery: 'read' }).then(
+        ({ by }) => by,
+        (error) => error.code,
+      );
+
+    test('reads where that key has signed its connection, and only where reading is all', async () => {
+      await shard.join(alice, alice.device());
+      const saved = vouched(alice, alice.device('saved'), alice.meshOffline);
+      expect(await read(saved)).toBe('recovery');
+      await expect(authorise(saved, stateOf(alice))).rejects.toMatchObject({ code: 'not-authenticated' });
+    });
+
+    test('does not where another key has, nor where its connection is somebody else’s', async () => {
+      await shard.join(alice, alice.device());
+      const device = alice.device('saved');
+      expect(await read(device.principal)).toBe('not-authenticated');
+      expect(await read(vouched(alice, device, alice.admin))).toBe('not-authenticated');
+      const mallory = new Person('mallory');
+      const foreign = vouched(mallory, mallory.device(), alice.meshOffline);
+      expect(await read({ ...foreign, account: alice.address })).toBe('not-authenticated');
+    });
+
+    test('does not once it was listed and shut out', async () => {
+      const device = alice.device();
+      const devices = await shard.join(alice, device);
+      const second = alice.device('second');
+      const write = (draft: ReturnType<typeof entry>) =>
+        shard.upload(device, [{ container: 'mmm_Device', envelopes: devices.write([draft]).envelopes }]);
+      await write(entry({ UniqueID: second.udf, Event: 'New' }, second.entry));
+      await write(entry({ UniqueID: second.udf, Event: 'Delete', First: 2, Previous: 2 }));
+      expect(await read(vouched(alice, second, alice.meshOffline))).toBe('device-revoked');
+    });
   });
 
   test('an account on hold answers its devices so, and strangers like any other', async () => {

@@ -1,6 +1,9 @@
 import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
-import { type PublicKeyEd448, signingKeyFromSeed, verifyAsync } from '@meshd/crypto/ed448';
-import type { EnvelopeOctets } from '@meshd/dare/envelope';
+import { importPublicKey, type PublicKeyEd448, signingKeyFromSeed, verifyAsync } from '@meshd/crypto/ed448';
+import { udfEquals } from '@meshd/crypto/udf';
+import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
+import { DareError } from '@meshd/dare/errors';
+import { verifyEnvelope } from '@meshd/dare/verify';
 import { MeshError } from '@meshd/schema/status';
 import { accountOnlineKeys, isConnected, sameKey } from './account-keys.js';
 import type { AccountState, DevicePermission, DeviceRow } from './storage/store.js';
@@ -35,7 +38,7 @@ export interface Caller {
   readonly device: DeviceRow | undefined;
   /**
    * `catalog`: the device is listed. `bootstrap`: the account has never listed one. `recovery`: devices are listed, this
-   * one is not; it may do nothing but list itself again, with the Mesh's offline key (S25).
+   * one is not; it may do nothing but read, and list itself, with the Mesh's offline key (S25).
    */
   readonly by: 'catalog' | 'bootstrap' | 'recovery';
   /** Signature key of a device that is not listed. */
@@ -46,8 +49,11 @@ export interface Caller {
 
 /** What {@link authorise} is asked for. */
 export interface AuthoriseOptions {
-  /** Whether the transaction can be a recovery: an upload to the device catalog alone. */
-  readonly allowRecovery?: boolean;
+  /**
+   * Whether the transaction can be a recovery. `list`: an upload to the device catalog alone, which proves the offline key by
+   * its manifest. `read`: what a device reads before it can make that; its connection bears a signature of the offline key.
+   */
+  readonly recovery?: 'list' | 'read';
 }
 
 /**
@@ -85,7 +91,9 @@ async function identify(
     return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
   }
   if (principal.ticketIssuedMs !== undefined) throw ticketRefusal(device);
-  if (state.deviceCatalogBegun && options.allowRecovery !== true) return refuse(principal, device);
+  if (state.deviceCatalogBegun && !(await mayRecover(principal, state, device, options))) {
+    return refuse(principal, device);
+  }
   const connection = await verifiedConnection(principal, state);
   if (connection === undefined) return refuse(principal, device);
   return {
@@ -111,6 +119,31 @@ function isCurrent(state: AccountState, device: DeviceRow, principal: Principal)
     return false;
   const { ticketIssuedMs = Number.POSITIVE_INFINITY } = principal;
   return ticketIssuedMs >= state.ticketsFromMs && ticketIssuedMs >= device.ticketsFromMs;
+}
+
+/**
+ * Whether a device that is not listed may try. To read, it must never have been listed: a connection outlives its revocation,
+ * and the signature of the offline key on it would.
+ */
+async function mayRecover(
+  { connection }: Principal,
+  state: AccountState,
+  device: DeviceRow | undefined,
+  { recovery }: AuthoriseOptions,
+): Promise<boolean> {
+  if (recovery !== 'read') return recovery === 'list';
+  if (device !== undefined || connection === undefined) return false;
+  try {
+    // By its name first: who does not know this Mesh causes no work that others do not (S24).
+    const offlineKey = importPublicKey(state.meshOfflineKey);
+    const isOffline = (kid = '') => udfEquals(kid, offlineKey.udf);
+    const opened = openEnvelope(connection);
+    if (!opened.signatures.some(({ kid }) => isOffline(kid))) return false;
+    return (await verifyEnvelope(opened, (kid) => (isOffline(kid) ? offlineKey : undefined))).signers.length > 0;
+  } catch (error) {
+    if (isBadInput(error) || error instanceof DareError) return false;
+    throw error;
+  }
 }
 
 /** The presented connection, judged by its own signature: bootstrap and recovery have no entry to compare it with. */

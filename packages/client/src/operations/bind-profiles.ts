@@ -1,3 +1,4 @@
+import type { RequestSigner } from '@meshd/binding/request-sign';
 import { udfEquals } from '@meshd/crypto/udf';
 import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
 import type { Device } from '../device.js';
@@ -33,12 +34,21 @@ export async function noteBinding(home: Home, { profileMesh, profileAccount }: P
   await home.writeJson(stored, file);
 }
 
-/** Binds newer profiles to the account, and uses them from then on. @throws ClientError `refused` */
-export async function bindProfiles(device: Device, { profileMesh, profileAccount }: Profiles): Promise<void> {
+/**
+ * Binds newer profiles to the account, and uses them from then on.
+ *
+ * @param signer a key of the Mesh that the service knows, or its offline key
+ * @throws ClientError `refused`
+ */
+export async function bindProfiles(
+  device: Device,
+  { profileMesh, profileAccount }: Profiles,
+  signer: RequestSigner = device.session.meshSigner,
+): Promise<void> {
   const { session } = device;
-  const { state, meshSigner } = session;
+  const { state } = session;
   const message = { ServiceID: state.address, SignedProfileMesh: profileMesh, SignedAssertionAccount: profileAccount };
-  requireSuccess('the newer profiles', await session.send('CreateAccount', message, [meshSigner]));
+  requireSuccess('the newer profiles', await session.send('CreateAccount', message, [signer]));
   await session.renew({ ...session.identity, profileMesh, profileAccount });
   device.forgetWriters();
 }

@@ -72,10 +72,9 @@ export async function createAccount(
 async function prepare(home: Home, environment: ClientEnvironment, options: CreateOptions): Promise<AccountState> {
   const existing = await findAccount(home);
   if (existing !== undefined) {
-    const isUnfinished = existing.stage !== 'ready' && existing.address === options.address;
-    if (isUnfinished) return resume(home, existing, options);
-    const advice =
-      existing.stage === 'ready' ? 'use another --home' : `finish it first: mesh account create ${existing.address}`;
+    const isUnfinished = existing.stage === 'creating' || existing.stage === 'bound';
+    if (isUnfinished && existing.address === options.address) return resume(home, existing, options);
+    const advice = isUnfinished ? `finish it first: mesh account create ${existing.address}` : 'use another --home';
     throw new ClientError('usage', `${home.folder} holds ${existing.address} already; ${advice}`);
   }
   const keys = makeDeviceKeys(environment.random);

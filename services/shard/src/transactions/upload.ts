@@ -94,7 +94,7 @@ export async function upload(context: ShardContext, request: UploadRequest): Pro
       if (answered !== undefined) {
         return { ...answered, heads: await headsForRepetition(context, request, transactor.state) };
       }
-      const caller = await authorise(principal, transactor.state, { allowRecovery: canRecover(request) });
+      const caller = await authorise(principal, transactor.state, canRecover(request) ? { recovery: 'list' } : {});
       const work = new UploadWork({ reader: transactor, caller, nowMs: context.clock(), probe: false });
       await judgeAll(work, opened, caller);
       const result: UploadAccepted = { status: 201, accepted: work.accepted };
