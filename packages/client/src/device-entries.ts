@@ -1,10 +1,12 @@
-import { udfEquals } from '@meshd/crypto/udf';
+import { canonicalName, udfEquals } from '@meshd/crypto/udf';
 import type { FrameDraft } from '@meshd/dare/batch';
+import { openEnvelope } from '@meshd/dare/envelope';
 import { encodeTagged } from '@meshd/encoding/codec';
 import { type AccountEntry, CatalogedDevice } from '@meshd/schema/catalog';
 import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
 import type { Device } from './device.js';
 import { decodeDeviceEntry } from './entitlement.js';
+import { signed } from './identity.js';
 
 /** A device's entry as it is now, and where it lies. */
 export interface DeviceEntry {
@@ -25,17 +27,42 @@ export async function deviceEntries(device: Device): Promise<DeviceEntry[]> {
   return entries;
 }
 
-/** What takes the place of an entry. */
-export function updateDraft(
+/** How an entry is replaced. */
+export interface UpdateOptions {
+  readonly nowMs: number;
+  /** A device that is shut out in the same batch. */
+  readonly shutOut?: string | undefined;
+}
+
+/** What takes the place of an entry. @throws ClientError `usage` on a device that does not administer */
+export async function updateDraft(
+  device: Device,
   { deviceUdf, first, current }: DeviceEntry,
   entry: CatalogedDevice,
-  nowMs: number,
-): FrameDraft {
+  { nowMs, shutOut }: UpdateOptions,
+): Promise<FrameDraft> {
   const links = { Modified: new Date(nowMs), First: first, Previous: current };
   return {
     contentMeta: { UniqueID: deviceUdf, cty: itemContentType, Event: 'Update', ...links },
-    payload: encodeTagged(CatalogedDevice, entry, 'json'),
+    payload: encodeTagged(CatalogedDevice, await vouchedFor(device, entry, shutOut), 'json'),
   };
+}
+
+/**
+ * The entry with its connection to the Mesh signed by somebody who administers: the service takes none that a device has
+ * signed which was shut out. The connection stays the same; its payload decides what it is (S24).
+ */
+async function vouchedFor(device: Device, entry: CatalogedDevice, shutOut?: string): Promise<CatalogedDevice> {
+  const { EnvelopedConnectionDevice: connection } = entry;
+  if (connection?.payload === undefined || connection.payload === null) return entry;
+  const { authority, devices } = await device.cataloged();
+  const administrators = devices.flatMap(({ deviceUdf, meshKey }) => (deviceUdf === shutOut ? [] : (meshKey ?? [])));
+  const { meshUdf } = device.session.identity;
+  const trusted = [...administrators, ...authority.meshKeys.filter(({ udf }) => udf === meshUdf)];
+  const signers = openEnvelope(connection).signatures.map(({ kid = '' }) => canonicalName(kid));
+  if (trusted.some(({ udf }) => signers.includes(udf))) return entry;
+  const EnvelopedConnectionDevice = signed(connection.payload, device.session.keys.key('meshOnline'));
+  return { ...entry, EnvelopedConnectionDevice };
 }
 
 const isPart = ({ AccountUDF: udf }: AccountEntry, accountUdf: string) =>

@@ -74,7 +74,7 @@ async function withAdministration(device: Device, before: DeviceEntry) {
     ...{ signer: keys.key('accountOnline'), random: environment.random },
   });
   const change = { EnvelopedActivationKeys, EnvelopedProfileAccount: identity.profileAccount };
-  return updateDraft(before, withPart(before.entry, udf, change), environment.nowMs());
+  return updateDraft(device, before, withPart(before.entry, udf, change), { nowMs: environment.nowMs() });
 }
 
 /**

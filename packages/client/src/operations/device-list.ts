@@ -79,9 +79,11 @@ export async function renameDevice(device: Device, name: string, newName: string
   }
   device.session.keys.key('meshOnline');
   const { deviceUdf } = deviceNamed(await listDevices(device), name);
-  await changeDevices(device, async () => {
+  const nowMs = device.session.environment.nowMs();
+  const named = async () => {
     const found = (await deviceEntries(device)).filter((each) => each.deviceUdf === deviceUdf);
-    return found.map((each) => updateDraft(each, { ...each.entry, Name: newName }, device.session.environment.nowMs()));
-  }, [deviceCatalog]);
+    return Promise.all(found.map((each) => updateDraft(device, each, { ...each.entry, Name: newName }, { nowMs })));
+  };
+  await changeDevices(device, named, [deviceCatalog]);
   return deviceNamed(await listDevices(device), deviceUdf);
 }

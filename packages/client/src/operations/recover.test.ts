@@ -5,14 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Device, withDevice } from '../device.js';
-import {
-  accountAt,
-  connectedAt,
-  copyHome,
-  type FakeService,
-  fakeNowMs,
-  signingService,
-} from '../fake-service.fixture.js';
+import { accountAt, connectedAt, copyHome, FakeService, fakeNowMs, signingService } from '../fake-service.fixture.js';
 import { grantAdministration } from './administrators.js';
 import { listDevices, revokeDevice } from './device-list.js';
 import { downloadContainer } from './download.js';

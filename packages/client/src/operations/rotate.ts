@@ -72,7 +72,8 @@ export async function rotateAccountKey(device: Device, shutOut?: string): Promis
       for (const entry of now) {
         const given = await withNewKey(device, entry, rotation);
         lot.push([entry.deviceUdf, given !== undefined]);
-        drafts.push(updateDraft(entry, given ?? withProfile(device, entry, rotation), rotation.epoch.sinceMs));
+        const changed = given ?? withProfile(device, entry, rotation);
+        drafts.push(await updateDraft(device, entry, changed, { nowMs: rotation.epoch.sinceMs, shutOut }));
         await showProgress(
           session.environment,
           'sealing the new key',
