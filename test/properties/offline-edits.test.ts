@@ -18,7 +18,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const container = 'my_Notes';
 const keys = ['a.txt', 'b.txt', 'c.txt'] as const;
 type Key = (typeof keys)[number];
-const runs = 60;
+const runs = 8;
 
 let service: FakeService;
 let home: string;

@@ -35,7 +35,7 @@ const refusal = (work: Promise<unknown>) =>
     (error: Error) => error.message,
   );
 
-describe('[S62] the account’s keys', () => {
+describe('[S62] [R310] the account’s keys', () => {
   it('come to the device that they are sealed for, newest first', async () => {
     const { KeysEncryption: members, KeyBlind: blind } = await open(sealed);
     expect(epochsOf(members)).toEqual(epochs);

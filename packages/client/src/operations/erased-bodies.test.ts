@@ -40,7 +40,8 @@ function erase(): void {
 /** A device that has nothing yet. */
 async function emptyHome(): Promise<string> {
   const folder = await copyHome(home);
-  for (const name of ['containers', 'opened', 'heads.dare']) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of ['containers', 'opened', 'heads.dare'])
+    await rm(join(folder, name), { recursive: true, force: true });
   return folder;
 }
 
