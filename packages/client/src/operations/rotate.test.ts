@@ -1,10 +1,15 @@
 /** The account's key changes, and who was shut out reads no further (S62). Two devices and a service in memory. */
+import { systemRandom } from '@meshd/crypto/random';
+import { nonceUdf } from '@meshd/crypto/udf';
 import { openEnvelope } from '@meshd/dare/envelope';
+import { encodeTagged } from '@meshd/encoding/codec';
+import { uploadDevicesMax } from '@meshd/limits/limits';
+import { CatalogedDevice } from '@meshd/schema/catalog';
 import { verifyProfile } from '@meshd/schema/profile-check';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isEncryptedTo } from '../account-keys.js';
 import { type Device, withDevice } from '../device.js';
-import { deviceEntries } from '../device-entries.js';
+import { type DeviceEntry, deviceEntries } from '../device-entries.js';
 import {
   accountAt,
   connectedAt,
@@ -15,6 +20,7 @@ import {
 } from '../fake-service.fixture.js';
 import { plainOf, readingKey } from '../reading-key.js';
 import { grantAdministration } from './administrators.js';
+import { changeDevices } from './change-devices.js';
 import { deviceNamed, listDevices, renameDevice, revokeDevice } from './device-list.js';
 import { downloadContainer } from './download.js';
 import { rotateAccountKey } from './rotate.js';
@@ -181,6 +187,30 @@ describe('[S62] the profile of the account', () => {
     expect(await on(laptop, async ({ session }) => session.keys.epochs.length)).toBe(before);
     await write(laptop, 'goes', 'on');
     expect(readersOf(2)).toEqual(readersOf(1));
+  });
+
+  it('reaches more devices than one Upload takes, own entry first', async () => {
+    const many = uploadDevicesMax + 1;
+    await on(laptop, async (device) => {
+      const phoneUdf = await udfOf(device, 'phone');
+      const { entry } = (await deviceEntries(device)).find(({ deviceUdf }) => deviceUdf === phoneUdf) as DeviceEntry;
+      for (const count of [many - 3 - 1, 1]) {
+        const clones = Array.from({ length: count }, () => {
+          const DeviceUDF = nonceUdf(systemRandom);
+          const contentMeta = { UniqueID: DeviceUDF, cty: 'application/mmm', Event: 'New', Created: new Date(laterMs) };
+          return { contentMeta, payload: encodeTagged(CatalogedDevice, { ...entry, DeviceUDF }, 'json') };
+        });
+        await changeDevices(device, async () => clones);
+      }
+    });
+    service.uploadIds.length = 0;
+    const { deviceCount, keyUdf } = await on(laptop, (device) => rotateAccountKey(device));
+    expect([deviceCount, service.uploadIds.length]).toEqual([many, 2]);
+    await sync(phone);
+    expect(await on(phone, async ({ session }) => session.keys.epochs.length)).toBe(2);
+    const entries = await on(laptop, deviceEntries);
+    const profiles = entries.map(({ entry }) => entry.Accounts?.[0]?.EnvelopedProfileAccount?.payload);
+    for (const profile of profiles) expect(Buffer.from(profile ?? []).toString('utf8')).toContain(keyUdf);
   });
 
   it('a yearly change shuts nobody out, twice in a second either', async () => {
