@@ -102,7 +102,7 @@ describe('Status', () => {
     expect((await called('Status', held)).message.EnvelopedProfileMaster).toBeUndefined();
   });
 
-  it('[S83] waiting once more than a device may: 429', async () => {
+  it('[R174] [S83] waiting once more than a device may: 429', async () => {
     const { message } = await called('Status', {});
     const Known = message.ContainerStatus?.map(({ Container, Index }) => ({ Container, Index }));
     const leaving = new AbortController();
@@ -227,7 +227,7 @@ describe('Upload', () => {
       () => uploaded(writer.seal([entry({ UniqueID: 'c', Event: 'Destroy' })]).envelopes),
     ],
     [
-      '[S42] of a batch without manifest: 400/23',
+      '[R273] [S42] of a batch without manifest: 400/23',
       [400, 23],
       () => uploaded(writer.seal([item('c'), item('d')]).envelopes.slice(0, 1)),
     ],
@@ -241,17 +241,17 @@ describe('Upload', () => {
       },
     ],
     [
-      '[S43] under the manifest of somebody who may not write: 403/2',
+      '[R264] [S43] under the manifest of somebody who may not write: 403/2',
       [403, 2],
       () => uploaded(writer.seal([item('c')], { signer: alice.person.meshOffline }).envelopes),
     ],
     [
-      '[S01] under a manifest by the key of requests: 403/2',
+      '[R264] [S01] under a manifest by the key of requests: 403/2',
       [403, 2],
       () => uploaded(writer.seal([item('c')], { signer: alice.device.authentication }).envelopes),
     ],
     [
-      '[S01] of a Self entry signed by the key of requests: 403/2',
+      '[R266] [S01] of a Self entry signed by the key of requests: 403/2',
       [403, 2],
       () => {
         const { person, device } = alice;
@@ -283,7 +283,7 @@ describe('Upload', () => {
         ),
     ],
     [
-      '[S25] to the device catalog without an administrator: 403/3',
+      '[R264] [S25] to the device catalog without an administrator: 403/3',
       [403, 3],
       () => {
         const third = alice.person.device('third');
@@ -364,7 +364,7 @@ describe('Upload', () => {
   });
 });
 
-describe('[S24] [S48] a device that was revoked', () => {
+describe('[R264] [S24] [S48] a device that was revoked', () => {
   beforeAll(async () => {
     const { log } = writer.trees;
     const cut = `${log.frameCount}:${Buffer.from(root(log)).toString('base64url')}`;
@@ -384,7 +384,7 @@ describe('[S24] [S48] a device that was revoked', () => {
     ]);
   });
 
-  it('has written nothing behind its cut, whoever brings it: 409/24', async () => {
+  it('[R273] has written nothing behind its cut, whoever brings it: 409/24', async () => {
     const { envelopes } = writer.seal([item('c')], { signer: second.signature });
     expect(await uploaded(envelopes)).toEqual([409, 24]);
   });
