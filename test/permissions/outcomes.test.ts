@@ -195,6 +195,23 @@ describe('Upload', () => {
     expect(status.message.ContainerStatus?.[0]?.Index).toBe(3);
   });
 
+  it('[R137] [R268] of the bodies after that, in as many requests as one likes: 201, each frame once', async () => {
+    const Container = 'my_Asked';
+    const own = new TestWriter(Container, alice.person.accountUdf, alice.device.signature);
+    const drafts = [[opening(), item('a')], [item('b')], [item('c')]];
+    const batches = drafts.map((each) => own.write(each).envelopes);
+    const updatesOf = (some: typeof batches) => some.map((each) => ({ Container, Envelopes: [...each] }));
+    const asked = await called('Upload', { Updates: updatesOf(batches.map((each) => without('payload', each))) });
+    expect([asked.verdict, asked.message.Entries?.map(({ Result }) => Result)]).toEqual([
+      [300],
+      Array(4).fill('Accept'),
+    ]);
+    expect(await verdictOf('Upload', { Updates: updatesOf(batches.slice(0, 1)) })).toEqual([201]);
+    expect(await verdictOf('Upload', { Updates: updatesOf(batches.slice(1)) })).toEqual([201]);
+    const status = await called('Status', { Catalogs: [Container] });
+    expect(status.message.ContainerStatus).toMatchObject([{ Container, Index: 4 }]);
+  });
+
   it('[S82] a body other than the one that was asked about is refused when it comes: 400/11', async () => {
     const { envelopes } = writer.seal([item('asked')]);
     const asked = await called('Upload', {
