@@ -65,6 +65,9 @@ async function dial({ address }: Listener) {
   return socket;
 }
 
+/** However the service closes it. */
+const closing = (socket: Socket) => new Promise((resolve) => socket.once('end', resolve).once('close', resolve));
+
 /** The octets with which a client begins: those of another handshake, which nobody answers. */
 async function clientHello(): Promise<Buffer> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -99,11 +102,23 @@ describe('[R174] a connection', () => {
     await listener.drain();
   });
 
+  it('whose handshake goes on does not keep a listener that stops', async () => {
+    // Longer than this test may take.
+    const { listener } = await start(60_000);
+    const socket = kept(connect({ host: '127.0.0.1', port: listener.address.port, allowHalfOpen: true }));
+    socket.write(await clientHello());
+    // The service's part of it.
+    await once(socket, 'data');
+    const closed = closing(socket);
+    await listener.drain();
+    await closed;
+  });
+
   it('on which nothing, or half a header, has come does not keep a listener that stops', async () => {
     const { listener } = await start();
     const [silent, begun] = await Promise.all([dial(listener), dial(listener)]);
     begun.write('POST /.well-known/mmm HTTP/1.1\r\nHost: ');
-    const closed = Promise.all([silent, begun].map((socket) => once(socket, 'close')));
+    const closed = Promise.all([silent, begun].map(closing));
     await listener.drain();
     await closed;
   });
@@ -119,7 +134,7 @@ describe('[R174] a connection', () => {
     await asked;
     const drained = listener.drain();
     answer();
-    await Promise.all([drained, once(socket, 'close')]);
+    await Promise.all([drained, closing(socket)]);
     expect(text).toMatch(/^HTTP\/1.1 200 [\s\S]*\{\}/);
   });
 });

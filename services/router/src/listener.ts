@@ -17,6 +17,7 @@ import {
   httpHeaderBytesMax,
   httpHeadersMsMax,
   httpKeepAliveMsMax,
+  httpLateCheckMs,
   refusedBodyLingerMs,
   tlsHandshakeMsMax,
 } from '@meshd/limits/limits';
@@ -55,9 +56,6 @@ export interface Listener {
   drain(): Promise<void>;
 }
 
-/** How often the server looks for connections whose headers are late; the default of 30 s would make 2 s mean 32. */
-const lateCheckMs = 500;
-
 /** What the HTTP parser calls it that headers did not come in time. */
 const lateHeaders = 'ERR_HTTP_REQUEST_TIMEOUT';
 
@@ -82,7 +80,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       headersTimeout: httpHeadersMsMax,
       requestTimeout: httpHeadersMsMax + httpBodyMsMax,
       keepAliveTimeout: httpKeepAliveMsMax,
-      connectionsCheckingInterval: lateCheckMs,
+      connectionsCheckingInterval: httpLateCheckMs,
       // Readers that disagree about where a request ends are how requests are smuggled (R061).
       insecureHTTPParser: false,
     },
@@ -106,7 +104,10 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   // Before TLS looks at it.
   server.prependListener('connection', (connection: Socket) => {
     const reason = options.admitConnection?.(connection);
-    if (reason === undefined) return;
+    if (reason === undefined) {
+      connections.begun(connection);
+      return;
+    }
     options.metrics.connectionsRefused.inc({ reason });
     connection.destroy();
   });
@@ -137,16 +138,22 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
  * or half a header, has come; and once it is closing it no longer looks whose headers are late.
  */
 class OpenConnections {
+  /** Those whose handshake goes on, by address and port of the peer: TLS makes a socket of its own of each. */
+  readonly #handshaking = new Map<string, Socket>();
   /** With how many answers each of them awaits. */
   readonly #awaited = new Map<Socket, number>();
   #draining = false;
 
+  begun(connection: Socket): void {
+    const peer = peerOf(connection);
+    this.#handshaking.set(peer, connection);
+    connection.once('close', () => {
+      if (this.#handshaking.get(peer) === connection) this.#handshaking.delete(peer);
+    });
+  }
+
   opened(connection: Socket): void {
-    if (this.#draining) {
-      // Its handshake was under way when the stop began.
-      connection.destroy();
-      return;
-    }
+    this.#handshaking.delete(peerOf(connection));
     this.#awaited.set(connection, 0);
     connection.once('close', () => this.#awaited.delete(connection));
   }
@@ -159,6 +166,7 @@ class OpenConnections {
   /** Closes those on which nothing is asked, the others when they are answered. */
   drain(): void {
     this.#draining = true;
+    for (const connection of this.#handshaking.values()) connection.destroy();
     for (const [connection, awaited] of this.#awaited) if (awaited === 0) connection.destroy();
   }
 
@@ -169,6 +177,8 @@ class OpenConnections {
     if (this.#draining && awaited + by === 0) connection.destroySoon();
   }
 }
+
+const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 function listen(server: Server, { host, port }: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
