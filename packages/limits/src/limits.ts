@@ -327,7 +327,7 @@ export const outboundTransactionMsMax = 5 * second;
 /** Lanes of a destination: workers that may be busy with it at one shard. */
 export const lanesPerDestination = 16;
 /** A leased row is another worker's after this: longer than a transaction with its settling may take. */
-export const outboxLeaseMs = 30 * second;
+export const outboxLeaseMs = 15 * second;
 /** Rows leased at once. */
 export const outboxLeaseRowsMax = 64;
 /** A failed destination rests this long, doubled with each failure … */
