@@ -59,6 +59,7 @@ async function create(io: CommandIo, text: string, flags: ServiceOptions): Promi
       `mesh    ${meshUdf}`,
       `device  ${deviceUdf}`,
       `keys and replicas are in ${shortPath(io.home)}: keep a copy, nobody else has these keys`,
+      'or split what they follow from into shares for people to keep: mesh account escrow --shares 3 --quorum 2',
     ].join('\n'),
   );
 }

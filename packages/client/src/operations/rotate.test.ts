@@ -24,6 +24,7 @@ import { changeDevices } from './change-devices.js';
 import { deviceNamed, listDevices, renameDevice, revokeDevice } from './device-list.js';
 import { downloadContainer } from './download.js';
 import { rotateAccountKey } from './rotate.js';
+import { sendMessage } from './send-message.js';
 import { synchronise } from './sync.js';
 import { queueFiles, uploadFiles } from './upload.js';
 
@@ -144,6 +145,8 @@ describe('[S62] a device is shut out', () => {
     const frames = service.containers.get(container)?.length;
     await expect(write(phone, 'late', 'under the old key')).rejects.toMatchObject({ code: 'stale-key' });
     await expect(write(phone, 'late', 'under the old key')).rejects.toThrow(/mesh account rotate/);
+    const message = { recipients: ['bob@example.com'], type: 'Note', mayBeClear: true, body: () => new Uint8Array(0) };
+    await expect(on(phone, (device) => sendMessage(device, message))).rejects.toMatchObject({ code: 'stale-key' });
     expect(service.containers.get(container)).toHaveLength(frames ?? 0);
     // A copy of the home from before learns of both at once.
     await write(stale, 'fresh', 'under the new key');
@@ -249,6 +252,26 @@ describe('[S25] several administrators', () => {
     expect(await notes(tablet)).toMatchObject({ after: 'without the laptop' });
     const watch = await connectedAt(service, phone, { description: 'watch', nowMs: laterMs });
     expect(await notes(watch)).toEqual({ before: 'old news', after: 'without the laptop' });
+  });
+
+  it('two change the key at the same moment: the later one counts, and what was written under either is read', async () => {
+    await grant('phone');
+    await sync(phone);
+    const boundBefore = service.bound.length;
+    let isOvertaken = false;
+    service.beforeUpload = async () => {
+      if (isOvertaken) return;
+      isOvertaken = true;
+      await on(phone, (device) => rotateAccountKey(device));
+      await write(phone, 'between', 'under the key of the phone');
+    };
+    const { keyUdf } = await on(laptop, (device) => rotateAccountKey(device));
+    await write(laptop, 'after', 'under the key of the laptop');
+    for (const home of [phone, tablet, laptop]) {
+      expect(await notes(home)).toMatchObject({ between: 'under the key of the phone', after: expect.any(String) });
+      expect(await on(home, async ({ session }) => session.keys.key('accountEncryption').publicKey.udf)).toBe(keyUdf);
+    }
+    expect(service.bound).toHaveLength(boundBefore + 2);
   });
 
   it('one can be an administrator from its connection on', async () => {
