@@ -1,6 +1,7 @@
 import { nonceUdf } from '@meshd/crypto/udf';
 import { messageBytesMax } from '@meshd/limits/limits';
 import { contactCatalog } from '@meshd/schema/container-name';
+import type { ProfileAccount } from '@meshd/schema/profiles';
 import { accountKeys } from '../contact-entry.js';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
@@ -20,6 +21,8 @@ export interface MessageToSend {
   body(members: { readonly MessageID: string; readonly Sender: string; readonly Recipient: string }): Uint8Array;
   /** Whether it may travel in clear to people whose keys are not known. */
   readonly mayBeClear: boolean;
+  /** Accounts of recipients as the messages show them that are answered: people who are no contacts are written to by these. */
+  readonly accounts?: ReadonlyMap<string, ProfileAccount> | undefined;
   /** Only put into the queue; nothing is sent. */
   readonly isOffline?: boolean | undefined;
 }
@@ -94,7 +97,7 @@ async function buildMessages(device: Device, message: MessageToSend): Promise<Ou
   const { type } = message;
   const createdMs = environment.nowMs();
   return message.recipients.map((recipient) => {
-    const account = contacts.get(recipient)?.account;
+    const account = contacts.get(recipient)?.account ?? message.accounts?.get(recipient);
     const known = account && accountKeys(account).encryptionKey;
     if (known === undefined) requireClear(message, recipient);
     const id = nonceUdf(environment.random);
@@ -125,6 +128,6 @@ function requireClear({ type, mayBeClear }: Pick<MessageToSend, 'type' | 'mayBeC
   if (mayBeClear || openingTypes.has(type)) return;
   throw new ClientError(
     'entry',
-    `the key of ${recipient} is not known here: mesh contact allow ${recipient} --card FILE, or send it --clear`,
+    `the key of ${recipient} is not known here: mesh contact request ${recipient} asks for it (or mesh contact import FILE), or send it --clear`,
   );
 }
