@@ -1,5 +1,6 @@
 /** What one source may ask for in a time: counted before any signature is verified. */
 import {
+  connectPerHourPerSourceMax,
   createAccountPerHourPerSourceMax,
   helloPerMinutePerSourceMax,
   signedRefusalsBurstSeconds,
@@ -15,6 +16,7 @@ import { isLoopback } from './source.js';
 export interface SourceLimitOptions {
   readonly helloPerMinute?: number;
   readonly createAccountPerHour?: number;
+  readonly connectPerHour?: number;
   readonly signedRefusalsPerSecond?: number;
   /** Whether the machine itself is counted like any other source. */
   readonly countLoopback?: boolean;
@@ -24,6 +26,7 @@ export interface SourceLimitOptions {
 export class SourceLimits {
   readonly #hello: RateLimiter;
   readonly #createAccount: RateLimiter;
+  readonly #connect: RateLimiter;
   readonly #refusals: RateLimiter;
   readonly #countLoopback: boolean;
 
@@ -33,6 +36,8 @@ export class SourceLimits {
     const perSecond = options.signedRefusalsPerSecond ?? signedRefusalsPerSecondMax;
     this.#hello = new RateLimiter({ perSecond: perMinute / 60, burst: perMinute, sourcesMax });
     this.#createAccount = new RateLimiter({ perSecond: perHour / 3600, burst: perHour, sourcesMax });
+    const connectsPerHour = options.connectPerHour ?? connectPerHourPerSourceMax;
+    this.#connect = new RateLimiter({ perSecond: connectsPerHour / 3600, burst: connectsPerHour, sourcesMax });
     this.#refusals = new RateLimiter({ perSecond, burst: perSecond * signedRefusalsBurstSeconds, sourcesMax });
     this.#countLoopback = options.countLoopback ?? false;
   }
@@ -43,11 +48,23 @@ export class SourceLimits {
    * @throws MeshError `rate-limited`
    */
   check(transaction: Transaction, source: string, nowMs: number): void {
-    if (transaction !== 'Hello' && transaction !== 'CreateAccount') return;
-    if (isLoopback(source) && !this.#countLoopback) return;
-    const limiters = transaction === 'Hello' ? [this.#hello] : [this.#hello, this.#createAccount];
+    const limiters = this.#limitersOf(transaction);
+    if (limiters.length === 0 || (isLoopback(source) && !this.#countLoopback)) return;
     const waitMs = Math.max(...limiters.map((limiter) => limiter.take(source, nowMs)));
     if (waitMs > 0) throw new MeshError('rate-limited', '', { resource: transaction, retryAfterMs: waitMs });
+  }
+
+  #limitersOf(transaction: Transaction): readonly RateLimiter[] {
+    switch (transaction) {
+      case 'Hello':
+        return [this.#hello];
+      case 'CreateAccount':
+        return [this.#hello, this.#createAccount];
+      case 'Connect':
+        return [this.#connect];
+      default:
+        return [];
+    }
   }
 
   /** Whether one more refusal of this source is worth a signature (S22). */

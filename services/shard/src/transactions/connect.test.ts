@@ -149,10 +149,19 @@ describe('Connect', () => {
     expect(inbound()).toHaveLength(1);
   });
 
-  test('an account that nobody has, or that is on hold: 404, 403/6', async () => {
+  test('[S84] an account that nobody has, and one on hold, are refused alike: 404', async () => {
     const phone = newDevice();
     const bob = { ...phone, device: { ...phone.device, account: 'bob@example.com' } };
-    expect(await codeOf(ask(bob, { ServiceID: 'bob@example.com' }))).toBe('account-unknown');
+    const refusal = (work: Promise<unknown>) => work.catch(({ code, detail }: MeshError) => ({ code, detail }));
+    const nobody = await refusal(ask(bob, { ServiceID: 'bob@example.com' }));
+    expect(nobody).toEqual({ code: 'account-unknown', detail: '' });
+    const { transactAccount } = shard.store;
+    shard.store.transactAccount = (address, work) =>
+      transactAccount.call(shard.store, address, (transactor) =>
+        work(Object.create(transactor, { state: { value: { ...transactor.state, status: 'pending' } } })),
+      ) as never;
+    expect(await refusal(ask(phone))).toEqual(nobody);
+    expect(inbound()).toHaveLength(1);
   });
 
   test(`${pendingConnectionsMax} devices may wait, one more comes back later; one that asks again replaces its request`, async () => {
