@@ -234,7 +234,10 @@ export async function allowContact(device: Device, { address, permissions, name,
 export async function importCard(
   device: Device,
   octets: EnvelopeOctets,
-  { fingerprint, permissions }: { readonly fingerprint?: string | undefined; readonly permissions?: readonly string[] },
+  {
+    fingerprint,
+    permissions,
+  }: { readonly fingerprint?: string | undefined; readonly permissions?: readonly string[] | undefined },
 ): Promise<FiledContact> {
   const card = await readCard(octets);
   if (fingerprint !== undefined) requireFingerprint(card, fingerprint);

@@ -84,14 +84,16 @@ export async function spoolReading(device: Device): Promise<SpoolReading> {
 async function framesOf(device: Device, box: Box, { types }: MessageFilter): Promise<SpoolFrame[]> {
   const replica = await readableReplica(device, spools[box]);
   const { size } = replica.reader;
-  if (size > 1) await completeFrames(device, replica, 1, size - 1);
+  if (types === undefined && size > 1) await completeFrames(device, replica, 1, size - 1);
   const reading = await spoolReading(device);
   const frames: SpoolFrame[] = [];
   for (let frameIndex = 1; frameIndex < size; frameIndex += 1) {
-    const octets = await replica.envelope(frameIndex);
-    const { MessageType: type = '' } = openEnvelope(octets).contentMetaData ?? {};
-    const isWanted = types === undefined || types.has(type) || type === MessageComplete.name;
-    if (isWanted) frames.push(await readSpoolFrame(octets, frameIndex, reading));
+    const { contentMetaData: meta, payload } = openEnvelope(await replica.envelope(frameIndex));
+    const type = meta?.MessageType ?? '';
+    if (types !== undefined && !types.has(type) && type !== MessageComplete.name) continue;
+    // What was left out of a partial replica is fetched where it is asked for, and no more than that.
+    if (types !== undefined && payload === null) await completeFrames(device, replica, frameIndex, frameIndex);
+    frames.push(await readSpoolFrame(await replica.envelope(frameIndex), frameIndex, reading));
   }
   return frames;
 }
