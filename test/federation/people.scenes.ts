@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Device, withDevice } from '@meshd/client/device';
 import { systemEnvironment } from '@meshd/client/environment';
+import { acceptByPins, givePin } from '@meshd/client/operations/administer-devices';
 import {
   answerConfirmation,
   askedConfirmation,
   pendingConfirmations,
   requestConfirmation,
 } from '@meshd/client/operations/confirmations';
+import { completeConnection, requestConnection } from '@meshd/client/operations/connect-device';
 import {
   acceptContact,
   type ContactRequest,
@@ -24,6 +26,7 @@ import { markMessages } from '@meshd/client/operations/message-marks';
 import { findMessage, type ListedMessage, listMessages } from '@meshd/client/operations/messages';
 import { setOwnName } from '@meshd/client/operations/own-contact';
 import { sendMessage } from '@meshd/client/operations/send-message';
+import { synchronise } from '@meshd/client/operations/sync';
 import { writeJson } from '@meshd/encoding/json-writer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Infrastructure, type Provider, patience, startInfrastructure, testMs } from './infrastructure-kit.js';
@@ -46,6 +49,20 @@ class Guest {
 
   does<T>(work: (device: Device) => Promise<T>): Promise<T> {
     return withDevice(this.home, systemEnvironment(), work);
+  }
+
+  /** Another device of the account, with one right. */
+  async connects(name: string, permission: string): Promise<Guest> {
+    const guest = new Guest(this.address, join(folder, name));
+    const environment = systemEnvironment();
+    const { url } = stage.beta;
+    const ca = await readFile(stage.beta.processes.plan.certificates.caFile, 'utf8');
+    const { pin } = await this.does((device) => givePin(device));
+    await requestConnection(guest.home, environment, { address: this.address, url, ca, pin, description: name });
+    const [judged] = await this.does((device) => acceptByPins(device, { permissions: [{ Name: permission }] }));
+    expect(judged?.outcome).toBe('accepted');
+    expect(await completeConnection(guest.home, environment, ca)).toMatchObject({ stage: 'connected' });
+    return guest;
   }
 
   /** Another replica of the account, as it was before anything of this. */
@@ -224,6 +241,30 @@ describe('[R161] a request for confirmation', () => {
       await expect(dave.does((device) => answerConfirmation(device, id, !accept))).rejects.toThrow(
         /there is no message/,
       );
+    },
+    testMs,
+  );
+
+  it(
+    'is answered by a device that was given that right alone, and by none without it',
+    async () => {
+      const phone = await dave.connects('phone', 'Confirmation');
+      const radio = await dave.connects('radio', 'Messaging');
+      const id = await ask('Louder?');
+      await arrived(id);
+      await expect(radio.does((device) => answerConfirmation(device, id, true))).rejects.toThrow(/may not confirm/);
+      // Nor does it get past its own service with an answer of its own making.
+      const forged = await radio.does((device) =>
+        sendMessage(device, {
+          ...{ recipients: [carol.address], type: 'ResponseConfirmation', mayBeClear: true },
+          body: (own) => writeJson({ ResponseConfirmation: { ...own, Accept: true } }),
+        }),
+      );
+      expect(forged.messages).toMatchObject([{ state: 'refused', reason: expect.stringMatching(/not authorised/) }]);
+      await phone.does((device) => synchronise(device));
+      await phone.does((device) => answerConfirmation(device, id, true));
+      expect(await settled(id)).toMatchObject({ state: 'accepted', refused: [] });
+      await expect(phone.does(listContacts)).rejects.toThrow(/not given the right to read mmm_Contact/);
     },
     testMs,
   );

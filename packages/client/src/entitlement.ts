@@ -109,11 +109,24 @@ const storesOf = new Map<string | undefined, readonly string[]>([
   ['Administration', [inboundSpool]],
 ]);
 
+/** Roles by what they let a device do; who writes a store reads it too. No role is both, an unknown one opens nothing. */
+const writingRoles: ReadonlySet<string> = new Set(['', 'write']);
+const readingRoles: ReadonlySet<string> = new Set(['', 'write', 'read']);
+
+function grants(permissions: readonly Permission[], container: string, roles: ReadonlySet<string>): boolean {
+  if (permissions.length === 0) return true;
+  const isOf = (name: string | undefined) => name === container || storesOf.get(name)?.includes(container) === true;
+  return permissions.some(({ Name: name, Role: role = '' }) => isOf(name) && roles.has(role));
+}
+
 /** Whether the permissions let a device write to a container (semantics 4.1): none at all means every store. */
 export function mayWrite(permissions: readonly Permission[], container: string): boolean {
-  if (permissions.length === 0) return true;
-  const grants = (name: string | undefined) => name === container || storesOf.get(name)?.includes(container) === true;
-  return permissions.some(({ Name, Role }) => grants(Name) && Role !== 'read');
+  return grants(permissions, container, writingRoles);
+}
+
+/** Whether they let it read; everybody reads the device catalog, which says who may write. */
+export function mayRead(permissions: readonly Permission[], container: string): boolean {
+  return container === deviceCatalog || grants(permissions, container, readingRoles);
 }
 
 /**

@@ -163,7 +163,7 @@ export const unsignedPauseMsMax = 60 * second;
 export const helloPerMinutePerSourceMax = 600;
 /** CreateAccount from one source address in an hour, where registration is open to the world. */
 export const createAccountPerHourPerSourceMax = 10;
-/** Connect from one source address in an hour (S84): whoever tries out names learns of few, and a household connects fewer devices. */
+/** Connect for each source network (S84): each tells whether there is such an account. */
 export const connectPerHourPerSourceMax = 10;
 /** A response that a client will read; a full download in JSON, twice base64, with headers. */
 export const responseBytesMax = 32 * mebibyte;

@@ -24,20 +24,20 @@ export interface SourceLimitOptions {
 
 /** Limits by source. */
 export class SourceLimits {
-  readonly #hello: RateLimiter;
-  readonly #createAccount: RateLimiter;
-  readonly #connect: RateLimiter;
+  readonly #ofTransaction: Partial<Record<Transaction, readonly RateLimiter[]>>;
   readonly #refusals: RateLimiter;
   readonly #countLoopback: boolean;
 
   constructor(options: SourceLimitOptions = {}) {
     const perMinute = options.helloPerMinute ?? helloPerMinutePerSourceMax;
-    const perHour = options.createAccountPerHour ?? createAccountPerHourPerSourceMax;
+    const perHour = (count: number) => new RateLimiter({ perSecond: count / 3600, burst: count, sourcesMax });
     const perSecond = options.signedRefusalsPerSecond ?? signedRefusalsPerSecondMax;
-    this.#hello = new RateLimiter({ perSecond: perMinute / 60, burst: perMinute, sourcesMax });
-    this.#createAccount = new RateLimiter({ perSecond: perHour / 3600, burst: perHour, sourcesMax });
-    const connectsPerHour = options.connectPerHour ?? connectPerHourPerSourceMax;
-    this.#connect = new RateLimiter({ perSecond: connectsPerHour / 3600, burst: connectsPerHour, sourcesMax });
+    const hello = new RateLimiter({ perSecond: perMinute / 60, burst: perMinute, sourcesMax });
+    this.#ofTransaction = {
+      Hello: [hello],
+      CreateAccount: [hello, perHour(options.createAccountPerHour ?? createAccountPerHourPerSourceMax)],
+      Connect: [hello, perHour(options.connectPerHour ?? connectPerHourPerSourceMax)],
+    };
     this.#refusals = new RateLimiter({ perSecond, burst: perSecond * signedRefusalsBurstSeconds, sourcesMax });
     this.#countLoopback = options.countLoopback ?? false;
   }
@@ -48,23 +48,10 @@ export class SourceLimits {
    * @throws MeshError `rate-limited`
    */
   check(transaction: Transaction, source: string, nowMs: number): void {
-    const limiters = this.#limitersOf(transaction);
-    if (limiters.length === 0 || (isLoopback(source) && !this.#countLoopback)) return;
+    const limiters = this.#ofTransaction[transaction];
+    if (limiters === undefined || (isLoopback(source) && !this.#countLoopback)) return;
     const waitMs = Math.max(...limiters.map((limiter) => limiter.take(source, nowMs)));
     if (waitMs > 0) throw new MeshError('rate-limited', '', { resource: transaction, retryAfterMs: waitMs });
-  }
-
-  #limitersOf(transaction: Transaction): readonly RateLimiter[] {
-    switch (transaction) {
-      case 'Hello':
-        return [this.#hello];
-      case 'CreateAccount':
-        return [this.#hello, this.#createAccount];
-      case 'Connect':
-        return [this.#connect];
-      default:
-        return [];
-    }
   }
 
   /** Whether one more refusal of this source is worth a signature (S22). */

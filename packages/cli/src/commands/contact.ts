@@ -93,7 +93,7 @@ async function get(io: CommandIo, text: string): Promise<void> {
       `account  ${udfOf(contact) ?? 'not known yet'}`,
       `taken    ${takenText(contact)}`,
       `key      ${keyText(contact)}`,
-      ...(code === undefined || contact.isVerified ? [] : [compareText(contact.address, code)]),
+      ...(code === undefined ? [] : contact.isVerified ? [`code     ${code}`] : [compareText(contact.address, code)]),
     ].join('\n'),
   );
 }

@@ -1,18 +1,19 @@
 import { encodeTagged } from '@meshd/encoding/codec';
 import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson } from '@meshd/encoding/json-writer';
-import { contactCatalog } from '@meshd/schema/container-name';
+import { contactCatalog, outboundSpool } from '@meshd/schema/container-name';
 import { RequestConfirmation, ResponseConfirmation } from '@meshd/schema/messages-mesh';
 import type { Device } from '../device.js';
+import { mayRead } from '../entitlement.js';
 import { ClientError } from '../errors.js';
 import { readSpoolFrame } from '../message-read.js';
-import { loadOutgoing } from '../outgoing.js';
+import { isWaiting, loadOutgoing } from '../outgoing.js';
 import { ownPermissions } from '../own-permissions.js';
 import { type Answer, expiryOf, isResponseTo, judgeResponses, mayConfirm, questionOf } from '../people/confirmation.js';
 import { contactsOf, letAnswer, udfOf } from './contacts.js';
 import { sayOfMessages } from './message-marks.js';
 import { type Decision, type ListedMessage, listMessages, messageNamed, spoolReading } from './messages.js';
-import { requireKnown, type SendResult, type SentMessage, sendMessage } from './send-message.js';
+import { requireKnown, type SendResult, type SentMessage, sendAnswer, sendMessage } from './send-message.js';
 import { syncAccount } from './sync.js';
 
 /*
@@ -110,9 +111,9 @@ export async function answerConfirmation(device: Device, id: string, accept: boo
   return { message, accept: given, text: questionOf(message), response };
 }
 
-async function sendResponse(device: Device, message: ListedMessage, accept: boolean): Promise<SentMessage | undefined> {
+async function sendResponse(device: Device, message: ListedMessage, accept: boolean): Promise<SentMessage> {
   const { id, sender, body = {} as JsonObject, account } = message;
-  const { messages } = await sendMessage(device, {
+  return sendAnswer(device, {
     ...{ recipients: [sender], type: ResponseConfirmation.name, mayBeClear: false },
     accounts: new Map([[sender, account]]),
     body: (own) => {
@@ -121,14 +122,15 @@ async function sendResponse(device: Device, message: ListedMessage, accept: bool
       return writeJson({ [ResponseConfirmation.name]: response });
     },
   });
-  return messages[0];
 }
 
 /** What this account has answered already, where an earlier run was killed before it said so. */
 async function answerBefore(device: Device, requestId: string): Promise<boolean | undefined> {
-  const sent = (await listMessages(device, 'outbound', { types: responseTypes })).messages;
+  const mayLook = mayRead(ownPermissions(device.session), outboundSpool);
+  const sent = mayLook ? (await listMessages(device, 'outbound', { types: responseTypes })).messages : [];
   const reading = await spoolReading(device);
-  const waiting = (await loadOutgoing(device.session.home)).filter(({ type }) => responseTypes.has(type));
+  const queue = (await loadOutgoing(device.session.home)).filter(isWaiting);
+  const waiting = queue.filter(({ type }) => responseTypes.has(type));
   const frames = await Promise.all(waiting.map(({ envelope }) => readSpoolFrame(envelope, 0, reading)));
   const all = [...sent, ...frames.filter((frame) => frame.kind === 'message')];
   const found = all.find((response) => isResponseTo(response, requestId))?.body?.Accept;
@@ -159,14 +161,32 @@ export async function askedConfirmations(device: Device): Promise<AskedConfirmat
   await syncAccount(device, [contactCatalog]);
   const contacts = await contactsOf(device);
   const nowMs = device.session.environment.nowMs();
-  return requests.map((request) => {
+  const asked = requests.map((request): AskedConfirmation => {
     const contact = contacts.get(request.recipients[0] ?? '');
-    const related = responses.filter((response) => isResponseTo(response, request.id));
+    const related = responses
+      .filter((response) => isResponseTo(response, request.id))
+      .map((response) => ({ ...response, isCounted: response.decision !== undefined }));
     const judged = judgeResponses({ request, accountUdf: contact && udfOf(contact) }, related);
     const expiresMs = expiryOf(request);
     const state = stateOf(request, judged.answer, expiresMs !== undefined && expiresMs <= nowMs);
     return { message: request, text: questionOf(request), expiresMs, state, ...judged };
   });
+  await sayWhatCounts(device, asked, responses);
+  return asked;
+}
+
+/** Says once of each answer that it counts: what has been confirmed stays so, also when the person is forgotten. */
+async function sayWhatCounts(
+  device: Device,
+  asked: readonly AskedConfirmation[],
+  responses: readonly ListedMessage[],
+): Promise<void> {
+  const fresh = asked.flatMap(({ answer }) => {
+    const isSaid = responses.some(({ id, decision }) => id === answer?.id && decision !== undefined);
+    if (answer === undefined || isSaid) return [];
+    return [{ MessageID: answer.id, Relationship: answer.accept ? 'Accept' : 'Reject' }];
+  });
+  if (fresh.length > 0) await sayOfMessages(device, fresh);
 }
 
 function stateOf(

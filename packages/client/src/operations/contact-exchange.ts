@@ -11,7 +11,7 @@ import { codeWithKey, contactsOf, type FiledContact, letAnswer, saveContact } fr
 import { sayOfMessages } from './message-marks.js';
 import { type ListedMessage, listMessages, messageNamed } from './messages.js';
 import { ownCard } from './own-contact.js';
-import { type SendResult, type SentMessage, sendMessage } from './send-message.js';
+import { type SendResult, type SentMessage, sendAnswer, sendMessage } from './send-message.js';
 import { syncAccount } from './sync.js';
 
 /*
@@ -152,13 +152,12 @@ async function permissionsAfterBlock(device: Device, address: string): Promise<r
   return (await contactsOf(device)).get(address)?.permissions.length === 0 ? ['*'] : undefined;
 }
 
-async function sendReply(device: Device, { id, sender }: ListedMessage): Promise<SentMessage | undefined> {
+async function sendReply(device: Device, { id, sender }: ListedMessage): Promise<SentMessage> {
   const card = await ownCard(device);
-  const { messages } = await sendMessage(device, {
+  return sendAnswer(device, {
     ...{ recipients: [sender], type: ReplyContact.name, mayBeClear: false },
     body: (own) => encodeTagged(ReplyContact, { ...own, References: [{ MessageID: id }], Self: card }, 'json'),
   });
-  return messages[0];
 }
 
 function requestNamed(requests: readonly ContactRequest[], id: string): ContactRequest {

@@ -9,6 +9,7 @@ import { accountKeys, type Correspondent, contactBody, permissionValues, readCon
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
 import { requireNoEvidence } from '../evidence.js';
+import { requireReading } from '../own-permissions.js';
 import { enqueue, type PendingEntry } from '../pending.js';
 import { type ContactCard, readCard, requireFingerprint } from '../people/card.js';
 import { comparisonCode } from '../people/comparison.js';
@@ -39,6 +40,7 @@ export async function contactsOf(device: Device): Promise<ReadonlyMap<string, Fi
 
 /** Everybody, up to date, by name and address. @throws ClientError */
 export async function listContacts(device: Device): Promise<FiledContact[]> {
+  requireReading(device, contactCatalog);
   await syncAccount(device, [contactCatalog]);
   const shownAs = ({ name, address }: Correspondent) => `${name}\n${address}`.toLowerCase();
   return [...(await contactsOf(device)).values()].sort((a, b) => (shownAs(a) < shownAs(b) ? -1 : 1));
@@ -88,10 +90,11 @@ export interface ContactChange {
  * Writes or replaces a person's entry. An account that is known is never replaced by another without a word (S72), a profile
  * never by an older one; what was verified stays so.
  *
- * @throws ClientError `profile` for a card of another account than the one known before, `conflict`
+ * @throws ClientError `usage` for oneself, `profile` for a card of another account than the one known before, `conflict`
  */
 export async function saveContact(device: Device, change: ContactChange): Promise<FiledContact> {
   const { session } = device;
+  if (change.address === session.state.address) throw new ClientError('usage', 'that is this very account');
   await requireNoEvidence(session.home);
   await syncAccount(device, [contactCatalog]);
   const known = (await contactsOf(device)).get(change.address);

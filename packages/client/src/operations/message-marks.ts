@@ -1,6 +1,7 @@
 import { inboundSpool } from '@meshd/schema/container-name';
 import type { Reference } from '@meshd/schema/messages-mesh';
 import type { Device } from '../device.js';
+import { requireNoEvidence } from '../evidence.js';
 import { buildSelfMessage, freshMessageId, markMessage } from '../self-message.js';
 import { requireSuccess } from '../session.js';
 import { type ListedMessage, listMessages, messageNamed } from './messages.js';
@@ -12,10 +13,11 @@ export type Mark = 'Read' | 'Unread' | 'Deleted';
  * Says what became of messages in the inbound spool (semantics 8.6): one `MessageComplete` of this device, which all devices
  * of the account read. It is signed and not encrypted, so that the service can leave out what was read.
  *
- * @throws ClientError `refused`
+ * @throws ClientError `refused`, `evidence`
  */
 export async function sayOfMessages({ session }: Device, references: readonly Reference[]): Promise<void> {
-  const { environment, identity, keys } = session;
+  const { environment, identity, keys, home } = session;
+  await requireNoEvidence(home);
   const mark = markMessage(freshMessageId(environment), references);
   const signer = keys.key('connectionSignature');
   const self = buildSelfMessage(mark, identity.accountUdf, signer, environment);

@@ -7,6 +7,7 @@ import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
 import { type MessageFrame, readSpoolFrame, type SpoolFrame, type SpoolReading } from '../message-read.js';
 import { loadOutgoing, type WaitingMessage } from '../outgoing.js';
+import { requireReading } from '../own-permissions.js';
 import { readingKey } from '../reading-key.js';
 import { completeFrames } from './download.js';
 import { readableReplica, syncAccount } from './sync.js';
@@ -155,6 +156,7 @@ function deliveryOf(account: string, mark: Reference | undefined): Delivery {
  * @throws ClientError
  */
 export async function listMessages(device: Device, box: Box, filter: MessageFilter = {}): Promise<MessageList> {
+  requireReading(device, spools[box]);
   await syncAccount(device, [spools[box]]);
   const frames = await framesOf(device, box, filter);
   const { deliveries, own } = marksOf(frames);

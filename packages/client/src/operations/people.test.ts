@@ -19,7 +19,7 @@ import {
   requestConfirmation,
 } from './confirmations.js';
 import { acceptContact, pendingContacts, requestContact, takeReplies } from './contact-exchange.js';
-import { importCard, listContacts, udfOf } from './contacts.js';
+import { deleteContact, importCard, listContacts, udfOf } from './contacts.js';
 import { listMessages } from './messages.js';
 
 const bob = new Someone('bob@example.org');
@@ -117,6 +117,13 @@ describe('[R161] an answer to a request for contact', () => {
   });
 });
 
+it('nobody is a contact of himself', async () => {
+  await expect(does((device) => importCard(device, cardOf(alice), {}))).rejects.toThrow(/this very account/);
+  await expect(does((device) => requestContact(device, { address: alice.address, wantsReply: true }))).rejects.toThrow(
+    /this very account/,
+  );
+});
+
 describe('[S41] [S61] a mark', () => {
   const stateOf = async (id: string) => {
     const { messages, refused } = await does((device) => listMessages(device, 'inbound'));
@@ -188,6 +195,15 @@ describe('[R161] a request for confirmation', () => {
     expect(posted()).toBe(0);
   });
 
+  it('whose answer the own service does not take stays open', async () => {
+    const id = question();
+    service.postAnswer = () => ({ status: 201, message: { Entries: [{ Result: 'Reject', StatusExtended: 2 }] } });
+    expect(await told(does((device) => answerConfirmation(device, id, true)))).toMatch(
+      /^refused: the answer was not taken/,
+    );
+    expect(await does(pendingConfirmations)).toMatchObject([{ message: { id, decision: undefined } }]);
+  });
+
   it('is not answered by a device that may not confirm', async () => {
     const id = question();
     const limited = new Someone(alice.address, [{ Name: 'Messaging' }]).identity.connectionAccount;
@@ -213,6 +229,12 @@ describe('[R161] a request for confirmation', () => {
     const end = fakeNowMs + confirmationLifeMs + 1000;
     expect(await does(askedConfirmations, end)).toMatchObject([{ state: 'expired' }]);
     comes(bob.say(alice, 'ResponseConfirmation', { Request, Accept: false }));
+    comes(bob.say(alice, 'ResponseConfirmation', { Request, Accept: true }));
     expect(await does(askedConfirmations, end)).toMatchObject([{ state: 'rejected' }]);
+    // What has counted stays so, also when the person is forgotten.
+    await does((device) => deleteContact(device, bob.address), end);
+    expect(await does(askedConfirmations, end)).toMatchObject([
+      { state: 'rejected', refused: [{}, { reason: 'the request has been answered before' }] },
+    ]);
   });
 });

@@ -71,6 +71,18 @@ export async function sendMessage(device: Device, message: MessageToSend): Promi
   return { messages, earlierCount, interrupted };
 }
 
+/**
+ * Sends one message to one person, which something else depends on.
+ * @throws ClientError `refused` where the own service does not take it
+ */
+export async function sendAnswer(device: Device, message: MessageToSend): Promise<SentMessage> {
+  const [sent] = (await sendMessage(device, message)).messages;
+  if (sent === undefined || sent.state === 'refused') {
+    throw new ClientError('refused', `the answer was not taken: ${sent?.reason ?? 'nobody is to have it'}`);
+  }
+  return sent;
+}
+
 /** Brings the contacts up to date; without a connection those that are here will do. */
 async function whyNoContacts(device: Device): Promise<ClientError | undefined> {
   try {

@@ -50,6 +50,9 @@ export interface Asked {
   readonly accountUdf: string | undefined;
 }
 
+/** A response, and whether a device of the account has counted it before: then it is the answer, whoever is known by now. */
+export type JudgedResponse = MessageFrame & { readonly isCounted?: boolean | undefined };
+
 /** Whether a response is about a request at all; what it proves is another question. */
 export function isResponseTo(response: MessageFrame, requestId: string): boolean {
   const embedded = memberObject(response.body?.Request);
@@ -65,15 +68,22 @@ function memberObject(value: JsonValue | undefined): JsonObject | undefined {
  * Judges the responses to a request, in the order of the spool: the first one that holds is the answer, and none after it
  * counts, whatever it says.
  */
-export function judgeResponses(asked: Asked, responses: readonly MessageFrame[]): Judgement {
+export function judgeResponses(asked: Asked, responses: readonly JudgedResponse[]): Judgement {
+  const counted = responses.find(({ isCounted }) => isCounted === true);
   let answer: Answer | undefined;
   const refused: { id: string; reason: string }[] = [];
   for (const response of responses) {
-    const reason = answer === undefined ? faultOf(asked, response) : 'the request has been answered before';
+    const reason = answer === undefined && (counted ?? response) === response ? whyNot(asked, response) : isAnswered;
     if (reason !== undefined) refused.push({ id: response.id, reason });
     else answer = { accept: response.body?.Accept === true, id: response.id, answeredMs: response.createdMs };
   }
   return { answer, refused };
+}
+
+const isAnswered = 'the request has been answered before';
+
+function whyNot(asked: Asked, response: JudgedResponse): string | undefined {
+  return response.isCounted === true ? undefined : faultOf(asked, response);
 }
 
 /** Why a response does not count. */
