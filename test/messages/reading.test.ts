@@ -58,6 +58,11 @@ describe('[S61] [S71] a message', () => {
     });
   });
 
+  it('[R157] that offers a group is shown like any other', async () => {
+    const offer = { Sender: alice.address, Group: 'choir@alpha.test' };
+    expect(await shown(message({ type: 'OfferGroup' }, offer))).toEqual(offer);
+  });
+
   it('of which the body names another sender, or is of another type, is not shown', async () => {
     expect(await shown(message({}, { Sender: 'carol@alpha.test' }))).toBe('the body names another sender');
     const Note = Buffer.from(JSON.stringify({ Invoice: {} }));
