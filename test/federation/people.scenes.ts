@@ -28,10 +28,9 @@ import { setOwnName } from '@meshd/client/operations/own-contact';
 import { sendMessage } from '@meshd/client/operations/send-message';
 import { synchronise } from '@meshd/client/operations/sync';
 import { writeJson } from '@meshd/encoding/json-writer';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Infrastructure, type Provider, patience, startInfrastructure, testMs } from './infrastructure-kit.js';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Provider, patience, sharedProviders, testMs } from './infrastructure-kit.js';
 
-let stage: Infrastructure;
 let folder: string;
 let carol: Guest;
 let dave: Guest;
@@ -55,8 +54,8 @@ class Guest {
   async connects(name: string, permission: string): Promise<Guest> {
     const guest = new Guest(this.address, join(folder, name));
     const environment = systemEnvironment();
-    const { url } = stage.beta;
-    const ca = await readFile(stage.beta.processes.plan.certificates.caFile, 'utf8');
+    const { url, processes } = made().beta;
+    const ca = await readFile(processes.plan.certificates.caFile, 'utf8');
     const { pin } = await this.does((device) => givePin(device));
     await requestConnection(guest.home, environment, { address: this.address, url, ca, pin, description: name });
     const [judged] = await this.does((device) => acceptByPins(device, { permissions: [{ Name: permission }] }));
@@ -107,16 +106,11 @@ const fateOf = (guest: Guest, id: string): Promise<string> =>
     return delivery === undefined || delivery.result === 'queued' ? undefined : delivery.result;
   });
 
-beforeAll(async () => {
-  stage = await startInfrastructure();
+const made = sharedProviders(async ({ alpha, beta }) => {
   folder = await mkdtemp(join(tmpdir(), 'meshd-people-'));
-  const { alpha, beta } = stage;
   [carol, dave, erin] = await Promise.all([newGuest('carol', alpha), newGuest('dave', beta), newGuest('erin', alpha)]);
-}, testMs);
-afterAll(async () => {
-  await stage?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('[R161] two people who do not know each other', () => {
   it(

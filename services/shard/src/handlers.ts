@@ -181,9 +181,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const told = await status(context, asked, isWaiting(transaction) ? call.signal : undefined);
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
-      case 'changeAccount':
-        await changeAccount(context, transaction.value.account, transaction.value.action);
-        return { ended: done, result: undefined };
+      case 'changeAccount': {
+        const changed = await changeAccount(context, transaction.value.account, transaction.value.action);
+        return { ended: done, result: { $case: 'changeAccount', value: { changed } } };
+      }
       case 'upload':
         return this.#upload(context, transaction.value, request);
       case 'authenticate':
@@ -305,7 +306,8 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
-  ...{ listDestinations: ['operator'], changeDestination: ['operator'], changeAccount: ['operator'] },
+  ...{ listDestinations: ['operator'], changeDestination: ['operator'], listWaiting: ['operator'] },
+  changeAccount: ['operator'],
 };
 
 /** Nothing is asked of who may ask `describeService`. */

@@ -8,6 +8,7 @@ import { messageRegistry, RequestConnection } from '@meshd/schema/messages-mesh'
 import { ProfileDevice } from '@meshd/schema/profiles';
 import { MeshError } from '@meshd/schema/status';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { AccountState } from '../storage/store.js';
 import {
   entry,
   mark,
@@ -149,18 +150,19 @@ describe('Connect', () => {
     expect(inbound()).toHaveLength(1);
   });
 
-  test('[S84] an account that nobody has, and one on hold, are refused alike: 404', async () => {
+  test('[R244] an account that nobody has, that is on hold, or that is blocked: 404, 403/6, 403/7', async () => {
     const phone = newDevice();
     const bob = { ...phone, device: { ...phone.device, account: 'bob@example.com' } };
-    const refusal = (work: Promise<unknown>) => work.catch(({ code, detail }: MeshError) => ({ code, detail }));
-    const nobody = await refusal(ask(bob, { ServiceID: 'bob@example.com' }));
-    expect(nobody).toEqual({ code: 'account-unknown', detail: '' });
-    const { transactAccount } = shard.store;
-    shard.store.transactAccount = (address, work) =>
-      transactAccount.call(shard.store, address, (transactor) =>
-        work(Object.create(transactor, { state: { value: { ...transactor.state, status: 'pending' } } })),
-      ) as never;
-    expect(await refusal(ask(phone))).toEqual(nobody);
+    expect(await codeOf(ask(bob, { ServiceID: 'bob@example.com' }))).toBe('account-unknown');
+    for (const [status, code] of [
+      ['pending', 'account-pending'],
+      ['blocked', 'account-blocked'],
+    ] as const) {
+      await shard.store.transactAccount(alice.address, (transactor) =>
+        transactor.commit({ replace: { ...(transactor.state as AccountState), status } }),
+      );
+      expect(await codeOf(ask(phone))).toBe(code);
+    }
     expect(inbound()).toHaveLength(1);
   });
 

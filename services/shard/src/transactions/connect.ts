@@ -49,8 +49,8 @@ export interface ConnectResult {
  *
  * The request is verified before it is known whether the account exists, so that both cost the same.
  *
- * @throws MeshError `malformed`, `payload-digest`, `object-signature` for the request; `account-unknown`
- *   also for an account on hold, `rate-limited`, `quota`.
+ * @throws MeshError `malformed`, `payload-digest`, `object-signature` for the request; `account-unknown`,
+ *   `account-pending`, `account-blocked`, `rate-limited`, `quota`.
  */
 export async function connect(context: ShardContext, request: ConnectRequest): Promise<ConnectResult> {
   const { device, identity, message } = request;
@@ -60,8 +60,9 @@ export async function connect(context: ShardContext, request: ConnectRequest): P
   return context.store.transactAccount(device.account, async (transactor) => {
     const answered = await findAnswer<{ frameIndex: number }>(transactor, writing);
     const { state } = transactor;
-    // One on hold takes no connections, and is told from no account by nobody who asks (S84).
-    if (state === undefined || state.status === 'pending') throw new MeshError('account-unknown');
+    if (state === undefined) throw new MeshError('account-unknown');
+    if (state.status === 'pending') throw new MeshError('account-pending');
+    if (state.status === 'blocked') throw new MeshError('account-blocked');
     const spool = spoolOf(state);
     if (answered !== undefined) return resultOf(state, await frameAt(transactor, spool, answered.frameIndex));
     return resultOf(state, await file(context, transactor, { state, spool, verified, writing }));
