@@ -8,6 +8,7 @@ import {
   requestContact,
   type TakenReply,
   takeReplies,
+  tellContacts,
 } from '@meshd/client/operations/contact-exchange';
 import { isContactLink, readContactLink } from '@meshd/client/people/contact-link';
 import type { Command } from 'commander';
@@ -99,6 +100,15 @@ async function reject(io: CommandIo, id: string): Promise<void> {
   io.print({ id: rejected.id, address: sender }, `the request of ${sender} is rejected; it is told nothing`);
 }
 
+async function tell(io: CommandIo, accounts: readonly string[]): Promise<void> {
+  const addresses = accounts.length === 0 ? undefined : [...new Set(accounts.map(addressArgument))];
+  const { messages, interrupted } = await within(io, (device) => tellContacts(device, addresses));
+  if (messages.some(({ state }) => state === 'refused')) io.setExitCode(1);
+  io.print({ messages: messages.map(sentJson), waiting: interrupted?.message }, () =>
+    messages.length === 0 ? 'there is nobody to tell: no key of a contact is known' : messages.map(sentText).join('\n'),
+  );
+}
+
 const requestHelp = `
 To an account whose key is not known here the request goes in clear, signed. A LINK is what a QR code of mesh contact card
 --qr says: with it only that very account can answer.
@@ -118,6 +128,12 @@ export function registerContactExchangeCommands(program: Command, io: CommandIo)
     .option('--no-reply', 'only send your card: none is wanted back')
     .addHelpText('after', requestHelp)
     .action((text: string, flags: RequestFlags) => request(io, text, flags));
+  contact
+    .command('tell')
+    .description('send your card, as it is now, to people who know you')
+    .argument('[account...]', 'NAME@DOMAIN (default: everybody whose key is known)')
+    .addHelpText('after', '\nExamples:\n  mesh contact tell\n  mesh contact tell bob@beta.test')
+    .action((accounts: string[]) => tell(io, accounts));
   contact
     .command('pending')
     .description('people who ask to be known, each card verified')

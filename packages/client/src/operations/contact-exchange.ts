@@ -6,8 +6,9 @@ import type { Device } from '../device.js';
 import { mayWrite } from '../entitlement.js';
 import { ClientError } from '../errors.js';
 import { ownPermissions } from '../own-permissions.js';
+import type { ContactCard } from '../people/card.js';
 import { type Introduction, readIntroduction, type Standing, standingOf } from '../people/exchange.js';
-import { codeWithKey, contactsOf, type FiledContact, letAnswer, saveContact } from './contacts.js';
+import { codeWithKey, contactsOf, type FiledContact, letAnswer, listContacts, saveContact } from './contacts.js';
 import { sayOfMessages } from './message-marks.js';
 import { type ListedMessage, listMessages, messageNamed } from './messages.js';
 import { ownCard } from './own-contact.js';
@@ -187,8 +188,8 @@ export interface TakenReply {
 }
 
 /**
- * Files the people who have answered requests of ours: once each, and only those who were asked. A device that may not
- * write contacts, or not see what was sent, leaves them to the others.
+ * Files the people who have answered requests of ours, once each, and takes newer profiles of those who are known (S62, S72);
+ * nobody else. A device that may not write contacts, or not see what was sent, leaves them to the others.
  *
  * @throws ClientError
  */
@@ -213,13 +214,38 @@ async function takeReply(device: Device, message: ListedMessage, asked: readonly
   const introduction = await introductionOf(message);
   if (typeof introduction === 'string') return refuse(introduction);
   const { card, answers } = introduction;
+  await syncAccount(device, [contactCatalog]);
+  const known = (await contactsOf(device)).get(sender);
+  const isKnown = standingOf(card, known) === 'known';
   const isAsked = asked.some((request) => request.id === answers && request.recipients.includes(sender));
-  if (!isAsked) return refuse(`${sender} answers a request that this account has not sent to it`);
+  if (!isAsked && !isKnown) return refuse(`${sender} answers a request that this account has not sent to it`);
   try {
-    return { id, sender, contact: await saveContact(device, { address: sender, card }), reason: undefined };
+    const contact =
+      isKnown && known && !isNews(card, known) ? known : await saveContact(device, { address: sender, card });
+    return { id, sender, contact, reason: undefined };
   } catch (error) {
     // Another account than the one that is known, or was shown in person (S72): the user is told, nothing is replaced.
     if (error instanceof ClientError && error.code === 'profile') return refuse(error.message);
     throw error;
   }
+}
+
+/** Whether a card brings a newer profile of an account that is known. */
+const isNews = ({ account }: ContactCard, known: FiledContact): boolean =>
+  (account.Updated?.getTime() ?? 0) > (known.account?.Updated?.getTime() ?? 0);
+
+/**
+ * Sends the own card, as it is now, to people who know this account: after its key was changed (S62), or its name.
+ *
+ * @param addresses of contacts; where absent everybody whose key is known and who is not blocked
+ * @throws ClientError `entry` for somebody whose key is not known
+ */
+export async function tellContacts(device: Device, addresses?: readonly string[]): Promise<SendResult> {
+  const contacts = await listContacts(device);
+  const known = contacts.filter(({ account, permissions }) => account !== undefined && permissions.length > 0);
+  const card = await ownCard(device);
+  return sendMessage(device, {
+    ...{ recipients: addresses ?? known.map(({ address }) => address), type: ReplyContact.name, mayBeClear: false },
+    body: (own) => encodeTagged(ReplyContact, { ...own, Self: card }, 'json'),
+  });
 }

@@ -4,6 +4,7 @@ import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import { DeliveryReceipt } from '@meshd/schema/service';
 import type { Device } from '../device.js';
+import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
 import { type MessageFrame, readSpoolFrame, type SpoolFrame, type SpoolReading } from '../message-read.js';
 import { loadOutgoing, type WaitingMessage } from '../outgoing.js';
@@ -95,6 +96,7 @@ async function framesOf(device: Device, box: Box, { types }: MessageFilter): Pro
     // What was left out of a partial replica is fetched where it is asked for, and no more than that.
     if (types !== undefined && payload === null) await completeFrames(device, replica, frameIndex, frameIndex);
     frames.push(await readSpoolFrame(await replica.envelope(frameIndex), frameIndex, reading));
+    await showProgress(device.session.environment, 'verifying', frameIndex, size - 1);
   }
   return frames;
 }

@@ -18,8 +18,8 @@ import {
   pendingConfirmations,
   requestConfirmation,
 } from './confirmations.js';
-import { acceptContact, pendingContacts, requestContact, takeReplies } from './contact-exchange.js';
-import { deleteContact, importCard, listContacts, udfOf } from './contacts.js';
+import { acceptContact, pendingContacts, requestContact, takeReplies, tellContacts } from './contact-exchange.js';
+import { allowContact, deleteContact, importCard, listContacts, udfOf } from './contacts.js';
 import { listMessages } from './messages.js';
 
 const bob = new Someone('bob@example.org');
@@ -83,6 +83,33 @@ describe('[R161] an answer to a request for contact', () => {
     expect((await contacts()).map(({ address, account }) => [address, account])).toEqual([[bob.address, undefined]]);
     // They are done with, on every device.
     expect(await does(takeReplies)).toEqual([]);
+  });
+
+  it('[S62] [S72] of somebody who is known brings a newer profile of his, unasked, and no older one', async () => {
+    await does((device) => importCard(device, cardOf(bob), { permissions: ['Note'] }));
+    const keyOf = async () => (await contacts())[0]?.account?.KeyEncryption?.UDF;
+    const before = await keyOf();
+    const renewed = bob.renewed(fakeNowMs + 1000);
+    const tells = (person: Someone) => comes(person.say(alice, 'ReplyContact', { Self: inJson(cardOf(person)) }));
+    tells(renewed);
+    expect(await does(takeReplies)).toMatchObject([{ contact: { permissions: ['Note'] } }]);
+    expect([await keyOf(), before]).toEqual([
+      renewed.keys.key('meshEncryption').publicKey.udf,
+      bob.keys.key('accountEncryption').publicKey.udf,
+    ]);
+    tells(bob);
+    expect((await does(takeReplies))[0]?.reason).toBeUndefined();
+    expect(await keyOf()).not.toBe(before);
+    tells(impostor);
+    expect((await does(takeReplies))[0]?.reason).toMatch(/has not sent to it/);
+  });
+
+  it('tells those who know the account, and nobody else', async () => {
+    expect((await does((device) => tellContacts(device))).messages).toEqual([]);
+    await does((device) => importCard(device, cardOf(bob), {}));
+    await does((device) => allowContact(device, { address: 'carol@example.org' }));
+    const { messages } = await does((device) => tellContacts(device));
+    expect(messages).toMatchObject([{ recipient: bob.address, isEncrypted: true, state: 'sent' }]);
   });
 
   it('[S72] of another account than the one that is known or was scanned replaces nobody', async () => {

@@ -9,9 +9,10 @@ import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson } from '@meshd/encoding/json-writer';
 import { messageBytesMax } from '@meshd/limits/limits';
 import { ConnectionAccount, connectionRegistry, type Permission } from '@meshd/schema/connections';
+import { ProfileAccount, profileRegistry } from '@meshd/schema/profiles';
 import { type DeviceKeys, makeDeviceKeys } from '../device-keys.js';
 import { fakeNowMs } from '../fake-service.fixture.js';
-import { type Identity, makeIdentity } from '../identity.js';
+import { type Identity, makeIdentity, publicMember } from '../identity.js';
 import { buildMessage } from '../message-build.js';
 import { type MessageFrame, readSpoolFrame } from '../message-read.js';
 
@@ -38,6 +39,20 @@ export class Someone {
       keys: [this.keys.key('accountOnline')],
     });
     return { ...identity, connectionAccount };
+  }
+
+  /** The same account with a newer profile, which names another key to encrypt to. */
+  renewed(nowMs: number): Someone {
+    const { payload } = this.identity.profileAccount;
+    const { value } = decodeTagged(profileRegistry, payload ?? new Uint8Array(0), { form: 'json' });
+    const KeyEncryption = publicMember(this.keys.key('meshEncryption'));
+    const profile = { ...(value as ProfileAccount), Updated: new Date(nowMs), KeyEncryption };
+    const profileAccount = signEnvelope({
+      payload: encodeTagged(ProfileAccount, profile, 'json'),
+      contentType: 'application/mmm',
+      keys: [this.keys.key('accountOffline')],
+    });
+    return Object.assign(Object.create(Someone.prototype), this, { identity: { ...this.identity, profileAccount } });
   }
 
   /** Who signs. */
