@@ -4,7 +4,7 @@ import { BindingError } from '@meshd/binding/errors';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type EnvelopeOctets, openEnvelope, writeEnvelope } from '@meshd/dare/envelope';
-import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
+import { contactCatalog, inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Device, withDevice } from '../device.js';
 import { accountAt, type FakeService, fakeNowMs, signingService } from '../fake-service.fixture.js';
@@ -142,6 +142,20 @@ describe('[R161] an answer to a request for contact', () => {
     expect(await told(does((device) => acceptContact(device, id)))).toMatch(/^profile/);
     expect(await contacts()).toEqual([]);
   });
+});
+
+it('[R186] [S60] of a contact the service reads the address, the account and what is taken, and nothing else', async () => {
+  await does((device) => importCard(device, cardOf(bob), { permissions: ['Note', 'ReplyContact'] }));
+  const octets = service.containers.get(contactCatalog)?.at(-1) as EnvelopeOctets;
+  const { header, contentMetaData } = openEnvelope(octets);
+  expect(header.enc).toBe('A256GCM');
+  expect(contentMetaData?.KeyValues).toEqual([
+    { Key: 'Address', Value: bob.address },
+    { Key: 'AccountUDF', Value: bob.identity.accountUdf },
+    { Key: 'Permissions', Value: 'Note,ReplyContact' },
+  ]);
+  expect(Buffer.from(octets.payload ?? []).includes('Bob')).toBe(false);
+  expect((await contacts())[0]).toMatchObject({ name: 'Bob', permissions: ['Note', 'ReplyContact'] });
 });
 
 it('nobody is a contact of himself', async () => {
