@@ -10,6 +10,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type CommandIo, type IoSettings, processIo } from '../command-io.js';
 import { registerAccountCommands } from './account.js';
 import { registerDeviceCommands } from './device.js';
+import { toldText } from './tell-contacts.js';
 
 const service = new FakeService();
 let home: string;
@@ -81,5 +82,13 @@ describe('mesh account import --check', () => {
 describe('mesh device grant', () => {
   it('wants to know what is granted', async () => {
     await expect(mesh('device', 'grant', 'MAAA')).rejects.toThrow(/--administrator/);
+  });
+});
+
+describe('after a change of the account’s key', () => {
+  it('it is said how many contacts were told, and what to do where some were not', () => {
+    expect(toldText({ count: 0, reason: undefined })).toEqual([]);
+    expect(toldText({ count: 2, reason: undefined })).toEqual(['contacts that are told of the new key: 2']);
+    expect(toldText({ count: 1, reason: 'no connection' })[1]).toMatch(/no connection.*mesh contact tell/);
   });
 });
