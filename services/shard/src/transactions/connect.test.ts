@@ -195,7 +195,8 @@ describe('Complete', () => {
     expect(await codeOf(poll(phone))).toBe('policy');
     const { principal, udf } = alice.device('phone');
     expect((await completeConnected(shard.context, principal, udf)).status).toBe(201);
-    expect(await codeOf(completeConnected(shard.context, principal, first.udf))).toBe('not-authorised');
+    const stranger = new Person('carol').device();
+    expect(await codeOf(completeConnected(shard.context, principal, stranger.udf))).toBe('connection-unknown');
   });
 
   test('[S55] so it is whatever the device does first', async () => {
