@@ -1,4 +1,4 @@
-import { canonicalName } from '@meshd/crypto/udf';
+import { parseUdf } from '@meshd/crypto/udf';
 import { isEncrypted } from '@meshd/dare/decrypt';
 import type { DareEnvelope } from '@meshd/dare/envelope';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
@@ -33,7 +33,7 @@ export function offeredDevice(envelope: DareEnvelope): string | undefined {
   if (payload === null || isEncrypted(envelope)) return undefined;
   try {
     const { value } = decodeTagged(offerTags, payload, { form: 'json', refuseRepeated: true });
-    return value.DeviceUDF === undefined ? undefined : canonicalName(value.DeviceUDF);
+    return parseUdf(value.DeviceUDF ?? '').canonical;
   } catch {
     return undefined;
   }
