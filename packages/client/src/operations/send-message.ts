@@ -20,6 +20,8 @@ export interface MessageToSend {
   body(members: { readonly MessageID: string; readonly Sender: string; readonly Recipient: string }): Uint8Array;
   /** Whether it may travel in clear to people whose keys are not known. */
   readonly mayBeClear: boolean;
+  /** It travels in clear though keys are known: services on the way read it (semantics 8.1). */
+  readonly isClear?: boolean | undefined;
   /** Only put into the queue; nothing is sent. */
   readonly isOffline?: boolean | undefined;
 }
@@ -94,7 +96,7 @@ async function buildMessages(device: Device, message: MessageToSend): Promise<Ou
   const { type } = message;
   const createdMs = environment.nowMs();
   return message.recipients.map((recipient) => {
-    const account = contacts.get(recipient)?.account;
+    const account = message.isClear === true ? undefined : contacts.get(recipient)?.account;
     const known = account && accountKeys(account).encryptionKey;
     if (known === undefined) requireClear(message, recipient);
     const id = nonceUdf(environment.random);
