@@ -63,7 +63,7 @@ describe('[S50] [S53] code mode', () => {
   });
 });
 
-describe('[R150] the witness of devices that commit to nothing', () => {
+describe('[R150] [R306] the witness of devices that commit to nothing', () => {
   it('is that of semantics 7.1', () => {
     const counting = (from: number) => Uint8Array.from({ length: 16 }, (_, at) => from + at);
     const { meshFingerprint, deviceFingerprint } = publishedFingerprints();
