@@ -2,8 +2,8 @@
  * A lamp without keys and display, made by a factory, connected by the code on it to the account of who bought it (semantics
  * 7.6, S56, S57): over the wire, at one provider, and once more after a reset.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:https';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEarl } from '@meshd/client/connect/earl';
@@ -18,8 +18,11 @@ import { acceptInvited, hasShownItself, inviteDevice } from '@meshd/client/opera
 import { fetchPublication, withdraw } from '@meshd/client/operations/publish';
 import { syncAccount } from '@meshd/client/operations/sync';
 import { uploadFiles } from '@meshd/client/operations/upload';
+import { fingerprint64 } from '@meshd/crypto/key-udf';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { verifyProfile } from '@meshd/schema/profile-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mesh } from '../client/mesh-program.js';
 
 const environment = systemEnvironment();
 let provider: TestProvider;
@@ -59,9 +62,12 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  agent.destroy();
   await provider?.stop();
   await rm(folder, { recursive: true, force: true });
 });
+
+const agent = new Agent({ keepAlive: true });
 
 /** A plain GET, as any program makes one. */
 function get(
@@ -70,7 +76,7 @@ function get(
 ): Promise<{ status: number; type: string; headers: object; body: Buffer }> {
   return new Promise((resolve, reject) => {
     const { ca, port, domain } = provider;
-    const options = { host: '127.0.0.1', port, path, ca, servername: domain, headers: { host } };
+    const options = { host: '127.0.0.1', port, path, ca, servername: domain, headers: { host }, agent };
     request(options, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
@@ -161,7 +167,6 @@ describe('a device without display or keys', () => {
     );
     await as('alice', (device) => inviteDevice(device, real.earl));
     // Somebody who has seen the code, but has not the keys that the description names.
-    const { readFile, writeFile } = await import('node:fs/promises');
     const stolen = JSON.parse(await readFile(join(home('double'), 'hailing.json'), 'utf8'));
     const code = JSON.parse(await readFile(join(home('real'), 'hailing.json'), 'utf8'));
     await reaches('real', 'waiting');
@@ -174,8 +179,6 @@ describe('a device without display or keys', () => {
     );
     const offer = { account: `alice@${provider.domain}`, pin: taken.pin, createdMs: Date.now() };
     const meshFingerprint = await as('alice', async ({ session }) => {
-      const { fingerprint64 } = await import('@meshd/crypto/key-udf');
-      const { verifyProfile } = await import('@meshd/schema/profile-check');
       const { offlineKey } = await verifyProfile(session.identity.profileMesh, 'ProfileMesh');
       return Buffer.from(fingerprint64('Ed448', offlineKey.raw)).toString('base64url');
     });
@@ -190,6 +193,39 @@ describe('a device without display or keys', () => {
       ['real', 'accepted'],
     ]);
     expect(double.deviceUdf).not.toBe(real.deviceUdf);
+  });
+
+  it('[R143] [R154] [S57] by the command line: its code as picture and text, invited and connected, shown and warned of', async () => {
+    const label = join(folder, 'label.png');
+    const made = await mesh([
+      'device',
+      'preconfigure',
+      home('clock'),
+      '--name',
+      'clock',
+      '--qr',
+      label,
+      '--home',
+      home('factory'),
+    ]);
+    const [earl = ''] = /udf:\S+/.exec(made.stdout) ?? [];
+    expect(parseEarl(earl).domain).toBe(provider.domain);
+    expect(made.stdout).toMatch(/[█▀▄]{20}/);
+    expect(made.stdout).toMatch(/whoever has seen this code/);
+    expect((await readFile(label)).subarray(1, 4).toString()).toBe('PNG');
+    await eventually(
+      () => published(parseEarl(earl).identifier),
+      (found) => found !== undefined,
+    );
+    const [invited, came] = await Promise.all([
+      mesh(['device', 'connect', earl, '--home', home('alice')]),
+      mesh(['device', 'poll', '--wait', '--json', '--home', home('clock')]),
+    ]);
+    expect(JSON.parse(came.stdout)).toEqual({ stage: 'connected', address: `alice@${provider.domain}`, ignored: [] });
+    expect(invited.stderr).toMatch(/clock .*is invited; whoever has seen this code/);
+    expect(invited.stdout).toMatch(/its first Status has come/);
+    const asked = await mesh(['device', 'reset', '--json', '--home', home('clock')]);
+    expect([asked.code, asked.stderr]).toEqual([2, expect.stringMatching(/--yes/)]);
   });
 
   it('[R153] cannot be invited by a code that was misread, or whose publication was withdrawn', async () => {
