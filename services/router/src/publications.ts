@@ -5,14 +5,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { domainOfHost } from '@meshd/binding/http-server';
-import {
-  publicationFetchMsMax,
-  publicationIdentifierCharactersMax,
-  publicationsPerMinutePerSourceMax,
-} from '@meshd/limits/hailing';
+import { publicationFetchMsMax, publicationsPerMinutePerSourceMax } from '@meshd/limits/hailing';
 import { sourcesMax } from '@meshd/limits/limits';
 import type { Clock } from '@meshd/process/clock';
 import { mediaTypeJson } from '@meshd/schema/features';
+import { isPublicationIdentifier } from '@meshd/schema/hailing';
 import { MeshError } from '@meshd/schema/status';
 import type { RouterMetrics } from './metrics.js';
 import { RateLimiter } from './rate.js';
@@ -38,7 +35,6 @@ export interface PublicationLimitOptions {
 }
 
 const counted = 'Publication';
-const identifierForm = /^[A-Za-z2-7-]+$/;
 
 /** Serves them. */
 export class Publications {
@@ -85,9 +81,8 @@ export class Publications {
   /** @throws MeshError `not-found`; `overloaded`, `shard-timeout` */
   async #find(identifier: string): Promise<Uint8Array> {
     const { shards, clock } = this.#options;
-    if (identifier.length > publicationIdentifierCharactersMax || !identifierForm.test(identifier)) {
-      throw new MeshError('not-found');
-    }
+    // No shard is asked for what cannot be there.
+    if (!isPublicationIdentifier(identifier)) throw new MeshError('not-found');
     const call = { account: identifier, identity: undefined, deadlineMs: clock() + publicationFetchMsMax };
     const { outcome, result } = await shards.transact(call, { $case: 'fetchPublication', value: { identifier } });
     requireSuccess(outcome);

@@ -150,14 +150,14 @@ function progressText(progress: HailingProgress): string {
   }
 }
 
-interface PollFlags {
+interface PollFlags extends ServiceOptions {
   readonly wait?: boolean;
   readonly button?: boolean;
-  readonly url?: string;
 }
 
 async function poll(io: CommandIo, flags: PollFlags): Promise<void> {
-  const options = { isPressed: flags.button === true, url: urlArgument(flags.url) };
+  const place = { url: urlArgument(flags.url), ca: await caArgument(io, flags.ca) };
+  const options = { isPressed: flags.button === true, ...place };
   const { progress, ignored } = await withEnvironment(io, async (environment) => {
     const polled = await pollUntil(io, environment, options, flags.wait === true);
     // Its first Status: whoever connected it waits for that (S57).
@@ -243,6 +243,7 @@ export function registerEarlCommands(device: Command, io: CommandIo): void {
     .option('--wait', 'ask again until it is connected')
     .option('--button', 'its button was pressed just now')
     .option('--url <url>', 'https address of the service it is invited to (default: its domain says it)')
+    .option('--ca <file>', 'certificates to trust there (default: those of whoever made the device)')
     .addHelpText('after', pollExamples)
     .action((flags: PollFlags) => poll(io, flags));
   device

@@ -1,7 +1,7 @@
 import { signingKeyFromSeed } from '@meshd/crypto/ed448';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { offerButtonMs, offerMs, offersPerDeviceMax } from '@meshd/limits/hailing';
-import { findAccount, forgetAccount } from '../account-state.js';
+import { findAccount, forgetAccount, loadCa } from '../account-state.js';
 import { forgetAsked, loadAsked } from '../connect/asked-file.js';
 import { makeBaseSeeds, makeProfileDevice } from '../connect/asking.js';
 import { earlText, makeEarl, parseEarl, sealDescription } from '../connect/earl.js';
@@ -103,6 +103,8 @@ export interface PollOptions {
   readonly isPressed?: boolean | undefined;
   /** `https` address of the service that it is invited to; where absent the domain says it. */
   readonly url?: string | undefined;
+  /** Certificates (PEM) to trust there; those that the device was made with where absent. */
+  readonly ca?: string | undefined;
 }
 
 /**
@@ -126,14 +128,14 @@ export async function pollHailing(
       return { progress: { stage: 'connected', address: account.address }, ignored: [], isNew: false };
     }
     const state = await pressed(home, await requireHailing(home), environment, options);
-    if ((await loadAsked(home)) !== undefined) return followUp(home, environment, state);
+    if ((await loadAsked(home)) !== undefined) return followUp(home, environment);
     if (state.hasButton && !isListening(state, environment)) {
       return { progress: { stage: 'button' }, ignored: [], isNew: false };
     }
     const { taken, ignored, retryAfterMs } = await offerFor(home, environment, state);
     if (taken === undefined) return { progress: { stage: 'waiting', retryAfterMs }, ignored, isNew: false };
-    await askBy(home, environment, { ...state, taken }, options.url);
-    return { ...(await followUp(home, environment, state)), ignored };
+    await askBy(home, environment, { ...state, taken }, options);
+    return { ...(await followUp(home, environment)), ignored };
   });
 }
 
@@ -159,9 +161,9 @@ const isListening = ({ pressedMs }: HailingState, { nowMs }: ClientEnvironment):
   pressedMs !== undefined && nowMs() - pressedMs >= 0 && nowMs() - pressedMs < offerButtonMs;
 
 /** What became of the request; one that is over leaves the device as it was before. */
-async function followUp(home: Home, environment: ClientEnvironment, { ca }: HailingState): Promise<Polled> {
+async function followUp(home: Home, environment: ClientEnvironment): Promise<Polled> {
   try {
-    const progress = await completeIn(home, environment, ca);
+    const progress = await completeIn(home, environment, await loadCa(home));
     return { progress, ignored: [], isNew: progress.stage === 'connected' };
   } catch (error) {
     const status = error instanceof ClientError ? error.refusal?.status : undefined;
@@ -239,11 +241,12 @@ async function askBy(
   home: Home,
   environment: ClientEnvironment,
   state: HailingState & { readonly taken: TakenOffer },
-  url: string | undefined,
+  { url, ca }: PollOptions,
 ): Promise<void> {
-  const { taken, seeds, profileDevice, hailing, ca } = state;
+  const { taken, seeds, profileDevice, hailing } = state;
   const isHere = domainOf(taken.account) === domainOf(hailing);
-  const where = { address: taken.account, url: url ?? (isHere ? state.url : undefined), ca, pin: taken.pin };
+  const place = { url: url ?? (isHere ? state.url : undefined), ca: ca ?? state.ca };
+  const where = { address: taken.account, ...place, pin: taken.pin };
   const made = { seeds, profileDevice, meshFingerprint: taken.meshFingerprint };
   const forget = async () => {
     const now = await requireHailing(home);

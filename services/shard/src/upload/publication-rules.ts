@@ -1,11 +1,7 @@
-import { parseUdf, udfType } from '@meshd/crypto/udf';
 import { readEnvelope } from '@meshd/dare/envelope';
-import {
-  publicationBytesMax,
-  publicationIdentifierCharactersMax,
-  publicationsPerAccountMax,
-} from '@meshd/limits/hailing';
+import { publicationBytesMax, publicationsPerAccountMax } from '@meshd/limits/hailing';
 import { publicationCatalog } from '@meshd/schema/container-name';
+import { isPublicationIdentifier } from '@meshd/schema/hailing';
 import type { AccountReader, CatalogKey, ContainerState } from '../storage/store.js';
 import { type EntryFault, reject } from './fault.js';
 import type { UploadedFrame } from './frame.js';
@@ -17,8 +13,6 @@ import type { KeyState } from './view.js';
  * can open it is not this service's business.
  */
 
-const identifierBits = 280;
-
 /** Judges each entry by itself: identifier, size and form of what is to be served. */
 export function judgePublications(container: string, frames: readonly UploadedFrame[]): EntryFault[] {
   if (container !== publicationCatalog) return [];
@@ -28,7 +22,7 @@ export function judgePublications(container: string, frames: readonly UploadedFr
 function judgeOne({ indexRequest, meta, octets, redacted }: UploadedFrame): EntryFault | undefined {
   const { UniqueID: identifier = '', Event: event } = meta;
   if (event !== 'New' && event !== 'Update') return undefined;
-  if (!isIdentifier(identifier)) {
+  if (!isPublicationIdentifier(identifier)) {
     return reject(indexRequest, 'event-rule', 'UniqueID of a publication is the identifier of an EARL');
   }
   if (redacted) return undefined;
@@ -39,18 +33,6 @@ function judgeOne({ indexRequest, meta, octets, redacted }: UploadedFrame): Entr
   return isJsonEnvelope(payload)
     ? undefined
     : reject(indexRequest, 'malformed', 'what is published is a DARE envelope in JSON');
-}
-
-/** Canonical: what is asked for by path must be found without being interpreted. */
-function isIdentifier(text: string): boolean {
-  if (text.length > publicationIdentifierCharactersMax) return false;
-  try {
-    const { typeId, canonical, data } = parseUdf(text);
-    const isDigest = typeId === udfType.sha2Digest || typeId === udfType.sha3Digest;
-    return isDigest && canonical === text && (data.length + 1) * 8 >= identifierBits;
-  } catch {
-    return false;
-  }
 }
 
 function isJsonEnvelope(octets: Uint8Array): boolean {
