@@ -17,7 +17,10 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts', 'test/federation/stage.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Every file may start a whole provider; more of them at a time than cores only makes each slower.
-    maxWorkers: 2,
+    // Modules are loaded once a worker and not once a file: files share nothing but what is imported, and leave nothing.
+    isolate: false,
+    // Every file may start a whole provider, and many wait for time to pass: one more at a time than a small machine has
+    // cores.
+    maxWorkers: 3,
   },
 });

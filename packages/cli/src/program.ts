@@ -20,17 +20,6 @@ import { registerMessageStatusCommand } from './commands/message-status.js';
 import { registerUdfCommands } from './commands/udf.js';
 import { terminalControls } from './table.js';
 
-/** A base64url value that happens to begin with a dash: as long as the shortest public key, so never an option. */
-const dashedValue = /^-[A-Za-z0-9_-]{40,}$/;
-
-/**
- * One public key in 64 begins with `-` in base64url and would be taken for an option. The plain base64 letter for the
- * same six bits, `+`, is accepted by every reader of binary values.
- */
-function protectDashedValues(args: readonly string[]): string[] {
-  return args.map((arg) => (dashedValue.test(arg) ? `+${arg.slice(1)}` : arg));
-}
-
 /** What a program needs to know of itself. */
 export interface ProgramShape {
   readonly name: string;
@@ -152,7 +141,7 @@ export async function runProgram(
     process.exit(0);
   });
   try {
-    await program.parseAsync(protectDashedValues(args), { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
     return settings.exitCode;
   } catch (error) {
     return reportError(shape.name, error, options.debug === true);

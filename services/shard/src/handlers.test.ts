@@ -282,6 +282,7 @@ describe('messages to others', () => {
     [{ $case: 'listWork', value: { afterDomain: '', afterLane: 0, lanesMax: 1 } }, ['outbound']],
     [{ $case: 'peerSpoke', value: { domain: 'beta.test' } }, ['router']],
     [{ $case: 'listDestinations', value: { domain: '', afterDomain: '', destinationsMax: 1 } }, ['operator']],
+    [{ $case: 'listWaiting', value: { domain: 'beta.test', afterId: 0, messagesMax: 1 } }, ['operator']],
     [{ $case: 'changeAccount', value: { account: 'alice@example.com', action: 'block' } }, ['operator']],
     [{ $case: 'changeDestination', value: { domain: 'beta.test', action: 'hold', all: false } }, ['operator']],
     [{ $case: 'describeDeliveries', value: { principal: undefined, messages: [] } }, ['router']],

@@ -182,9 +182,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const told = await status(context, asked, isWaiting(transaction) ? call.signal : undefined);
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
-      case 'changeAccount':
-        await changeAccount(context, transaction.value.account, transaction.value.action);
-        return { ended: done, result: undefined };
+      case 'changeAccount': {
+        const changed = await changeAccount(context, transaction.value.account, transaction.value.action);
+        return { ended: done, result: { $case: 'changeAccount', value: { changed } } };
+      }
       case 'upload':
         return this.#upload(context, transaction.value, request);
       case 'authenticate':
@@ -308,7 +309,8 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
   ...{ leasePublications: ['outbound'], settlePublications: ['outbound'], putPublication: ['outbound'] },
   ...{ fetchPublication: ['router'] },
-  ...{ listDestinations: ['operator'], changeDestination: ['operator'], changeAccount: ['operator'] },
+  ...{ listDestinations: ['operator'], changeDestination: ['operator'], listWaiting: ['operator'] },
+  changeAccount: ['operator'],
 };
 
 /** Nothing is asked of who may ask `describeService`. */

@@ -6,7 +6,7 @@ import { anyReceipt, each, OutboxShard, type Sender } from '../testing/outbox-ki
 import { deleteAccount } from '../transactions/delete-account.js';
 import { expireMessages, startExpiry } from './expiry.js';
 import { listWork } from './list-work.js';
-import { changeDestination, listDestinations } from './operate.js';
+import { changeDestination, listDestinations, listWaiting } from './operate.js';
 import { peerSpoke } from './peer-spoke.js';
 
 const domain = 'beta.test';
@@ -285,6 +285,26 @@ describe('operators', () => {
         rowsByAge: [1, 1, 0, 0, 0, 0],
       },
     ]);
+  });
+
+  test('see single messages, page by page in the order in which they were queued, those on their way marked', async () => {
+    const recipients = [bob, neighbour, stranger, bob];
+    for (const recipient of recipients) await alice.send(recipient);
+    await alice.send('carol@gamma.test');
+    await shard.lease(domain, lane, { rowsMax: 1 });
+    const seen = [];
+    for (let afterId = 0, more = true; more; ) {
+      const page = await listWaiting(shard.context, domain, afterId, 3);
+      expect(page.messages.length).toBeLessThanOrEqual(3);
+      seen.push(...page.messages);
+      more = page.more;
+      afterId = page.messages.at(-1)?.id ?? afterId;
+    }
+    expect(seen.map(({ recipient }) => recipient)).toEqual(recipients);
+    expect(seen.map(({ leased }) => leased)).toEqual([true, false, false, false]);
+    expect(seen[0]).toMatchObject({ sender: alice.person.address, attempts: 0, lastFailure: '' });
+    expect((await listWaiting(shard.context, domain, 0, 0)).messages).toHaveLength(1);
+    expect(await listWaiting(shard.context, 'delta.test', 0, 10)).toEqual({ messages: [], more: false });
   });
 
   test('hold and release', async () => {
