@@ -11,26 +11,19 @@ import {
   preconfigureDevice,
   resetDevice,
 } from '@meshd/client/operations/hail';
-import {
-  acceptInvited,
-  hasShownItself,
-  type InvitedDevice,
-  inviteDevice,
-} from '@meshd/client/operations/invite-device';
+import { acceptInvited, hasShownItself, inviteDevice } from '@meshd/client/operations/invite-device';
 import { withdraw } from '@meshd/client/operations/publish';
 import { syncAccount } from '@meshd/client/operations/sync';
-import { firstStatusMsMax } from '@meshd/limits/hailing';
 import type { Command } from 'commander';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { caArgument, type ServiceOptions, urlArgument, withEnvironment } from '../device-environment.js';
+import { codeWarning, followInvitation, invitationText } from '../invitation.js';
 import { permissionsOf } from '../permission-argument.js';
 import { qrText, writeQrPng } from '../qr.js';
 
 const pollMs = 2000;
 /** Polls of a device that waits: they double up to this (semantics 7.3). */
 const pollMsMax = 60_000;
-const warning =
-  'whoever has seen this code can take the device, or pose as it, until it is connected: keep it out of sight';
 
 interface PreconfigureFlags {
   readonly name?: string;
@@ -52,7 +45,7 @@ async function preconfigure(io: CommandIo, folder: string, flags: PreconfigureFl
       made.earl,
       `device ${made.deviceUdf}, in ${folder}`,
       ...(flags.qr === undefined ? [] : [`the picture for its label is in ${flags.qr}`]),
-      warning,
+      codeWarning,
       `at the device: mesh device poll --wait --home ${folder}`,
     ].join('\n'),
   );
@@ -84,59 +77,21 @@ async function connect(io: CommandIo, code: string, flags: ConnectFlags): Promis
     if (!flags.wait) {
       io.print({ ...json, connected: false, shown: false }, () =>
         [
-          `${description} is invited until ${json.expires}; ${warning}`,
+          `${description} is invited until ${json.expires}; ${codeWarning}`,
           'once it has come: mesh device pending, and mesh device accept ID',
         ].join('\n'),
       );
       return;
     }
-    io.note(`${description} (${deviceUdf}) is invited; ${warning}`);
+    io.note(`${description} (${deviceUdf}) is invited; ${codeWarning}`);
     io.note('waiting until it comes; press its button if it has one');
-    const connected = await until(environment, expiresMs, () =>
-      withDevice(io.home, environment, (device) => acceptInvited(device, deviceUdf)),
-    );
-    const shown = connected && (await firstSign(io, environment, invited));
-    io.print({ ...json, connected, shown }, () => outcomeText(invited, connected, shown));
+    const outcome = await followInvitation(environment, invited, {
+      accept: () => withDevice(io.home, environment, (device) => acceptInvited(device, deviceUdf)),
+      hasShownItself: () => withDevice(io.home, environment, (device) => hasShownItself(device, deviceUdf)),
+      note: (text) => io.note(text),
+    });
+    io.print({ ...json, ...outcome }, () => invitationText(invited, outcome));
   });
-}
-
-/** Waits for the first Status that the device signs under its new keys (S57). */
-async function firstSign(
-  io: CommandIo,
-  environment: ClientEnvironment,
-  { deviceUdf, description }: InvitedDevice,
-): Promise<boolean> {
-  io.note(`${description} is connected; waiting for its first Status`);
-  const untilMs = environment.nowMs() + firstStatusMsMax;
-  return until(environment, untilMs, () =>
-    withDevice(io.home, environment, (device) => hasShownItself(device, deviceUdf)),
-  );
-}
-
-/** Asks until it is so, or its time is over. */
-async function until(environment: ClientEnvironment, untilMs: number, isSo: () => Promise<boolean>): Promise<boolean> {
-  while (environment.nowMs() < untilMs) {
-    if (await isSo()) return true;
-    await environment.pause(pollMs);
-  }
-  return false;
-}
-
-function outcomeText({ description, deviceUdf }: InvitedDevice, connected: boolean, shown: boolean): string {
-  if (!connected) return `${description} has not come; invite it again when it is switched on`;
-  if (shown) {
-    return [
-      `${description} is connected, and its first Status has come, signed by its own keys`,
-      'does the device in front of you show it? If not, somebody else has the code: mesh device revoke '.concat(
-        deviceUdf,
-      ),
-    ].join('\n');
-  }
-  return [
-    `warning: ${description} is connected, and no Status of it has come for 10 minutes`,
-    'somebody else may have taken its place, who has seen the code',
-    `unless it is only switched off: mesh device revoke ${deviceUdf}`,
-  ].join('\n');
 }
 
 function progressText(progress: HailingProgress): string {
