@@ -1,4 +1,5 @@
 import { meshAdminShape } from './admin-program.js';
+import { readDebug } from './environment.js';
 import { runProgram } from './program.js';
 
-process.exitCode = await runProgram(meshAdminShape, process.argv.slice(2), { debug: process.env.MESH_DEBUG === '1' });
+process.exitCode = await runProgram(meshAdminShape, process.argv.slice(2), { debug: readDebug() });

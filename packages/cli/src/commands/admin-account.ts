@@ -25,8 +25,8 @@ async function change(io: CommandIo, action: Action, text: string, flags: Operat
 
 const help = {
   block: `
-Its devices are told so, and can neither read nor write. Nobody else can tell: messages of others are taken and
-filed as ever, so that nothing is lost should the block have been a mistake.
+Its devices are told so, and those that ask to be connected to it; they can neither read nor write. Nobody else can
+tell: messages of others are taken and filed as ever, so that nothing is lost should the block have been a mistake.
 
 Example:
   mesh-admin account block mallory@example.com --data .data`,

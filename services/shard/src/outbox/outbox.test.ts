@@ -1,4 +1,4 @@
-import { messageMsMax, outboundTransactionMsMax } from '@meshd/limits/limits';
+import { messageMsMax, outboundTransactionMsMax, outboxLeaseMs } from '@meshd/limits/limits';
 import { laneOfRecipient } from '@meshd/schema/address';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LeasedRow } from '../storage/outbox-store.js';
@@ -56,8 +56,8 @@ describe('leases', () => {
     await alice.send(neighbour);
     await shard.lease(domain, lane, { owner: 'one', rowsMax: 1 });
     const second = await shard.lease(domain, lane, { owner: 'two' });
-    expect(second).toMatchObject({ rows: [], more: false, nextAttemptMs: shard.nowMs + 30_000 });
-    shard.nowMs += 30_000;
+    expect(second).toMatchObject({ rows: [], more: false, nextAttemptMs: shard.nowMs + outboxLeaseMs });
+    shard.nowMs += outboxLeaseMs;
     expect(recipients((await shard.lease(domain, lane, { owner: 'two' })).rows)).toEqual([bob, neighbour]);
   });
 
@@ -68,7 +68,7 @@ describe('leases', () => {
     expect(await shard.lease(domain, lane)).toMatchObject({
       rows: [],
       more: false,
-      nextAttemptMs: shard.nowMs + 30_000,
+      nextAttemptMs: shard.nowMs + outboxLeaseMs,
     });
   });
 
@@ -77,7 +77,7 @@ describe('leases', () => {
     await shard.lease(domain, lane, { owner: 'dead' });
     await shard.restart();
     expect((await shard.lease(domain, lane, { owner: 'new' })).rows).toEqual([]);
-    shard.nowMs += 30_000;
+    shard.nowMs += outboxLeaseMs;
     expect((await shard.lease(domain, lane, { owner: 'new' })).rows).toHaveLength(1);
   });
 });
@@ -116,7 +116,7 @@ describe('settling', () => {
   test('told twice, or after the lease has ended, a delivery is one mark', async () => {
     await alice.send(bob);
     const { rows } = await shard.lease(domain, lane, { owner: 'slow' });
-    shard.nowMs += 30_000;
+    shard.nowMs += outboxLeaseMs;
     const again = await shard.lease(domain, lane, { owner: 'quick' });
     const delivered = { kind: 'delivered', receipt: undefined } as const;
     await shard.settle(domain, lane, { owner: 'slow', rows: each(rows, delivered) });
