@@ -3,6 +3,7 @@ import { loadCaOf } from '@meshd/client/account-state';
 import { parseEarl } from '@meshd/client/connect/earl';
 import { withDevice } from '@meshd/client/device';
 import type { ClientEnvironment } from '@meshd/client/environment';
+import { ClientError } from '@meshd/client/errors';
 import {
   type HailingProgress,
   type Polled,
@@ -131,11 +132,15 @@ async function pollUntil(
 ): Promise<Polled> {
   let pauseMs = 0;
   for (let { isPressed } = options; ; isPressed = false) {
-    const polled = await pollHailing(io.home, environment, { ...options, isPressed });
-    for (const why of polled.ignored) io.note(why);
-    const { progress } = polled;
-    if (!isWaiting || progress.stage === 'connected') return polled;
-    const askedMs = 'retryAfterMs' in progress ? progress.retryAfterMs : pollMs;
+    const polled = await pollHailing(io.home, environment, { ...options, isPressed }).catch((error) => {
+      // A device that nobody looks at goes on when the network is back.
+      if (!isWaiting || !(error instanceof ClientError) || error.code !== 'unavailable') throw error;
+      io.note(error.message);
+      return undefined;
+    });
+    for (const why of polled?.ignored ?? []) io.note(why);
+    if (polled !== undefined && (!isWaiting || polled.progress.stage === 'connected')) return polled;
+    const askedMs = polled !== undefined && 'retryAfterMs' in polled.progress ? polled.progress.retryAfterMs : pollMs;
     pauseMs = Math.min(pollMsMax, Math.max(askedMs, pauseMs * 2));
     await environment.pause(pauseMs);
   }

@@ -180,6 +180,8 @@ interface FoundOffer {
   readonly retryAfterMs: number;
 }
 
+const stillListed = 'the account where this device hails lists it as connected; have it invited again';
+
 /** The offer that was found good before and is still to be followed, or the first good one that waits. */
 async function offerFor(home: Home, environment: ClientEnvironment, state: HailingState): Promise<FoundOffer> {
   const { taken } = state;
@@ -196,6 +198,8 @@ async function offerFor(home: Home, environment: ClientEnvironment, state: Haili
     for (let left = offersPerDeviceMax; left > 0; left -= 1) {
       const asked = { ServiceID: hailing, DeviceUDF: state.deviceUdf };
       const answer = await connection.call('Complete', asked, [signer]);
+      // Hails at the very account that lists it, as of before a reset (S55).
+      if (answer.status === 403) return { taken: undefined, ignored: [...ignored, stillListed], retryAfterMs };
       if (answer.status !== 300) requireSuccess('to say whether there is an offer', answer);
       retryAfterMs = answer.retryAfterMs ?? pollMsDefault;
       const { EnvelopedCatalogEntryDevice: octets } = answer.message;

@@ -210,6 +210,19 @@ describe('Complete', () => {
     expect(await codeOf(completeConnected(shard.context, principal, stranger.udf))).toBe('connection-unknown');
   });
 
+  test('[S57] the others of the account are told whether a new device has acted yet, and no more', async () => {
+    const phone = newDevice();
+    const seen = () => completeConnected(shard.context, first.principal, phone.device.deviceUdf);
+    await ask(phone);
+    expect(await codeOf(seen())).toBe('connection-unknown');
+    await accept(phone);
+    expect(await seen()).toEqual({ status: 300 });
+    expect((await poll(phone)).status).toBe(201);
+    expect(await seen()).toEqual({ status: 300 });
+    await authenticate(shard.context, alice.device('phone').principal);
+    expect(await seen()).toEqual({ status: 201 });
+  });
+
   test('[S55] so it is whatever the device does first', async () => {
     const uses = [
       (principal: TestDevice['principal']) => authenticate(shard.context, principal),
