@@ -6,7 +6,9 @@ import { type CommandIo, type IoSettings, processIo, UsageError } from './comman
 import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
 import { registerCatalogCommands } from './commands/catalog.js';
+import { registerConfirmCommands } from './commands/confirm.js';
 import { registerContactCommands } from './commands/contact.js';
+import { registerContactExchangeCommands } from './commands/contact-exchange.js';
 import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
 import { registerContainerProofCommands } from './commands/container-proof.js';
@@ -45,6 +47,8 @@ export const meshShape: ProgramShape = {
     registerMessageStatusCommand(program, io);
     registerCatalogCommands(program, io);
     registerContactCommands(program, io);
+    registerContactExchangeCommands(program, io);
+    registerConfirmCommands(program, io);
     registerDeviceCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);

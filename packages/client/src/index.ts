@@ -8,6 +8,7 @@
  * - `replica.ts` the local copy of one container with both trees; `reader.ts` the checks of S43 before anything is
  *   believed; `writer.ts` a batch of encrypted entries under one manifest (S41, S42, S60).
  * - `catalog/` what people keep: passwords, bookmarks, networks, tasks.
+ * - `people/` cards of contacts, and what requests for contact and confirmation show.
  * - `connect/` what both ends of a device's connection compute (S50 to S57).
  * - `repeat.ts` what is done about answers that do not come; `large-locator.ts`, `large-source.ts` large files of others.
  * - `operations/` what a person asks for: hello, create, status, sync, upload, download, delete.

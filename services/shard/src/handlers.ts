@@ -280,7 +280,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     const ended = endedBy(error, this.#options.ownership.version, this.#options.logger);
     // Accounts in memory, accounts that must be read, and names that are none are found out in different times.
     const waitMs = begunAt + strangerRefusalMsMin - performance.now();
-    if (ended.code === 'not-authenticated' && waitMs > 0) await pause(Math.ceil(waitMs));
+    if (saysWhoExists.has(ended.code) && waitMs > 0) await pause(Math.ceil(waitMs));
     return { ended, result: undefined };
   }
 
@@ -297,6 +297,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     return { outcome: ended.outcome, result, principal };
   }
 }
+
+/** Refusals whose time would say which accounts exist (S84). */
+const saysWhoExists: ReadonlySet<string> = new Set(['not-authenticated', 'account-unknown']);
 
 /** Who may ask what (S91): only routers authenticate people; outbound workers take from the outbox; operators decide. */
 const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {

@@ -3,11 +3,13 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { accountStatus } from '@meshd/client/operations/account-status';
+import { takeReplies } from '@meshd/client/operations/contact-exchange';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { deleteAccount } from '@meshd/client/operations/delete-account';
 import type { FetchFilter } from '@meshd/client/operations/fetch';
 import type { PostedQueue } from '@meshd/client/operations/post-messages';
-import { type SyncedContainer, synchronise } from '@meshd/client/operations/sync';
+import { type SyncedContainer, type Synchronised, synchronise } from '@meshd/client/operations/sync';
+import { inboundSpool } from '@meshd/schema/container-name';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
@@ -21,6 +23,7 @@ import {
   withEnvironment,
 } from '../device-environment.js';
 import { textTable } from '../table.js';
+import { noteReplies } from './contact-exchange.js';
 
 /** Enough of a digest for people to compare at a glance; `--json` has all of it. */
 const shownHexDigits = 16;
@@ -129,15 +132,21 @@ function filterArgument(text: string | undefined): FetchFilter | undefined {
   return { words, olderThan };
 }
 
+/** People who have answered come with messages, and without any there is nothing to look for. */
+const hasNewMessages = ({ containers }: Synchronised): boolean =>
+  containers.some(({ container, fetchedCount }) => container === inboundSpool && fetchedCount > 0);
+
 async function sync(io: CommandIo, flags: SyncFlags): Promise<void> {
   const filter = filterArgument(flags.filter);
   const decide = decisionArgument(io, flags.conflicts);
-  const synced = await withEnvironment(io, (environment) =>
+  const { synced, replies } = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, async (device) => {
       if (flags.legacy) device.allowLegacy();
-      return synchronise(device, { filter, decide });
+      const result = await synchronise(device, { filter, decide });
+      return { synced: result, replies: hasNewMessages(result) ? await takeReplies(device) : [] };
     }),
   );
+  noteReplies(io, replies);
   const containers = synced.containers.map(syncedJson);
   const { placed, conflicts, waitingCount, failures } = synced.flushed;
   const uploaded = placed.map(({ container, name, frameIndex }) => ({ container, name, index: frameIndex }));
