@@ -3,8 +3,8 @@
  *
  * Objects: `protocol` (requests and responses with their registries) stands on `common`; `keys`, `profiles`, `connections`,
  * `catalog`, `messages-mesh` are the objects inside envelopes; `service` has the records that services keep or sign, `large`
- * and `hailing` what is published or kept under an EARL. Rules: `status` is the one registry of statuses and errors, `address` and
- * `container-name` the two grammars of names, `features` the words by which peers say what they understand, and
+ * what is kept under an EARL. Rules: `status` is the one registry of statuses and errors, `address` and
+ * `container-name` the two grammars of names, `publication` what can be published under which name, `features` the words by which peers say what they understand, and
  * `profile-check` verifies profiles, account and connection assertions.
  */
 export {};

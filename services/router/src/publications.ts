@@ -9,7 +9,7 @@ import { publicationFetchMsMax, publicationsPerMinutePerSourceMax } from '@meshd
 import { sourcesMax } from '@meshd/limits/limits';
 import type { Clock } from '@meshd/process/clock';
 import { mediaTypeJson } from '@meshd/schema/features';
-import { isPublicationIdentifier } from '@meshd/schema/hailing';
+import { isPublicationIdentifier } from '@meshd/schema/publication';
 import { MeshError } from '@meshd/schema/status';
 import type { RouterMetrics } from './metrics.js';
 import { RateLimiter } from './rate.js';

@@ -4,11 +4,11 @@ import { earlIdentifier, encryptionKeyUdf, parseUdf, udfType } from '@meshd/cryp
 import { decryptWithMasterKey } from '@meshd/dare/decrypt';
 import { encryptWithMasterKey } from '@meshd/dare/encrypt';
 import { type EnvelopeOctets, openEnvelope, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
-import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
+import { decodeTagged, defineTags, encodeTagged } from '@meshd/encoding/codec';
 import { canonicalAddress, canonicalDomain } from '@meshd/schema/address';
 import { itemContentType } from '@meshd/schema/container-name';
-import { DeviceDescription, descriptionRegistry } from '@meshd/schema/hailing';
 import { verifyProfile } from '@meshd/schema/profile-check';
+import { DeviceDescription } from '@meshd/schema/service';
 import { ClientError } from '../errors.js';
 import { earlSecret } from './offer.js';
 
@@ -19,6 +19,7 @@ import { earlSecret } from './offer.js';
 
 /** Octets of the keys that we make: 128 bits are 28 characters, which a small QR code holds (S56). */
 const earlKeyBytes = 16;
+const descriptionTags = defineTags('description of a device', { DeviceDescription });
 const locatorForm = /^udf:\/\/([^/]+)\/([A-Za-z2-7-]+)$/i;
 
 /** A device's code, taken apart. */
@@ -95,7 +96,7 @@ export function sealDescription(device: DescribedDevice, { key }: Pick<Earl, 'ke
 export async function openDescription(octets: Uint8Array, { key }: Pick<Earl, 'key'>): Promise<VerifiedDescription> {
   try {
     const { plain } = decryptWithMasterKey(openEnvelope(readEnvelope(octets)), parseUdf(key).data, 'none');
-    const { value } = decodeTagged(descriptionRegistry, plain, { form: 'json', refuseRepeated: true });
+    const { value } = decodeTagged(descriptionTags, plain, { form: 'json', refuseRepeated: true });
     const { EnvelopedProfileDevice: profileDevice, HailingServiceID: hailing } = value;
     if (profileDevice === undefined || hailing === undefined) throw new Error('a member is missing');
     const { profile, offlineKey } = await verifyProfile(profileDevice, 'ProfileDevice');

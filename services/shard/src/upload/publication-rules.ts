@@ -1,7 +1,7 @@
 import { readEnvelope } from '@meshd/dare/envelope';
 import { publicationBytesMax, publicationsPerAccountMax } from '@meshd/limits/hailing';
 import { publicationCatalog } from '@meshd/schema/container-name';
-import { isPublicationIdentifier } from '@meshd/schema/hailing';
+import { isPublicationIdentifier } from '@meshd/schema/publication';
 import type { AccountReader, CatalogKey, ContainerState } from '../storage/store.js';
 import { type EntryFault, reject } from './fault.js';
 import type { UploadedFrame } from './frame.js';
