@@ -81,6 +81,26 @@ describe('a device is connected', () => {
     expect(await notesOf('tablet')).toBe('the safe is behind the picture');
   });
 
+  it('[R306] [S53] an old one by its witness, all seven groups of it typed at both ends, and both are told that it is weaker', async () => {
+    const asked = await request('radio', '--witness');
+    expect(asked.mode).toBe('witness');
+    const { pending } = await run('laptop', 'device', 'pending');
+    expect(pending).toMatchObject([{ device: asked.device, weaker: true, pin: false }]);
+    const { id } = pending[0];
+    const told = await mesh(['device', 'complete', '--home', join(folder, 'radio')]);
+    expect(told.stdout).toMatch(/weaker way/);
+    const [witness = ''] = /\b[A-Z2-7]{4}(-[A-Z2-7]{4}){6}\b/.exec(told.stdout) ?? [];
+    const opened = await mesh(['device', 'accept', id, '--home', join(folder, 'laptop')]);
+    expect(opened.stdout).toMatch(/weaker way/);
+    expect(await fails('laptop', 'device', 'accept', id, '--code', witness.slice(0, 9))).toMatch(/all seven groups/);
+    const accepted = await run('laptop', 'device', 'accept', id, '--code', witness);
+    expect(accepted).toEqual({ device: asked.device, by: 'witness', weaker: true, confirm: witness });
+    // The entry is there; before the witness was typed here too nothing of it is used.
+    expect(await run('radio', 'device', 'complete')).toMatchObject({ stage: 'witness', witness });
+    expect(await run('radio', 'device', 'confirm', accepted.confirm)).toEqual({ stage: 'connected', address });
+    expect(await notesOf('radio')).toBe('the safe is behind the picture');
+  });
+
   it('[R148] writes as itself, and the others read it', async () => {
     await writeFile(join(folder, 'list.txt'), 'milk');
     await run('phone', 'container', 'upload', 'my_Notes', join(folder, 'list.txt'));

@@ -10,7 +10,7 @@ export interface Work {
 }
 
 /** What is sent whether anything happens or not: leases, versions, what has expired, and the transactions around them. */
-const byTimer = /lease|directory_|destination|outbox|^DELETE|advisory|^BEGIN$|^COMMIT$/i;
+const byTimer = /lease|directory_|destination|outbox|publication-due-select|^DELETE|advisory|^BEGIN$|^COMMIT$/i;
 
 type Query = (this: unknown, ...args: unknown[]) => unknown;
 

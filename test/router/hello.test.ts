@@ -21,6 +21,8 @@ describe('Hello', () => {
       'heads-1',
       'connect-2',
       'receipt-1',
+      'offer',
+      'publish',
       'delivery-1',
       'large-1',
     ]);

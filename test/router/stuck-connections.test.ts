@@ -45,8 +45,8 @@ async function start(handshakeMs?: number) {
       certificate: files.certificate,
       key: files.key,
       listen: { host: '127.0.0.1', port: 0 },
-      domains: new Set([domain]),
     },
+    publish: async (_request, _identifier, http) => void http.end(),
     serve: async (_request, http) => {
       answer = () => void http.end('{}');
       asked.resolve();

@@ -1,5 +1,5 @@
 /**
- * Posting octets over HTTPS, and nothing of the Mesh: TLS 1.3, one method, bounded time and size, no redirects.
+ * Posting octets over HTTPS and fetching some, and nothing of the Mesh: TLS 1.3, bounded time and size, no redirects.
  *
  * `Host` and the TLS server name are the domain, wherever the connection leads (semantics 2.1, S74).
  */
@@ -47,6 +47,9 @@ export interface Poster {
   close(): void;
 }
 
+/** What goes out: a body to the address itself, or nothing but the path of what is wanted. */
+type Sending = { readonly body: Uint8Array; readonly form: BodyForm } | { readonly path: string };
+
 /** Posts to one address, keeping connections for the next post. */
 export class HttpsPoster implements Poster {
   readonly #agent: Agent;
@@ -80,11 +83,24 @@ export class HttpsPoster implements Poster {
    *
    * @throws BindingError `transport`, `timeout` or `response-too-large`
    */
-  async post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form: BodyForm = 'json'): Promise<HttpAnswer> {
+  post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form: BodyForm = 'json'): Promise<HttpAnswer> {
+    return this.#within(timeoutMs, signal, { body, form });
+  }
+
+  /**
+   * Fetches what lies under a path beside that of the service, and reads the whole answer.
+   *
+   * @throws BindingError as {@link post}
+   */
+  get(path: string, timeoutMs: number, signal?: AbortSignal): Promise<HttpAnswer> {
+    return this.#within(timeoutMs, signal, { path });
+  }
+
+  async #within(timeoutMs: number, signal: AbortSignal | undefined, sending: Sending): Promise<HttpAnswer> {
     const expired = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
     try {
-      return await this.#exchange(body, either, form);
+      return await this.#exchange(sending, either);
     } catch (error) {
       if (error instanceof BindingError) throw error;
       if (expired.aborted) throw new BindingError('timeout', `no answer within ${timeoutMs} ms`, { cause: error });
@@ -92,11 +108,9 @@ export class HttpsPoster implements Poster {
     }
   }
 
-  #exchange(body: Uint8Array, signal: AbortSignal, form: BodyForm): Promise<HttpAnswer> {
+  #exchange(sending: Sending, signal: AbortSignal): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      const type = mediaTypeOf[form];
-      const headers = { ...this.#target.headers, 'content-type': type, accept: type, 'content-length': body.length };
-      const request = httpsRequest({ ...this.#target, headers, signal }, (response) => {
+      const request = httpsRequest({ ...this.#target, ...requestOf(sending, this.#target), signal }, (response) => {
         readAll(response, this.#bytesMax).then((octets) => resolve(answerOf(response, octets)), reject);
       });
       let reach: BindingError['reach'] = 'unreached';
@@ -116,7 +130,7 @@ export class HttpsPoster implements Poster {
         });
         socket.once('close', () => clearTimeout(late));
       });
-      request.end(body);
+      request.end('body' in sending ? sending.body : undefined);
     });
   }
 
@@ -124,6 +138,16 @@ export class HttpsPoster implements Poster {
   close(): void {
     this.#agent.destroy();
   }
+}
+
+function requestOf(sending: Sending, { headers }: RequestOptions): RequestOptions {
+  const common = headers as Record<string, string>;
+  if ('path' in sending) {
+    return { method: 'GET', path: sending.path, headers: { ...common, accept: mediaTypeOf.json } };
+  }
+  const type = mediaTypeOf[sending.form];
+  const framing = { 'content-type': type, accept: type, 'content-length': sending.body.length };
+  return { headers: { ...common, ...framing } };
 }
 
 async function readAll(response: IncomingMessage, bytesMax: number): Promise<Uint8Array> {

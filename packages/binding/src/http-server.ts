@@ -11,7 +11,7 @@ import { type BodyForm, parseMediaType } from './media-type.js';
 
 /** Where the service answers: as the draft prints it, and as the reference code posts (semantics 2.1). */
 export const servicePaths: ReadonlySet<string> = new Set([wellKnownPath, `${wellKnownPath}/`]);
-/** Where publications will be fetched: a service of its own on the same port (semantics 7.6). */
+/** Where publications are fetched: a service of its own on the same port (semantics 7.6). */
 export const publicationPathPrefix = `${wellKnownPath}-udf/`;
 
 /** The path of a request target, without its query. */

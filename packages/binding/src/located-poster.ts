@@ -14,6 +14,9 @@ export interface LocatedPosterOptions extends Omit<HttpsPosterOptions, 'url' | '
   readonly clock: () => number;
 }
 
+/** One exchange with one place, within the time that is left. */
+type Exchange = (poster: HttpsPoster, leftMs: number) => Promise<HttpAnswer>;
+
 /**
  * Posts to the first place of a domain that can be connected to. The certificate must be the domain's at each of them
  * (S74); one that shows another is a place like one that does not answer.
@@ -44,7 +47,20 @@ export class LocatedPoster implements Poster {
    *
    * @throws BindingError `transport`, `timeout`, `response-too-large`, or a `discovery-` code
    */
-  async post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form?: BodyForm): Promise<HttpAnswer> {
+  post(body: Uint8Array, timeoutMs: number, signal?: AbortSignal, form?: BodyForm): Promise<HttpAnswer> {
+    return this.#anywhere(timeoutMs, signal, (poster, leftMs) => poster.post(body, leftMs, signal, form));
+  }
+
+  /**
+   * Fetches what lies under a path beside that of the service.
+   *
+   * @throws BindingError as {@link post}
+   */
+  get(path: string, timeoutMs: number, signal?: AbortSignal): Promise<HttpAnswer> {
+    return this.#anywhere(timeoutMs, signal, (poster, leftMs) => poster.get(path, leftMs, signal));
+  }
+
+  async #anywhere(timeoutMs: number, signal: AbortSignal | undefined, exchange: Exchange): Promise<HttpAnswer> {
     const { clock } = this.#options;
     const deadlineMs = clock() + timeoutMs;
     let fault: unknown;
@@ -52,7 +68,7 @@ export class LocatedPoster implements Poster {
       const leftMs = Math.ceil(deadlineMs - clock());
       if (leftMs <= 0) throw new BindingError('timeout', `no answer within ${timeoutMs} ms`, { cause: fault });
       try {
-        return await this.#postTo(url, body, leftMs, signal, form);
+        return await this.#at(url, leftMs, exchange);
       } catch (error) {
         if (!(error instanceof BindingError) || error.reach !== 'unreached') throw error;
         this.#failed.set(url, true);
@@ -63,22 +79,16 @@ export class LocatedPoster implements Poster {
   }
 
   /** A kept connection that the service closed meanwhile is no fault of the place: once more, over a fresh one. */
-  async #postTo(
-    url: string,
-    body: Uint8Array,
-    leftMs: number,
-    signal: AbortSignal | undefined,
-    form: BodyForm | undefined,
-  ): Promise<HttpAnswer> {
+  async #at(url: string, leftMs: number, exchange: Exchange): Promise<HttpAnswer> {
     const poster = this.#posterOf(url);
     const { clock } = this.#options;
     const deadlineMs = clock() + leftMs;
     try {
-      return await poster.post(body, leftMs, signal, form);
+      return await exchange(poster, leftMs);
     } catch (error) {
       const againMs = Math.ceil(deadlineMs - clock());
       if (!(error instanceof BindingError) || error.reach !== 'stale' || againMs <= 0) throw error;
-      return poster.post(body, againMs, signal, form);
+      return exchange(poster, againMs);
     }
   }
 

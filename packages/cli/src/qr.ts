@@ -1,8 +1,8 @@
 /** QR codes of short texts (EARLs, contact cards): as blocks for a terminal, as a picture for a label. */
 import { writeFile } from 'node:fs/promises';
-import { PNG } from 'pngjs';
-import { encodeQR } from 'qr';
 import { CommandError } from './command-io.js';
+
+// Both libraries are loaded where they are used: every other command would wait a tenth of a second for them.
 
 /** Light modules around the code: fewer, and readers miss it (ISO/IEC 18004 section 9.1). */
 const quietModules = 4;
@@ -12,7 +12,8 @@ const light = 0xff;
 const dark = 0x00;
 
 /** Rows of modules, true = dark. Throws {@link CommandError} where the text does not fit into the largest code. */
-function modulesOf(text: string): boolean[][] {
+async function modulesOf(text: string): Promise<boolean[][]> {
+  const { encodeQR } = await import('qr');
   try {
     return encodeQR(text, 'raw', { ecc: 'medium', border: quietModules });
   } catch (error) {
@@ -33,7 +34,7 @@ function halves(upper: boolean, lower: boolean): string {
  * Throws {@link CommandError} where the text is too long (2,331 octets).
  */
 export async function qrText(text: string): Promise<string> {
-  const rows = modulesOf(text);
+  const rows = await modulesOf(text);
   const lines: string[] = [];
   for (let y = 0; y < rows.length; y += 2) {
     const upper = rows[y] ?? [];
@@ -44,17 +45,8 @@ export async function qrText(text: string): Promise<string> {
   return lines.join('\n');
 }
 
-/** Grey picture of the modules, one octet a pixel. */
-function pictureOf(rows: readonly boolean[][]): PNG {
-  const side = rows.length * modulePixels;
-  const picture = new PNG({
-    width: side,
-    height: side,
-    colorType: 0,
-    inputColorType: 0,
-    bitDepth: 8,
-    inputHasAlpha: false,
-  });
+/** Grey pixels of the modules, one octet each. */
+function pixelsOf(rows: readonly boolean[][], side: number): Buffer {
   const pixels = Buffer.alloc(side * side, light);
   rows.forEach((row, y) => {
     const line = Buffer.alloc(side, light);
@@ -63,8 +55,7 @@ function pictureOf(rows: readonly boolean[][]): PNG {
     });
     for (let i = 0; i < modulePixels; i++) line.copy(pixels, (y * modulePixels + i) * side);
   });
-  picture.data = pixels;
-  return picture;
+  return pixels;
 }
 
 /**
@@ -72,9 +63,14 @@ function pictureOf(rows: readonly boolean[][]): PNG {
  * or the file cannot be written.
  */
 export async function writeQrPng(path: string, text: string): Promise<void> {
-  const octets = PNG.sync.write(pictureOf(modulesOf(text)), { colorType: 0, inputColorType: 0, inputHasAlpha: false });
+  const rows = await modulesOf(text);
+  const { PNG } = await import('pngjs');
+  const side = rows.length * modulePixels;
+  const grey = { colorType: 0, inputColorType: 0, bitDepth: 8, inputHasAlpha: false } as const;
+  const picture = new PNG({ width: side, height: side, ...grey });
+  picture.data = pixelsOf(rows, side);
   try {
-    await writeFile(path, octets);
+    await writeFile(path, PNG.sync.write(picture, grey));
   } catch (error) {
     throw new CommandError(`cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }

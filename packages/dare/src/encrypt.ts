@@ -90,3 +90,19 @@ export function encryptEnvelope(options: EncryptEnvelopeOptions): EnvelopeOctets
   const trailer = { signatures: witnessedEntries(content, options), PayloadDigest: sha512(content.payload) };
   return makeEnvelope({ header, payload: content.payload, trailer });
 }
+
+/** What is encrypted under a key that both ends have. */
+export interface MasterKeyOptions extends Pick<EncryptOptions, 'plain' | 'random' | 'pad'> {
+  /** At least 128 bits. Salt is fresh for each envelope, so that key and nonce never repeat (S60). */
+  readonly masterKey: Uint8Array;
+  /** `cty` of the content metadata. */
+  readonly contentType?: string;
+}
+
+/** An envelope without recipients, unsigned, in GCM: who has the key knows that it was made with the key (encoding 1.9). */
+export function encryptWithMasterKey({ plain, random, pad, masterKey, contentType }: MasterKeyOptions): EnvelopeOctets {
+  const salt = random(saltSize);
+  const cipher = 'A256GCM';
+  const payload = encryptContent(cipher, contentKeys(masterKey, salt), pad ? padJson(plain) : plain);
+  return makeEnvelope({ header: headerWith({ enc: cipher, Salt: salt }, undefined, contentType), payload });
+}

@@ -2,6 +2,6 @@
  * Every bound on what comes from outside, and every interval the provider keeps, each with its reason.
  *
  * `limits` holds the numbers, `outbox` those of messages that wait, `outbound` those of who carries them, `requesters`,
- * `discovery`, `large` and `load` what their names say; `relations` checks at start-up that they fit each other.
+ * `discovery`, `hailing`, `large` and `load` what their names say; `relations` checks at start-up that they fit each other.
  */
 export {};

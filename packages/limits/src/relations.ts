@@ -1,4 +1,5 @@
 import * as discovery from './discovery.js';
+import * as hailing from './hailing.js';
 import * as large from './large.js';
 import * as limits from './limits.js';
 
@@ -34,6 +35,15 @@ export function brokenRelations(): string[] {
     [large.largePlainBytes < large.largeSliceBytesMax, 'a slice must fit a row with what seals it'],
     [large.largeSliceBytesMax * (4 / 3) < large.largeRequestBytesMax, 'a slice in JSON must fit its request'],
     [limits.messageMsMax < large.largeKeptMsDefault, 'a file must outlive the message that tells of it'],
+    [
+      hailing.publicationLeaseMs < hailing.publicationWithdrawnMs,
+      'a withdrawal must be remembered for as long as an older state may be on its way',
+    ],
+    [
+      hailing.publicationsLeasedMax * hailing.publicationBytesMax < limits.rpcMessageBytesMax,
+      'publications that are handed over must fit one rpc message',
+    ],
+    [hailing.publicationBytesMax <= limits.uploadPayloadBytesMax, 'a publication must fit an upload'],
     [limits.connectionHostMsMin < limits.connectionHostMsMax, 'connectionHostMsMin must be below connectionHostMsMax'],
   ];
   return relations.filter(([holds]) => !holds).map(([, sentence]) => sentence);

@@ -2,7 +2,7 @@
  * A copy of the slot map, as routers and outbound workers keep one: which shard owns an account (design: 4,096 slots, and
  * single accounts elsewhere).
  */
-import { slotCount, slotOfAddress } from '@meshd/schema/address';
+import { slotCount, slotOfName } from '@meshd/schema/address';
 import type { SlotMap } from './generated/meshd/shard/v1/shard.js';
 
 /** A shard and where its rpc listener is. */
@@ -29,12 +29,12 @@ export class SlotMapCopy {
   }
 
   /**
-   * The shard of an account; undefined where the map has none.
+   * The shard of an account or a publication; undefined where the map has none.
    *
-   * @param account canonical address
+   * @param account canonical address, or identifier
    */
   placeOf(account: string): ShardPlace | undefined {
-    const at = this.#ofAccount.get(account) ?? this.#ofSlot[slotOfAddress(account)] ?? -1;
+    const at = this.#ofAccount.get(account) ?? this.#ofSlot[slotOfName(account)] ?? -1;
     return this.places[at];
   }
 

@@ -10,6 +10,8 @@ import {
   parseAddress,
   slotCount,
   slotOfAddress,
+  slotOfName,
+  slotOfText,
 } from './address.js';
 import { MeshError } from './status.js';
 
@@ -117,6 +119,8 @@ describe('slots', () => {
   test('12 bits of the digest of the canonical address', () => {
     expect(slotOfAddress('alice@example.com')).toBe(4088);
     expect(slotOfAddress('ALICE@example.com.')).toBe(4088);
+    expect(slotOfName('ALICE@example.com.')).toBe(4088);
+    expect(slotOfName('MDLQ-7F2A')).toBe(slotOfText('MDLQ-7F2A'));
   });
 
   test('spread over all of them', () => {

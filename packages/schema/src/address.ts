@@ -128,3 +128,8 @@ function refuseCharacters(text: string, allowed: RegExp, what: string): void {
   const shown = JSON.stringify(offending.slice(0, 32).toWellFormed());
   throw new AddressError(`${what} may not hold ${shown}`, offending.slice(0, 32).toWellFormed());
 }
+
+/** The slot of an account by its address, or of a publication by its identifier, which holds no `@`. Throws AddressError. */
+export function slotOfName(name: string): number {
+  return name.includes('@') ? slotOfAddress(name) : slotOfText(name);
+}

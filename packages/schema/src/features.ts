@@ -36,6 +36,8 @@ export const advertisedFeatures: readonly Feature[] = [
   'heads-1',
   'connect-2',
   'receipt-1',
+  'offer',
+  'publish',
   'delivery-1',
   'large-1',
 ];

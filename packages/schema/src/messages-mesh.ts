@@ -11,6 +11,7 @@ import {
   sequence,
   string,
 } from '@meshd/encoding/codec';
+import { Permission } from './connections.js';
 import { PublicKey } from './keys.js';
 
 /* Mesh messages (schema 8, 13; S50 to S56). */
@@ -42,7 +43,14 @@ export type MessageComplete = ObjectOf<typeof MessageComplete>;
 export const MessagePIN = defineObject({
   name: 'MessagePIN',
   base: Message,
-  fields: { Account: string, Expires: dateTime, PIN: string },
+  fields: {
+    Account: string,
+    Expires: dateTime,
+    PIN: string,
+    /** Ours: the one device that it is good for, and what that may do then; to administrators alone (S56). */
+    DeviceUDF: string,
+    Permissions: sequence(object(() => Permission)),
+  },
 });
 export type MessagePIN = ObjectOf<typeof MessagePIN>;
 

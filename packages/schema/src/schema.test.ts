@@ -101,7 +101,7 @@ const listed: Record<string, string> = {
   Task: 'Key Start Finish StartTravel FinishTravel TimeZone Title Description Location Trigger Conference Repeat Busy',
   Message: 'MessageID Sender Recipient References',
   Reference: 'MessageID ResponseID Relationship Account StatusExtended Receipt',
-  MessagePIN: 'Account Expires PIN',
+  MessagePIN: 'Account Expires PIN DeviceUDF Permissions',
   RequestConnection: 'ServiceID EnvelopedProfileDevice ClientNonce PinUDF ClientKey ClientCommit',
   AcknowledgeConnection: 'EnvelopedRequestConnection ServerNonce Witness',
   ChallengeConnection: 'AdminNonce',

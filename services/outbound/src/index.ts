@@ -9,7 +9,7 @@
  * Carrying: `carrier.ts` is what there is to it, `post-carrier.ts` goes to other services (`peers.ts`, `peer-pins.ts`), and
  * `local-carrier.ts` to our own shards; `outcome.ts` says what an answer means, `receipt.ts` whether a receipt proves
  * anything. A carrier reschedules nothing, and what schedules opens no socket. `peer-fetcher.ts` finds out which keys other
- * services have.
+ * services have, and `publications.ts` takes what accounts publish to the shards that serve it.
  *
  * `shards.ts` and `outbox.ts` talk to shards; `worker.ts` puts all this together, counts and logs; `compose.ts` builds the
  * process from its settings (`config.ts`), `main.ts` is the process.

@@ -32,6 +32,11 @@ export function makeFigures(metrics: Metrics) {
     receipts: metrics.counter('outbound_receipts_total', 'Receipts for messages that were accepted.', ['result']),
     turns: metrics.counter('outbound_lane_turns_total', 'Turns of lanes, by what they wait for next.', ['next']),
     peerCalls: metrics.counter('outbound_peer_calls_total', 'Calls that find out the key of a service.', ['result']),
+    publications: metrics.counter(
+      'outbound_publications_total',
+      'Publications of accounts taken to the shard that serves them, by what it made of them.',
+      ['result'],
+    ),
     lanes: metrics.gauge('outbound_lanes', 'Lanes with messages at the last sweep, all shards.'),
   };
 }

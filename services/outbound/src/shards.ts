@@ -108,6 +108,11 @@ export class Shards {
     return this.ask(this.#anyShard(), transaction, expected);
   }
 
+  /** As {@link ask}, for what has no result. */
+  async tell(shard: string, transaction: Transaction): Promise<void> {
+    await this.#transact(shard, transaction);
+  }
+
   /** As {@link askAny}, for what has no result. */
   async tellAny(transaction: Transaction): Promise<void> {
     await this.#transact(this.#anyShard(), transaction);

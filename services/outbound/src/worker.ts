@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { PeerConnectionOptions } from '@meshd/binding/peer-connection';
+import { publicationSweepMs } from '@meshd/limits/hailing';
 import { destinationRestMsMin } from '@meshd/limits/limits';
 import { outboxSweepMs, peerSweepMs } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
@@ -22,6 +23,7 @@ import { fetchPeers } from './peer-fetcher.js';
 import { PeerPins } from './peer-pins.js';
 import { Peers } from './peers.js';
 import { postCarrier } from './post-carrier.js';
+import { handOverPublications } from './publications.js';
 import type { WakeUps } from './queue.js';
 import { ReceiptError } from './receipt.js';
 import { repeat } from './repeat.js';
@@ -81,6 +83,7 @@ export class Worker {
     this.#repeating = Promise.all([
       repeat(() => this.sweep(), { everyMs: outboxSweepMs, onError, signal }),
       repeat(() => this.#fetch(), { everyMs: peerSweepMs, onError, signal }),
+      repeat(() => this.#handOver(), { everyMs: publicationSweepMs, onError, signal }),
     ]);
   }
 
@@ -133,6 +136,15 @@ export class Worker {
       logger.info({ domain, failure }, 'another service was called');
     };
     await fetchPeers({ shards, owner: this.#owner, locator, host, ca, clock, onFetched });
+  }
+
+  /** Publications of all shards; one that does not answer keeps no other from it. */
+  async #handOver(): Promise<void> {
+    const { shards, figures, logger } = this.#options;
+    const onFailed = (error: unknown): void => logger.warn({ err: error }, 'a publication could not be handed over');
+    const onHandedOver = (result: string): void => figures.publications.inc({ result });
+    const one = (shard: string) => handOverPublications({ shards, onHandedOver, onFailed }, shard).catch(onFailed);
+    await Promise.all(shards.names.map(one));
   }
 
   #isOwn(domain: string): boolean {

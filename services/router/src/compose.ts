@@ -1,4 +1,5 @@
 /** Builds the router from its settings and takes it apart again. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { watchHostIdentity } from '@meshd/binding/host-watch';
@@ -20,6 +21,7 @@ import { type Listener, type ListenerOptions, startListener } from './listener.j
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
 import { Peers } from './peers.js';
+import { type PublicationLimitOptions, Publications } from './publications.js';
 import { type RequesterLimitOptions, RequesterLimits } from './requester-limits.js';
 import { SeenRequests } from './seen-requests.js';
 import { type OpenShardLink, openRpcLinks, readRpcIdentity } from './shard-link.js';
@@ -37,6 +39,7 @@ export interface RouterOverrides {
   /** Shards that are no other processes. */
   readonly openLink?: OpenShardLink;
   readonly sourceLimits?: SourceLimitOptions;
+  readonly publicationLimits?: PublicationLimitOptions;
   readonly requesterLimits?: RequesterLimitOptions;
   readonly connectionLimits?: ConnectionLimitOptions;
   readonly octetBudget?: OctetBudgetOptions;
@@ -124,10 +127,15 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       logger,
       clock,
     });
+    const publications = new Publications({
+      ...{ domains, shards, metrics: figures, clock, limits: overrides.publicationLimits },
+    });
     const certificate = await readCertificate(config);
     const connections = new ConnectionLimits(requesters, overrides.connectionLimits);
     const listening = {
-      ...{ ...certificate, domains, metrics: figures },
+      ...{ ...certificate, metrics: figures },
+      publish: (request: IncomingMessage, identifier: string, http: ServerResponse) =>
+        publications.serve(request, identifier, http),
       admitConnection: (connection: Socket) => connections.admit(connection),
       onLate: (address: string | undefined) => requesters.refused(sourceOf(address), 'timeout'),
     };

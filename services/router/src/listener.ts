@@ -10,7 +10,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { domainOfHost, pathOf, publicationPathPrefix, servicePaths } from '@meshd/binding/http-server';
+import { pathOf, publicationPathPrefix, servicePaths } from '@meshd/binding/http-server';
 import {
   connectionsMax,
   httpBodyMsMax,
@@ -33,9 +33,10 @@ export interface ListenerOptions {
   readonly listen: HostPort;
   readonly certificate: Buffer;
   readonly key: Buffer;
-  readonly domains: ReadonlySet<string>;
   /** Serves a POST to the Mesh service. */
   readonly serve: (request: IncomingMessage, http: ServerResponse) => Promise<void>;
+  /** Serves a GET of a publication. */
+  readonly publish: (request: IncomingMessage, identifier: string, http: ServerResponse) => Promise<void>;
   readonly metrics: RouterMetrics;
   /** Says of a new connection why it is closed at once; undefined: it is taken. */
   readonly admitConnection?: (connection: Socket) => string | undefined;
@@ -65,7 +66,7 @@ const lateHeaders = 'ERR_HTTP_REQUEST_TIMEOUT';
  * @throws the socket's error when the address cannot be had
  */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
-  const around = aroundApplication(options.domains, options.metrics);
+  const around = aroundApplication(options.publish, options.metrics);
   const connections = new OpenConnections();
   let draining = false;
   const server = createServer(
@@ -206,19 +207,18 @@ function refuse(http: ServerResponse, error: MeshError, metrics: RouterMetrics, 
 }
 
 /** Everything but a POST to the Mesh service. */
-function aroundApplication(domains: ReadonlySet<string>, metrics: RouterMetrics): express.Express {
+function aroundApplication(publish: ListenerOptions['publish'], metrics: RouterMetrics): express.Express {
   const application = express();
   application.disable('x-powered-by');
   application.disable('etag');
-  const refusing = (code: 'method' | 'not-found' | 'wrong-host', allow?: string) => {
+  const refusing = (code: 'method' | 'not-found', allow?: string) => {
     return (_request: express.Request, response: express.Response) =>
       refuse(response, new MeshError(code), metrics, allow);
   };
   application.all([...servicePaths], refusing('method', 'POST'));
-  // Publications are a service of their own; none are served yet, so none is found (semantics 7.6).
+  // Publications are a service of their own (semantics 7.6).
   application.get(`${publicationPathPrefix}:identifier`, (request, response) => {
-    const known = domains.has(domainOfHost(request.headers.host));
-    refusing(known ? 'not-found' : 'wrong-host')(request, response);
+    void publish(request, request.params.identifier, response);
   });
   application.all(`${publicationPathPrefix}:identifier`, refusing('method', 'GET'));
   application.use(refusing('not-found'));

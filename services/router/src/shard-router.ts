@@ -35,9 +35,10 @@ export interface ShardRouterOptions {
 
 /** A request for a shard, without what the router adds. */
 export interface ShardCall {
-  /** Canonical address that decides about the shard. */
+  /** Canonical address that decides about the shard, or the identifier of a publication. */
   readonly account: string;
-  readonly identity: RequestIdentity;
+  /** Undefined for what is no request of the protocol. */
+  readonly identity: RequestIdentity | undefined;
   readonly deadlineMs: number;
   /** The requester asks for a ticket: the shard is to say who it is. */
   readonly describePrincipal?: boolean | undefined;

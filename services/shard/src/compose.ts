@@ -12,6 +12,7 @@ import { type ShardHandlers, type ShardServer, serveShard } from '@meshd/rpc/sha
 import { type Logger, silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import type { ShardConfig } from './config.js';
+import { OfferTurns } from './connect/offers.js';
 import { defineOutboxFigures, defineShardFigures, defineStoreFigures, type OutboxFigures } from './figures.js';
 import { Handlers } from './handlers.js';
 import { AccountHeads } from './heads.js';
@@ -266,6 +267,7 @@ class ShardProcess implements Shard {
       domains: new Set(domains),
       site: sitePolicyOf(this.#config),
       sendingDomains: new SendingDomains(contactRequestsPerDayMax),
+      offerTurns: new OfferTurns(),
       incidents: new IncidentTally(
         (incident) => recordIncident(this.#store, this.#recordMaker(), incident),
         (error) => this.#logger.warn({ err: error }, 'an incident was not recorded'),

@@ -2,6 +2,7 @@ import type { HostIdentity } from '@meshd/binding/host-files';
 import type { Random } from '@meshd/crypto/random';
 import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
+import type { OfferTurns } from './connect/offers.js';
 import type { AccountHeads } from './heads.js';
 import type { IncidentTally } from './message/incident-tally.js';
 import type { SendingDomains } from './message/offers.js';
@@ -30,6 +31,8 @@ export interface ShardContext {
   readonly site: SitePolicy;
   /** What other domains have used up. */
   readonly sendingDomains: SendingDomains;
+  /** Which offers hailing devices were shown. */
+  readonly offerTurns: OfferTurns;
   /** What an operator should hear of. */
   readonly incidents: IncidentTally;
   /** Where messages go to. */

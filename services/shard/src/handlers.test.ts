@@ -295,6 +295,7 @@ describe('messages to others', () => {
     expect(shard.store.outboxRows).toEqual([]);
   });
 
+  const published = { identifier: 'MDLQ-7F2A', account: 'alice@example.com', version: 1, payload: undefined };
   const byRole: [TransactRequest['transaction'], string[]][] = [
     [
       {
@@ -310,6 +311,10 @@ describe('messages to others', () => {
     [{ $case: 'listWaiting', value: { domain: 'beta.test', afterId: 0, messagesMax: 1 } }, ['operator']],
     [{ $case: 'changeAccount', value: { account: 'alice@example.com', action: 'block' } }, ['operator']],
     [{ $case: 'changeDestination', value: { domain: 'beta.test', action: 'hold', all: false } }, ['operator']],
+    [{ $case: 'leasePublications', value: { publicationsMax: 1, leaseMs: 1 } }, ['outbound']],
+    [{ $case: 'settlePublications', value: { publications: [] } }, ['outbound']],
+    [{ $case: 'putPublication', value: { publication: published } }, ['outbound']],
+    [{ $case: 'fetchPublication', value: { identifier: published.identifier } }, ['router']],
     [{ $case: 'describeDeliveries', value: { principal: undefined, messages: [] } }, ['router']],
     [{ $case: 'post', value: { principal: undefined, accounts: [], messages: [], self: [] } }, ['router']],
     [

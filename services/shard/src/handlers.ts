@@ -18,6 +18,7 @@ import { answerDeliver, recipientsOf } from './message-answers.js';
 import { answerOutbox, refusedPost, rpcPostResult } from './outbox-answers.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
 import { leasePeers, lookupPeer, settlePeer } from './peer-pins.js';
+import { answerPublications } from './publication-answers.js';
 import {
   acceptedEntries,
   downloadRequestOf,
@@ -215,7 +216,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
       case 'settlePeer':
         return this.#settlePeer(transaction.value, context);
       default: {
-        const answered = (await answerOutbox(context, transaction)) ?? (await answerLarge(context, transaction));
+        const answered =
+          (await answerOutbox(context, transaction)) ??
+          (await answerLarge(context, transaction)) ??
+          (await answerPublications(context, transaction));
         if (answered !== undefined) return { ended: done, ...answered };
         throw new MeshError('not-implemented', transaction.$case);
       }
@@ -306,6 +310,8 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
+  ...{ leasePublications: ['outbound'], settlePublications: ['outbound'], putPublication: ['outbound'] },
+  ...{ fetchPublication: ['router'] },
   ...{ listDestinations: ['operator'], changeDestination: ['operator'], listWaiting: ['operator'] },
   changeAccount: ['operator'],
 };
@@ -351,6 +357,11 @@ function accountOf(transaction: Transaction): string | undefined {
     case 'connect':
     case 'complete':
       return accountOfConnection(transaction);
+    // An identifier has a slot as an account has.
+    case 'putPublication':
+      return required(transaction.value.publication, 'publication').identifier;
+    case 'fetchPublication':
+      return transaction.value.identifier;
     default:
       return undefined;
   }

@@ -12,7 +12,7 @@
  * - `service-frames.ts` and `service-records.ts`: what the service writes, signed with the host's key;
  * - `heads.ts` and `status-waits.ts`: the signed heads of an account, and requests that wait for a change of it;
  * - `peer-pins.ts`: what other services are pinned to, and what may follow;
- * - `large-answers.ts`: large data over the rpc;
+ * - `large-answers.ts`, `publication-answers.ts`: large data, and what accounts publish, over the rpc;
  * - `stored-answer.ts`: answers that repetitions get;
  * - `frame-parts.ts`: how much of a frame a download sends;
  * - `storage/`: everything that is kept.

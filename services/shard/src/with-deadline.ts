@@ -24,6 +24,9 @@ export function withDeadline(context: ShardContext, deadlineAt: number): ShardCo
     get large() {
       return store.large;
     },
+    get publications() {
+      return store.publications;
+    },
     approachAccount: (address) => store.approachAccount(address),
     readAccount: (address, read) => store.readAccount(address, inTime(read)),
     transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),

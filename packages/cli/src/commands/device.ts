@@ -1,10 +1,12 @@
 /** `mesh device`: connecting devices to an account, from both ends, and shutting them out again. */
 import { loadCaOf } from '@meshd/client/account-state';
-import { withDevice } from '@meshd/client/device';
+import { type Device, withDevice } from '@meshd/client/device';
 import type { ClientEnvironment } from '@meshd/client/environment';
 import {
+  type AcceptOptions,
   acceptByCode,
   acceptByPins,
+  acceptByWitness,
   givePin,
   openRequest,
   pendingDevice,
@@ -18,7 +20,6 @@ import {
   requestConnection,
 } from '@meshd/client/operations/connect-device';
 import { deviceRequests, type PendingDevice } from '@meshd/client/operations/pending-devices';
-import type { Permission } from '@meshd/schema/connections';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
@@ -29,7 +30,9 @@ import {
   urlArgument,
   withEnvironment,
 } from '../device-environment.js';
+import { permissionsOf } from '../permission-argument.js';
 import { textTable } from '../table.js';
+import { registerEarlCommands } from './device-earl.js';
 import { registerDeviceRights } from './device-rights.js';
 
 const minuteMs = 60_000;
@@ -37,8 +40,12 @@ const unitsMs: Readonly<Record<string, number>> = { m: minuteMs, h: 60 * minuteM
 /** Polls of a device that waits: they double up to this (semantics 7.3). */
 const pollMsMax = 60_000;
 
+const weaker =
+  'warning: this is the weaker way, for old devices: who stands between may have made both ends look alike in part, so type all of it';
+
 interface RequestFlags extends ServiceOptions {
   readonly pin?: string;
+  readonly witness?: boolean;
   readonly name?: string;
 }
 
@@ -47,7 +54,7 @@ async function request(io: CommandIo, account: string, flags: RequestFlags): Pro
     address: addressArgument(account),
     url: urlArgument(flags.url),
     ca: await caArgument(io, flags.ca),
-    ...{ pin: flags.pin, description: flags.name },
+    ...{ pin: flags.pin, isUncommitted: flags.witness === true, description: flags.name },
   };
   const asked = await withEnvironment(io, (environment) => requestConnection(io.home, environment, options));
   const { address, deviceUdf, meshUdf, mode } = asked;
@@ -59,6 +66,7 @@ async function request(io: CommandIo, account: string, flags: RequestFlags): Pro
       mode === 'pin'
         ? 'the PIN decides: go on with: mesh device complete --wait'
         : 'open it on an administration device (mesh device pending), and go on with: mesh device complete --wait',
+      ...(mode === 'witness' ? [weaker] : []),
     ].join('\n'),
   );
 }
@@ -71,6 +79,12 @@ function progressText(progress: Progress): string {
       return [
         `the code of this device is ${progress.code}`,
         `type it at the administration device, and what that shows here: mesh device confirm CODE`,
+      ].join('\n');
+    case 'witness':
+      return [
+        weaker,
+        `the witness of this device is ${progress.witness}`,
+        'type all seven groups at the administration device, and all that it shows here: mesh device confirm WITNESS',
       ].join('\n');
     case 'connected':
       return `connected to ${progress.address}; go on with: mesh account sync`;
@@ -99,8 +113,17 @@ async function confirm(io: CommandIo, code: string): Promise<void> {
   );
 }
 
-function pendingJson({ id, deviceUdf, description, stage, pinUdf }: PendingDevice) {
-  return { id, device: deviceUdf, description, stage, pin: pinUdf !== undefined };
+const isOld = ({ request: { commitment } }: PendingDevice): boolean => commitment === undefined;
+
+function pendingJson(pending: PendingDevice) {
+  const { id, deviceUdf, description, stage, pinUdf } = pending;
+  return { id, device: deviceUdf, description, stage, pin: pinUdf !== undefined, weaker: isOld(pending) };
+}
+
+/** How it will be shown that the device is the right one. */
+function wayOf(pending: PendingDevice): string {
+  if (isOld(pending)) return 'witness (weaker)';
+  return pending.pinUdf === undefined ? 'code' : 'PIN';
 }
 
 async function pending(io: CommandIo): Promise<void> {
@@ -110,9 +133,10 @@ async function pending(io: CommandIo): Promise<void> {
   const open = found.filter(({ stage }) => stage !== 'accepted' && stage !== 'rejected');
   io.print({ pending: open.map(pendingJson) }, () => {
     if (open.length === 0) return 'no device waits to be connected';
-    const rows = open.map(({ id, deviceUdf, description, stage, pinUdf }) => [
-      ...[id.slice(0, 14), description, deviceUdf, pinUdf === undefined ? 'code' : 'PIN', stage],
-    ]);
+    const rows = open.map((each) => {
+      const { id, deviceUdf, description, stage } = each;
+      return [id.slice(0, 14), description, deviceUdf, wayOf(each), stage];
+    });
     return [
       textTable(['id', 'says it is', 'device', 'by', ''], rows),
       'accept one with: mesh device accept ID (it then shows a code; then again with --code CODE), or reject it',
@@ -126,23 +150,12 @@ interface AcceptFlags {
   readonly administrator?: boolean;
 }
 
-function permissionsOf({ permissions: text }: AcceptFlags): Permission[] {
-  return (text ?? '')
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '')
-    .map((each) => {
-      const [, name, role] = /^([A-Za-z0-9_-]{1,64})(?::(read|write))?$/.exec(each) ?? [];
-      if (name === undefined) throw new UsageError(`--permissions takes STORE or STORE:read, with commas, not ${each}`);
-      return role === undefined ? { Name: name } : { Name: name, Role: role };
-    });
-}
-
 async function accept(io: CommandIo, name: string, flags: AcceptFlags): Promise<void> {
-  const options = { permissions: permissionsOf(flags), administrator: flags.administrator };
+  const options = { permissions: permissionsOf(flags.permissions), administrator: flags.administrator };
   await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, async (device) => {
       const wanted = await pendingDevice(device, name);
+      if (isOld(wanted)) return acceptOld(io, device, wanted, flags.code, options);
       if (wanted.pinUdf !== undefined && flags.code === undefined) {
         const judged = (await acceptByPins(device, options)).find(({ pending: { id } }) => id === wanted.id);
         if (judged?.outcome === 'accepted') {
@@ -169,6 +182,34 @@ async function accept(io: CommandIo, name: string, flags: AcceptFlags): Promise<
         [`the code is right. Type this at the device: mesh device confirm ${half}`, `device ${deviceUdf}`].join('\n'),
       );
     }),
+  );
+}
+
+/** A device that knows no codes: its witness, typed in full, and a word on what that is worth (S53). */
+async function acceptOld(
+  io: CommandIo,
+  device: Device,
+  wanted: PendingDevice,
+  witness: string | undefined,
+  options: AcceptOptions,
+): Promise<void> {
+  const { id, deviceUdf, description } = wanted;
+  if (witness === undefined) {
+    io.print({ id, stage: 'witness', weaker: true }, () =>
+      [
+        `${description || deviceUdf} is too old for a code, and shows a witness of seven groups`,
+        weaker,
+        `then: mesh device accept ${id.slice(0, 14)} --code WITNESS`,
+      ].join('\n'),
+    );
+    return;
+  }
+  const accepted = await acceptByWitness(device, wanted, witness, options);
+  io.print({ device: deviceUdf, by: 'witness', weaker: true, confirm: accepted.confirm ?? null }, () =>
+    [
+      `${description || deviceUdf} is connected, by the weaker way: its maker's keys open what it was sent`,
+      `type this at the device: mesh device confirm ${accepted.confirm}`,
+    ].join('\n'),
   );
 }
 
@@ -241,6 +282,7 @@ export function registerDeviceCommands(program: Command, io: CommandIo): void {
     .description('ask, from a new device, to be connected to an account')
     .argument('<account>', 'NAME@DOMAIN')
     .option('--pin <pin>', 'as mesh device pin has shown it; without one a code is typed at both ends')
+    .option('--witness', 'ask as old devices do, for an old administration device: weaker')
     .option('--name <text>', 'what the administrator sees (default: the name of this machine)')
     .option('--url <url>', 'https address of the service (default: its domain says it)')
     .option('--ca <file>', 'certificates to trust instead of the usual ones')
@@ -253,7 +295,7 @@ export function registerDeviceCommands(program: Command, io: CommandIo): void {
   device
     .command('confirm')
     .description('type here what the administration device shows')
-    .argument('<code>', 'XXXX-XXXX')
+    .argument('<code>', 'XXXX-XXXX, or all seven groups of a witness')
     .action((code: string) => confirm(io, code));
   device
     .command('pending')
@@ -279,4 +321,5 @@ export function registerDeviceCommands(program: Command, io: CommandIo): void {
     .option('--wait', 'wait for the device and connect it')
     .action((flags: PinFlags) => pin(io, flags));
   registerDeviceRights(device, io);
+  registerEarlCommands(device, io);
 }

@@ -12,7 +12,7 @@ import { type DeviceKeys, makeDeviceKeys } from '../device-keys.js';
 import { decodeDeviceEntry } from '../entitlement.js';
 import { makeIdentity } from '../identity.js';
 import { type Asked, acceptEntry } from './acceptance.js';
-import { type MadeRequest, makeRequest } from './asking.js';
+import { type MadeRequest, makeBaseSeeds, makeProfileDevice, makeRequest } from './asking.js';
 import { grantDevice } from './grant.js';
 
 const address = 'alice@example.com';
@@ -25,8 +25,8 @@ function administratorOf(keys: DeviceKeys = makeDeviceKeys(systemRandom)) {
 }
 type TestAdministrator = ReturnType<typeof administratorOf>;
 
-const request = (seeds?: MadeRequest['seeds']) =>
-  makeRequest({ address, seeds, description: 'phone', nowMs, random: systemRandom });
+const request = (seeds?: MadeRequest['seeds'], more: Partial<Parameters<typeof makeRequest>[0]> = {}) =>
+  makeRequest({ address, seeds, description: 'phone', nowMs, random: systemRandom, ...more });
 
 async function granted(made: MadeRequest, by: TestAdministrator, pinWitness?: (digest: Uint8Array) => Uint8Array) {
   const { publicKey } = by.keys.key('accountEncryption');
@@ -48,6 +48,8 @@ function asked(made: MadeRequest, of: TestAdministrator, pinWitness?: Asked['pin
   const { profileMesh, profileAccount } = of.identity;
   return { address, seeds: made.seeds, profileDevice: made.profileDevice, profileMesh, profileAccount, pinWitness };
 }
+
+const maker = { description: 'phone', nowMs, random: systemRandom };
 
 const refusal = (work: Promise<unknown>) =>
   work.then(
@@ -135,5 +137,25 @@ describe('[S51] [S52] the entry that connects a device', () => {
     expect(await refusal(acceptEntry(await granted(made, alice, proof), asked(made, alice, proof)))).toBe('accepted');
     const without = await granted(made, alice);
     expect(await refusal(acceptEntry(without, asked(made, alice, proof)))).toMatch(/does not prove the PIN/);
+  });
+
+  it('[S53] comes under the base key where the device has asked as old ones do, and to no other request', async () => {
+    const [alice, old] = [administratorOf(), request(undefined, { isUncommitted: true })];
+    const verified = await verifyConnectionRequest(old.message);
+    expect([verified.commitment, verified.request.PinUDF]).toEqual([undefined, undefined]);
+    const body = await granted(old, alice);
+    expect(await refusal(acceptEntry(body, asked(old, alice)))).toBe('accepted');
+    const committed = request(old.seeds, { profileDevice: old.profileDevice });
+    expect(await refusal(acceptEntry(body, asked(committed, alice)))).toMatch(/^connect: .*not encrypted to this key/);
+  });
+
+  it('[S56] is that of the profile with which the device was made', async () => {
+    const seeds = makeBaseSeeds(systemRandom);
+    const profileDevice = makeProfileDevice(seeds, 'lamp', nowMs - 1000);
+    const [alice, made] = [administratorOf(), makeRequest({ ...{ address, seeds, profileDevice }, ...maker })];
+    expect((await verifyConnectionRequest(made.message)).request.EnvelopedProfileDevice?.payload).toEqual(
+      profileDevice.payload,
+    );
+    expect(await refusal(acceptEntry(await granted(made, alice), asked(made, alice)))).toBe('accepted');
   });
 });

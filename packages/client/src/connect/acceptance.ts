@@ -25,12 +25,17 @@ import type { Identity } from '../identity.js';
 import { combineOverlay } from './overlay.js';
 import { checkPinWitness } from './pin.js';
 
-/** The base keys of a device that asks, and the key that it drew for this request. */
-export interface AskingSeeds {
+/** The base keys of a device. */
+export interface BaseSeeds {
   readonly offline: Uint8Array;
   readonly encryption: Uint8Array;
   readonly authentication: Uint8Array;
-  readonly client: Uint8Array;
+}
+
+/** The base keys of a device that asks, and the key that it drew for this request. */
+export interface AskingSeeds extends BaseSeeds {
+  /** Undefined where it asks as old devices do: the answer then comes under its base key (S53). */
+  readonly client: Uint8Array | undefined;
 }
 
 /** What a device has asked, and of whom: those whose profiles went into the code or the PIN's proof. */
@@ -58,7 +63,8 @@ export interface Accepted {
  * is this device's, that connections and activations were signed by the Mesh and the account that were asked, that the PIN
  * is proven where there was one, and that the halves of the keys add up to those of the connections.
  *
- * The activations are encrypted to the request's own key: whoever knows the device's base keys opens nothing.
+ * The activations are encrypted to the request's own key: whoever knows the device's base keys opens nothing, except where the
+ * device has asked as old ones do.
  *
  * @param body of the entry, as `Complete` brought it
  * @throws ClientError `connect`
@@ -141,7 +147,8 @@ async function openActivation<T>(
 ): Promise<T> {
   const opened = openEnvelope(required(octets, table.name));
   const { envelope } = await verifyEnvelope(opened, (kid) => signers.find(({ udf }) => udfEquals(udf, kid)));
-  const { plain } = decryptEnvelope(envelope, decryptionKeyFromSeed('Ed448', seeds.client), 'signature');
+  const reader = decryptionKeyFromSeed('Ed448', seeds.client ?? seeds.encryption);
+  const { plain } = decryptEnvelope(envelope, reader, 'signature');
   return decodeTagged(defineTags('activation', { [table.name]: table }), plain, { form: 'json', refuseRepeated: true })
     .value as T;
 }
@@ -165,7 +172,7 @@ interface Sums {
   readonly KeyAuthentication?: PublicKey | undefined;
 }
 
-function combined(seeds: AskingSeeds, halves: Halves, sums: Sums, names: Names): [KeyName, KeySecret][] {
+function combined(seeds: BaseSeeds, halves: Halves, sums: Sums, names: Names): [KeyName, KeySecret][] {
   const one = (seed: Uint8Array, half: KeyOverlay | undefined, sum: PublicKey | undefined) =>
     combineOverlay(seed, half, publicKeyOf(sum ?? {}));
   return [

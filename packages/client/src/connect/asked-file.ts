@@ -2,8 +2,8 @@ import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/en
 import { ClientError } from '../errors.js';
 import type { Home } from '../home.js';
 import { octetsToText, textToOctets } from '../octet-text.js';
-import type { AskingSeeds } from './acceptance.js';
-import type { MadeRequest } from './asking.js';
+import type { BaseSeeds } from './acceptance.js';
+import type { Commitment, MadeRequest } from './asking.js';
 
 /*
  * The file of a device that has asked to be connected and is not yet: everything it needs to go on after a restart. It holds
@@ -44,9 +44,9 @@ interface StoredState {
   address: string;
   url?: string | undefined;
   pin?: string | undefined;
-  seeds: Record<keyof AskingSeeds, string>;
+  seeds: Record<keyof BaseSeeds, string> & { client?: string | undefined };
   deviceUdf: string;
-  octets: Record<'clientNonce' | 'revealNonce' | 'request' | 'commit' | 'serverNonce', string>;
+  octets: Record<'clientNonce' | 'serverNonce', string> & Partial<Record<keyof Commitment, string>>;
   envelopes: Record<'profileDevice' | 'message' | 'profileMesh' | 'profileAccount', string>;
   messageId: string;
   adminNonce?: string | undefined;
@@ -60,6 +60,17 @@ const optionalOctets = (text: string | undefined) => (text === undefined ? undef
 const envelopeText = (octets: EnvelopeOctets) => octetsToText(writeEnvelope(octets));
 const envelopeOf = (text: string) => readEnvelope(textToOctets(text));
 
+function committedText(commitment: Commitment | undefined): Partial<Record<keyof Commitment, string>> {
+  if (commitment === undefined) return {};
+  const { revealNonce, request, commit } = commitment;
+  return { revealNonce: octetsToText(revealNonce), request: octetsToText(request), commit: octetsToText(commit) };
+}
+
+function commitmentOf({ revealNonce, request, commit }: StoredState['octets']): Commitment | undefined {
+  if (revealNonce === undefined || request === undefined || commit === undefined) return undefined;
+  return { revealNonce: textToOctets(revealNonce), request: textToOctets(request), commit: textToOctets(commit) };
+}
+
 /** Keeps it, durably. */
 export async function saveAsked(home: Home, state: AskedState): Promise<void> {
   const { made, acknowledged } = state;
@@ -71,13 +82,11 @@ export async function saveAsked(home: Home, state: AskedState): Promise<void> {
       offline: octetsToText(seeds.offline),
       encryption: octetsToText(seeds.encryption),
       authentication: octetsToText(seeds.authentication),
-      client: octetsToText(seeds.client),
+      client: optionalText(seeds.client),
     },
     octets: {
       clientNonce: octetsToText(made.clientNonce),
-      revealNonce: octetsToText(made.revealNonce),
-      request: octetsToText(made.request),
-      commit: octetsToText(made.commit),
+      ...committedText(made.commitment),
       serverNonce: octetsToText(acknowledged.serverNonce),
     },
     envelopes: {
@@ -106,13 +115,11 @@ export async function loadAsked(home: Home): Promise<AskedState | undefined> {
       offline: textToOctets(seeds.offline),
       encryption: textToOctets(seeds.encryption),
       authentication: textToOctets(seeds.authentication),
-      client: textToOctets(seeds.client),
+      client: optionalOctets(seeds.client),
     },
     deviceUdf: stored.deviceUdf,
     clientNonce: textToOctets(octets.clientNonce),
-    revealNonce: textToOctets(octets.revealNonce),
-    request: textToOctets(octets.request),
-    commit: textToOctets(octets.commit),
+    commitment: commitmentOf(octets),
     profileDevice: envelopeOf(envelopes.profileDevice),
     message: envelopeOf(envelopes.message),
   };

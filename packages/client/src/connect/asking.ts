@@ -10,9 +10,16 @@ import type { PublicKey } from '@meshd/schema/keys';
 import { RequestConnection } from '@meshd/schema/messages-mesh';
 import { verifyAccountAssertion, verifyProfile } from '@meshd/schema/profile-check';
 import { ProfileDevice } from '@meshd/schema/profiles';
-import type { AskingSeeds } from './acceptance.js';
+import type { AskingSeeds, BaseSeeds } from './acceptance.js';
 import { pinUdf, type StretchedPin } from './pin.js';
-import { clientCommit, type MeshParts, pinnedDigest, requestDigest, revealNonceBytes } from './transcript.js';
+import {
+  clientCommit,
+  type MeshParts,
+  pinnedDigest,
+  type RequestParts,
+  requestDigest,
+  revealNonceBytes,
+} from './transcript.js';
 
 /* What a device sends that wants to be connected (S50), and what both ends compute from the profiles that they verified. */
 
@@ -22,13 +29,19 @@ export interface MadeRequest {
   readonly profileDevice: EnvelopeOctets;
   readonly deviceUdf: string;
   readonly clientNonce: Uint8Array;
+  /** Undefined where the device asks as old ones do, which commit to nothing (S53). */
+  readonly commitment: Commitment | undefined;
+  /** The RequestConnection, signed. */
+  readonly message: EnvelopeOctets;
+}
+
+/** What a device commits to (S50). */
+export interface Commitment {
   /** rD: shown to nobody before the administrator has challenged (S53). */
   readonly revealNonce: Uint8Array;
   /** RC and `ClientCommit`. */
   readonly request: Uint8Array;
   readonly commit: Uint8Array;
-  /** The RequestConnection, signed. */
-  readonly message: EnvelopeOctets;
 }
 
 /** What a request is made of. */
@@ -36,7 +49,11 @@ export interface RequestOptions {
   /** Canonical address of the account. */
   readonly address: string;
   /** Base keys of the device; drawn where it has none yet. */
-  readonly seeds?: Omit<AskingSeeds, 'client'> | undefined;
+  readonly seeds?: BaseSeeds | undefined;
+  /** Made of those keys before; made anew where absent. */
+  readonly profileDevice?: EnvelopeOctets | undefined;
+  /** Ask as old devices do: nothing is committed to, and the answer comes under the base key. */
+  readonly isUncommitted?: boolean | undefined;
   /** Shown to the administrator. */
   readonly description: string;
   /** As stretched for this account; undefined without a PIN. */
@@ -45,39 +62,46 @@ export interface RequestOptions {
   readonly random: Random;
 }
 
-/** Makes a request: fresh nonces, a fresh key for the answer, and base keys where there are none. */
-export function makeRequest(options: RequestOptions): MadeRequest {
-  const { address, random, pin } = options;
+/** Base keys for a device. */
+export function makeBaseSeeds(random: Random): BaseSeeds {
   const seed = () => generateSeed(random);
-  const base = options.seeds ?? { offline: seed(), encryption: seed(), authentication: seed() };
-  const seeds = { ...base, client: seed() };
-  const offline = signingKeyFromSeed(seeds.offline);
+  return { offline: seed(), encryption: seed(), authentication: seed() };
+}
+
+/** The profile of a device: what it was made with, signed by itself. */
+export function makeProfileDevice(seeds: BaseSeeds, description: string, nowMs: number): EnvelopeOctets {
   const profile: ProfileDevice = {
-    Updated: new Date(Math.floor(options.nowMs / 1000) * 1000),
+    Updated: new Date(Math.floor(nowMs / 1000) * 1000),
     KeyOfflineSignature: publicMember(seeds.offline),
-    Description: options.description,
+    Description: description,
     KeyEncryption: publicMember(seeds.encryption),
     KeyAuthentication: publicMember(seeds.authentication),
   };
   const payload = encodeTagged(ProfileDevice, profile, 'json');
-  const profileDevice = signEnvelope({ payload, contentType: itemContentType, keys: [offline] });
+  return signEnvelope({ payload, contentType: itemContentType, keys: [signingKeyFromSeed(seeds.offline)] });
+}
+
+/** Makes a request: fresh nonces, a fresh key for the answer, and base keys where there are none. */
+export function makeRequest(options: RequestOptions): MadeRequest {
+  const { address, random, pin } = options;
+  const base = options.seeds ?? makeBaseSeeds(random);
+  const client = options.isUncommitted === true ? undefined : generateSeed(random);
+  const profileDevice = options.profileDevice ?? makeProfileDevice(base, options.description, options.nowMs);
   const clientNonce = random(connectNonceBytes);
-  const revealNonce = random(revealNonceBytes);
-  const request = requestDigest({
+  const offline = signingKeyFromSeed(base.offline);
+  const parts = {
     account: address,
     deviceFingerprint: fingerprint64('Ed448', offline.publicKey.raw),
-    profileDeviceDigest: digestOf(payload),
+    profileDeviceDigest: digestOf(profileDevice.payload ?? new Uint8Array(0)),
     clientNonce,
-    clientKey: signingKeyFromSeed(seeds.client).publicKey.raw,
-  });
-  const commit = clientCommit(request, revealNonce);
+  };
+  const commitment = client && committed(parts, client, random);
   const body: RequestConnection = {
     ServiceID: address,
     EnvelopedProfileDevice: profileDevice,
     ClientNonce: clientNonce,
-    ClientKey: publicMember(seeds.client),
-    ClientCommit: commit,
-    ...(pin === undefined ? {} : { PinUDF: pinUdf(pin, pinnedDigest(request, commit)) }),
+    ...(client && commitment && { ClientKey: publicMember(client), ClientCommit: commitment.commit }),
+    ...(pin && commitment && { PinUDF: pinUdf(pin, pinnedDigest(commitment.request, commitment.commit)) }),
   };
   const message = signEnvelope({
     payload: encodeTagged(RequestConnection, body, 'json'),
@@ -85,7 +109,13 @@ export function makeRequest(options: RequestOptions): MadeRequest {
     keys: [offline],
   });
   const { udf: deviceUdf } = offline.publicKey;
-  return { seeds, profileDevice, deviceUdf, clientNonce, revealNonce, request, commit, message };
+  return { seeds: { ...base, client }, profileDevice, deviceUdf, clientNonce, commitment, message };
+}
+
+function committed(parts: Omit<RequestParts, 'clientKey'>, client: Uint8Array, random: Random): Commitment {
+  const request = requestDigest({ ...parts, clientKey: signingKeyFromSeed(client).publicKey.raw });
+  const revealNonce = random(revealNonceBytes);
+  return { revealNonce, request, commit: clientCommit(request, revealNonce) };
 }
 
 function publicMember(seed: Uint8Array): PublicKey {

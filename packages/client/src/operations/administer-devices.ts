@@ -1,4 +1,6 @@
 import { fingerprint64 } from '@meshd/crypto/key-udf';
+import { udfEquals } from '@meshd/crypto/udf';
+import { connectionWitness } from '@meshd/schema/connection-witness';
 import type { Permission } from '@meshd/schema/connections';
 import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
 import { ChallengeConnection, MessagePIN, type Reference } from '@meshd/schema/messages-mesh';
@@ -48,16 +50,29 @@ export interface MadePin {
  */
 export async function givePin(device: Device, lifeMs = pinLifeMsMax): Promise<MadePin> {
   if (lifeMs <= 0 || lifeMs > pinLifeMsMax) throw new ClientError('usage', 'a PIN holds for 24 hours at most');
-  const { session } = device;
-  const { environment, keys, identity } = session;
+  const { environment } = device.session;
   const pin = makePin(environment.random);
   const expiresMs = environment.nowMs() + lifeMs;
+  await keepPin(device, { PIN: pin, Expires: new Date(expiresMs) });
+  return { pin, expiresMs };
+}
+
+/**
+ * Keeps a PIN where all administration devices find it, and nobody else.
+ *
+ * @param pin with the one device that it is good for, and what that may do then, where these are known (S56)
+ * @throws ClientError `refused`
+ */
+export async function keepPin(
+  device: Device,
+  pin: Pick<MessagePIN, 'PIN' | 'Expires' | 'DeviceUDF' | 'Permissions'>,
+): Promise<void> {
+  const { environment, keys, identity } = device.session;
   const uniqueId = freshMessageId(environment);
-  const body = { MessageID: uniqueId, Account: identity.accountUdf, Expires: new Date(expiresMs), PIN: pin };
+  const body = { MessageID: uniqueId, Account: identity.accountUdf, ...pin };
   // To the administrators alone: every other device of the account could let devices in by it.
   const readers = [keys.key('meshEncryption').publicKey.raw];
   await tellSelf(device, [{ table: MessagePIN, body, uniqueId, readers }]);
-  return { pin, expiresMs };
 }
 
 async function tellSelf(device: Device, messages: readonly Parameters<typeof buildSelfMessage>[0][]): Promise<void> {
@@ -143,14 +158,55 @@ export async function acceptByCode(
   }
   const { code, confirm } = shortCodes(transcript, revealNonce, known.adminNonce);
   if (!isTypedCode(typed, code)) {
-    const wrongCount = known.wrongCount + 1;
-    await saveOpened(home, { ...opened, requests: new Map(opened.requests).set(pending.id, { ...known, wrongCount }) });
-    if (wrongCount >= codeAttemptsMax) await rejectRequest(device, pending);
-    const next = wrongCount >= codeAttemptsMax ? 'the request is rejected; have the device ask anew' : 'look again';
+    const next = await countWrong(device, pending, known.adminNonce);
     throw new ClientError('connect', `this is not the code of that device; ${next}`);
   }
   const deviceUdf = await connect(device, pending, { ...options, references: [accepted(pending.id)] });
   return { deviceUdf, confirm };
+}
+
+/**
+ * Accepts a device that is too old for a code, by the witness that it shows, typed here in full (S53, semantics 7.1). Weaker than
+ * a code or a PIN: who stands between can search for two requests whose witnesses look alike, and the device's base key, which
+ * its maker may know, opens what it is sent. The user is to be told so.
+ *
+ * @throws ClientError `connect` for a wrong one, after the third of which the request is rejected; `usage` for a device that
+ *   can do better
+ */
+export async function acceptByWitness(
+  device: Device,
+  pending: PendingDevice,
+  typed: string,
+  options: AcceptOptions = {},
+): Promise<AcceptedDevice> {
+  const witness = await witnessOf(device, pending);
+  if (!isTypedCode(typed, witness)) {
+    const next = await countWrong(device, pending, new Uint8Array(0));
+    throw new ClientError('connect', `this is not what that device should show, all seven groups of it; ${next}`);
+  }
+  const deviceUdf = await connect(device, pending, { ...options, references: [accepted(pending.id)] });
+  return { deviceUdf, confirm: witness };
+}
+
+/** What a device shows that is too old for a code, as this one computes it. @throws ClientError `usage` */
+async function witnessOf({ session }: Device, { request, serverNonce }: PendingDevice): Promise<string> {
+  if (request.commitment !== undefined) throw new ClientError('usage', 'this device can be connected by a code');
+  const { identity, state } = session;
+  const { meshFingerprint } = await meshPartsOf(identity.profileMesh, identity.profileAccount, state.address);
+  const deviceFingerprint = fingerprint64('Ed448', request.profile.offlineKey.raw);
+  return connectionWitness({ meshFingerprint, serverNonce, deviceFingerprint, clientNonce: request.clientNonce });
+}
+
+/** Notes that a code was typed wrong. @returns what the user should do next */
+async function countWrong(device: Device, pending: PendingDevice, adminNonce: Uint8Array): Promise<string> {
+  const { home } = device.session;
+  const opened = await loadOpened(home);
+  const wrongCount = (opened.requests.get(pending.id)?.wrongCount ?? 0) + 1;
+  const requests = new Map(opened.requests).set(pending.id, { adminNonce, wrongCount });
+  await saveOpened(home, { ...opened, requests });
+  if (wrongCount < codeAttemptsMax) return 'look again';
+  await rejectRequest(device, pending);
+  return 'the request is rejected; have the device ask anew';
 }
 
 const accepted = (id: string): Reference => ({ MessageID: id, Relationship: 'Accept' });
@@ -159,7 +215,7 @@ async function transcriptOf({ session }: Device, { request: verified, serverNonc
   const { identity, state } = session;
   const { profile, clientNonce, commitment, account } = verified;
   if (commitment === undefined) {
-    throw new ClientError('connect', 'the device is too old for a code; connect it with a PIN');
+    throw new ClientError('connect', 'the device is too old for a code; accept it by its witness');
   }
   const request = requestDigest({
     ...{ account, clientNonce, profileDeviceDigest: profile.payloadDigest, clientKey: commitment.clientKey.raw },
@@ -183,20 +239,27 @@ export interface PinJudged {
  * Accepts the requests that prove a PIN which was given out and not used yet, without asking (S54). Others fall back to the
  * code, and the user is told why.
  *
+ * @param isMeant says of which devices; of all where absent
  * @throws ClientError `refused`
  */
-export async function acceptByPins(device: Device, options: AcceptOptions = {}): Promise<PinJudged[]> {
+export async function acceptByPins(
+  device: Device,
+  options: AcceptOptions = {},
+  isMeant: (deviceUdf: string) => boolean = () => true,
+): Promise<PinJudged[]> {
   const { pending, pins } = await deviceRequests(device);
   const judged: PinJudged[] = [];
   const taken = new Set<string>();
   for (const one of pending) {
-    if (one.pinUdf === undefined || one.stage === 'accepted' || one.stage === 'rejected') continue;
+    if (one.pinUdf === undefined || !isMeant(one.deviceUdf)) continue;
+    if (one.stage === 'accepted' || one.stage === 'rejected') continue;
     const { given, outcome, witness } = await judgePin(device, one, pins);
     const isTaken = given !== undefined && taken.has(given.id);
     if (outcome === 'accepted' && !isTaken && given !== undefined) {
       taken.add(given.id);
       const references = [accepted(one.id), accepted(given.id)];
-      await connect(device, one, { ...options, references, pinWitness: witness });
+      const permissions = given.permissions ?? options.permissions;
+      await connect(device, one, { permissions, references, pinWitness: witness });
       await noteUsed(device, one.pinUdf);
     }
     judged.push({ pending: one, outcome: isTaken ? 'used' : outcome });
@@ -213,10 +276,13 @@ interface JudgedPin {
 async function judgePin(device: Device, pending: PendingDevice, pins: readonly GivenPin[]): Promise<JudgedPin> {
   const { environment, home, state } = device.session;
   const { pinUdf = '' } = pending;
+  // Old devices send the PIN itself, which proves nothing of what else they ask (S54).
+  if (pending.request.commitment === undefined) return { outcome: 'invalid' };
   const { request, commit, mesh } = await transcriptOf(device, pending);
   const pinned = pinnedDigest(request, commit);
   const { usedPinUdfs } = await loadOpened(home);
-  for (const given of pins) {
+  const meant = pins.filter(({ deviceUdf }) => deviceUdf === undefined || udfEquals(deviceUdf, pending.deviceUdf));
+  for (const given of meant) {
     const stretched: StretchedPin = await stretchPin(given.pin, state.address);
     if (!isPinUdf(pinUdf, stretched, pinned)) continue;
     if (given.isUsed || usedPinUdfs.has(pinUdf)) return { outcome: 'used', given };

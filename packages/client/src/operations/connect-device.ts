@@ -1,28 +1,20 @@
 import { hostname } from 'node:os';
-import { verifyHost, verifyService } from '@meshd/binding/host-chain';
+import { verifyService } from '@meshd/binding/host-chain';
 import type { VerifiedResponse } from '@meshd/binding/mesh-connection';
+import { constantTimeEqual } from '@meshd/crypto/digest';
 import { signingKeyFromSeed } from '@meshd/crypto/ed448';
+import { fingerprint64 } from '@meshd/crypto/key-udf';
 import { udfEquals } from '@meshd/crypto/udf';
-import { digestOf, type EnvelopeOctets, openEnvelope, readEnvelope } from '@meshd/dare/envelope';
-import { verifyEnvelope } from '@meshd/dare/verify';
-import { decodeTagged, defineTags } from '@meshd/encoding/codec';
-import { connectNonceBytes } from '@meshd/schema/connection-check';
-import { AcknowledgeConnection, ChallengeConnection } from '@meshd/schema/messages-mesh';
-import { onlineKeysOf, verifyProfile } from '@meshd/schema/profile-check';
-import type { ConnectResponse, StatusResponse } from '@meshd/schema/protocol';
+import { type EnvelopeOctets, readEnvelope } from '@meshd/dare/envelope';
+import { connectionWitness } from '@meshd/schema/connection-witness';
+import { verifyProfile } from '@meshd/schema/profile-check';
+import type { StatusResponse } from '@meshd/schema/protocol';
 import { type AccountState, findAccount, saveAccount, saveCa, saveIdentity } from '../account-state.js';
-import { acceptEntry } from '../connect/acceptance.js';
-import { type Acknowledged, type AskedState, forgetAsked, loadAsked, saveAsked } from '../connect/asked-file.js';
-import { type MadeRequest, makeRequest, meshPartsOf } from '../connect/asking.js';
+import { acceptEntry, type BaseSeeds } from '../connect/acceptance.js';
+import { type AskedState, forgetAsked, loadAsked, saveAsked } from '../connect/asked-file.js';
+import { type Commitment, type MadeRequest, makeRequest, meshPartsOf } from '../connect/asking.js';
 import { pinWitness, stretchPin } from '../connect/pin.js';
-import {
-  isTypedCode,
-  pinnedDigest,
-  revealNonceBytes,
-  type ShortCodes,
-  shortCodes,
-  transcriptDigest,
-} from '../connect/transcript.js';
+import { isTypedCode, pinnedDigest, type ShortCodes, shortCodes, transcriptDigest } from '../connect/transcript.js';
 import { saveDeviceKeys } from '../device-keys.js';
 import type { ClientEnvironment, ServiceConnection } from '../environment.js';
 import { ClientError } from '../errors.js';
@@ -31,6 +23,7 @@ import { asClientError } from '../repeat.js';
 import { homePins } from '../service-pin.js';
 import { connectionFor, domainOf, requireSuccess } from '../session.js';
 import { adoptStores } from '../store-floors.js';
+import { acknowledgedBy, nonceOf, refused } from './connection-answers.js';
 
 /** Wrong codes after which a request is given up (S53). */
 export const codeAttemptsMax = 3;
@@ -45,9 +38,22 @@ export interface ConnectOptions {
   readonly ca?: string | undefined;
   /** As the administrator's device gave it out; without it a code is typed at both ends. */
   readonly pin?: string | undefined;
+  /** Ask as old devices do, for an administration device that knows no codes: weaker, see `connectionWitness` (S53). */
+  readonly isUncommitted?: boolean | undefined;
   /** Shown to the administrator; the name of this machine where absent. */
   readonly description?: string | undefined;
 }
+
+/** What a device was made with, where it was made before it asks (semantics 7.6). */
+export interface MadeDevice {
+  readonly seeds: BaseSeeds;
+  readonly profileDevice: EnvelopeOctets;
+  /** Fingerprint of the Mesh that must answer, 64 octets. */
+  readonly meshFingerprint: Uint8Array;
+}
+
+/** What will show that the two ends mean each other; the witness is the weaker way. */
+export type ConnectMode = 'pin' | 'code' | 'witness';
 
 /** A device that has asked. */
 export interface AskedDevice {
@@ -55,7 +61,7 @@ export interface AskedDevice {
   readonly deviceUdf: string;
   /** The Mesh that answers for the account. Whether it is the right one, the code or the PIN will show. */
   readonly meshUdf: string;
-  readonly mode: 'pin' | 'code';
+  readonly mode: ConnectMode;
 }
 
 /** What became of the request. */
@@ -63,6 +69,8 @@ export type Progress =
   | { readonly stage: 'waiting'; readonly retryAfterMs: number }
   /** `code` is to be typed at the administrator's device; its answer here. */
   | { readonly stage: 'code'; readonly code: string; readonly retryAfterMs: number }
+  /** All of it is to be typed at both ends: compared by eye in part, it is worth nothing (S53). */
+  | { readonly stage: 'witness'; readonly witness: string; readonly retryAfterMs: number }
   | { readonly stage: 'connected'; readonly address: string };
 
 /**
@@ -77,30 +85,53 @@ export async function requestConnection(
   options: ConnectOptions,
 ): Promise<AskedDevice> {
   const home = new Home(folder);
-  return home.exclusively(async () => {
-    const existing = await findAccount(home);
-    if (existing !== undefined) {
-      throw new ClientError('usage', `${home.folder} holds ${existing.address} already; use another --home`);
-    }
-    const { address, url, ca, pin } = options;
-    const stretched = pin === undefined ? undefined : await stretchPin(pin, address);
-    const made = makeRequest({
-      ...{ address, pin: stretched, seeds: (await loadAsked(home))?.made.seeds },
-      ...{ description: options.description ?? hostname(), nowMs: environment.nowMs(), random: environment.random },
-    });
-    await saveCa(home, ca);
-    const acknowledged = await withService(home, environment, { address, url, ca }, async (connection) => {
-      const response = await connection.call('Connect', { MessageConnectionRequestClient: made.message }, [
-        signerOf(made),
-      ]);
-      requireSuccess(`to connect this device to ${address}`, response);
-      return acknowledgedBy(home, address, made, response.message);
-    });
-    const rest = { adminNonce: undefined, isConfirmed: false, wrongCount: 0, entry: undefined };
-    await saveAsked(home, { address, url, pin, made, acknowledged, ...rest });
-    const { offlineKey } = await verifyProfile(acknowledged.profileMesh, 'ProfileMesh');
-    return { address, deviceUdf: made.deviceUdf, meshUdf: offlineKey.udf, mode: pin === undefined ? 'code' : 'pin' };
+  return home.exclusively(() => requestIn(home, environment, options));
+}
+
+/** As {@link requestConnection}, in a home that is locked already. */
+export async function requestIn(
+  home: Home,
+  environment: ClientEnvironment,
+  options: ConnectOptions,
+  device?: MadeDevice,
+): Promise<AskedDevice> {
+  const existing = await findAccount(home);
+  if (existing !== undefined) {
+    throw new ClientError('usage', `${home.folder} holds ${existing.address} already; use another --home`);
+  }
+  const { address, url, ca, pin, isUncommitted = false } = options;
+  if (isUncommitted && pin !== undefined)
+    throw new ClientError('usage', 'a PIN needs no witness; leave one of them out');
+  const stretched = pin === undefined ? undefined : await stretchPin(pin, address);
+  const made = makeRequest({
+    ...{ address, pin: stretched, isUncommitted, profileDevice: device?.profileDevice },
+    seeds: device?.seeds ?? (await loadAsked(home))?.made.seeds,
+    ...{ description: options.description ?? hostname(), nowMs: environment.nowMs(), random: environment.random },
   });
+  await saveCa(home, ca);
+  const acknowledged = await withService(home, environment, { address, url, ca }, async (connection) => {
+    const response = await connection.call('Connect', { MessageConnectionRequestClient: made.message }, [
+      signerOf(made),
+    ]);
+    requireSuccess(`to connect this device to ${address}`, response);
+    return acknowledgedBy(home, address, made, response.message);
+  });
+  const { offlineKey } = await verifyProfile(acknowledged.profileMesh, 'ProfileMesh');
+  requireMesh(fingerprint64('Ed448', offlineKey.raw), device?.meshFingerprint);
+  const rest = { adminNonce: undefined, isConfirmed: false, wrongCount: 0, entry: undefined };
+  const asked = { address, url, pin, made, acknowledged, ...rest };
+  await saveAsked(home, asked);
+  return { address, deviceUdf: made.deviceUdf, meshUdf: offlineKey.udf, mode: modeOf(asked) };
+}
+
+function requireMesh(answering: Uint8Array, wanted: Uint8Array | undefined): void {
+  if (wanted === undefined || constantTimeEqual(answering, wanted)) return;
+  throw refused('another Mesh answers than the one that made the offer');
+}
+
+function modeOf({ pin, made }: Pick<AskedState, 'pin' | 'made'>): ConnectMode {
+  if (pin !== undefined) return 'pin';
+  return made.commitment === undefined ? 'witness' : 'code';
 }
 
 /** Whom to ask. */
@@ -130,50 +161,6 @@ function signerOf({ seeds, profileDevice }: MadeRequest) {
   return { key: signingKeyFromSeed(seeds.authentication), profile: profileDevice };
 }
 
-const acknowledgeTags = defineTags('acknowledgement', { AcknowledgeConnection });
-const challengeTags = defineTags('challenge', { ChallengeConnection });
-
-/** Trusts nothing as sent (S51): the acknowledgement is the host's, and is for this very request. */
-async function acknowledgedBy(
-  home: Home,
-  address: string,
-  made: MadeRequest,
-  answer: ConnectResponse,
-): Promise<Acknowledged> {
-  const { EnvelopedConnectionResponse: octets, EnvelopedProfileMaster: profileMesh } = answer;
-  const { EnvelopedAccountAssertion: profileAccount } = answer;
-  if (octets === undefined || profileMesh === undefined || profileAccount === undefined) {
-    throw refused('the service did not say whom this device asks');
-  }
-  await requireHostsWord(home, address, octets);
-  await meshPartsOf(profileMesh, profileAccount, address);
-  const payload = octets.payload ?? new Uint8Array(0);
-  const { value } = decodeTagged(acknowledgeTags, payload, { form: 'json', refuseRepeated: true });
-  const own = digestOf(made.message.payload ?? new Uint8Array(0));
-  const acknowledged = digestOf(value.EnvelopedRequestConnection?.payload ?? new Uint8Array(0));
-  if (Buffer.compare(own, acknowledged) !== 0) throw refused('the service has acknowledged another request');
-  const { MessageID: messageId, ServerNonce: serverNonce } = value;
-  if (messageId === undefined || serverNonce?.length !== connectNonceBytes) throw refused('its nonce has another size');
-  return { messageId, serverNonce, profileMesh, profileAccount };
-}
-
-async function requireHostsWord(home: Home, address: string, octets: EnvelopeOctets): Promise<void> {
-  const domain = domainOf(address);
-  const pin = await homePins(home).get(domain);
-  const opened = openEnvelope(octets);
-  const { Profile: profile, Connection: connection } = opened.signatures[0] ?? {};
-  if (pin === undefined || profile === undefined || connection === undefined)
-    throw refused('no host has signed for it');
-  const host = await verifyHost(
-    await verifyService(readEnvelope(pin.profileService)),
-    profile,
-    connection,
-    domain,
-    undefined,
-  );
-  await verifyEnvelope(opened, (kid) => (udfEquals(kid, host.key.udf) ? host.key : undefined));
-}
-
 /** The request of a home. @throws ClientError `usage` where there is none */
 async function requireAsked(home: Home): Promise<AskedState> {
   const asked = await loadAsked(home);
@@ -198,26 +185,50 @@ export async function completeConnection(
   ca: string | undefined,
 ): Promise<Progress> {
   const home = new Home(folder);
-  return home.exclusively(async () => {
-    const asked = await requireAsked(home);
-    if (asked.entry !== undefined) return finishOrHold(home, asked);
-    const service = { address: asked.address, url: asked.url, ca };
-    return withService(home, environment, service, async (connection) => {
-      const answer = await ask(connection, asked);
-      if (answer.message.EnvelopedCatalogEntryDevice !== undefined) {
-        const entry = answer.message.EnvelopedCatalogEntryDevice.payload ?? new Uint8Array(0);
-        const held = { ...asked, entry };
-        await saveAsked(home, held);
-        return finishOrHold(home, held);
-      }
-      const retryAfterMs = answer.retryAfterMs ?? pollMsDefault;
-      const challenged = await takeChallenge(home, asked, answer.message);
-      if (challenged?.adminNonce === undefined) return { stage: 'waiting', retryAfterMs };
-      // Sent again until an entry comes: the service files it once.
-      await ask(connection, challenged, challenged.made.revealNonce);
-      return { stage: 'code', code: (await codesOf(challenged)).code, retryAfterMs };
-    });
+  return home.exclusively(() => completeIn(home, environment, ca));
+}
+
+/** As {@link completeConnection}, in a home that is locked already. */
+export async function completeIn(
+  home: Home,
+  environment: ClientEnvironment,
+  ca: string | undefined,
+): Promise<Progress> {
+  const asked = await requireAsked(home);
+  if (asked.entry !== undefined) return finishOrHold(home, asked);
+  const service = { address: asked.address, url: asked.url, ca };
+  return withService(home, environment, service, async (connection) => {
+    const answer = await ask(connection, asked);
+    if (answer.message.EnvelopedCatalogEntryDevice !== undefined) {
+      const entry = answer.message.EnvelopedCatalogEntryDevice.payload ?? new Uint8Array(0);
+      const held = { ...asked, entry };
+      await saveAsked(home, held);
+      return finishOrHold(home, held);
+    }
+    const retryAfterMs = answer.retryAfterMs ?? pollMsDefault;
+    if (modeOf(asked) === 'witness') {
+      if (asked.isConfirmed) return { stage: 'waiting', retryAfterMs };
+      return { stage: 'witness', witness: await witnessTextOf(asked), retryAfterMs };
+    }
+    const challenged = await takeChallenge(home, asked, answer.message);
+    if (challenged?.adminNonce === undefined) return { stage: 'waiting', retryAfterMs };
+    // Sent again until an entry comes: the service files it once.
+    await ask(connection, challenged, commitmentOf(challenged).revealNonce);
+    return { stage: 'code', code: (await codesOf(challenged)).code, retryAfterMs };
   });
+}
+
+function commitmentOf({ made }: AskedState): Commitment {
+  if (made.commitment === undefined) throw new ClientError('usage', 'this device has asked without a code');
+  return made.commitment;
+}
+
+/** What both ends compute, each from what it has verified (semantics 7.1, S51). */
+async function witnessTextOf({ made, acknowledged, address }: AskedState): Promise<string> {
+  const { meshFingerprint } = await meshPartsOf(acknowledged.profileMesh, acknowledged.profileAccount, address);
+  const deviceFingerprint = fingerprint64('Ed448', signingKeyFromSeed(made.seeds.offline).publicKey.raw);
+  const { serverNonce } = acknowledged;
+  return connectionWitness({ meshFingerprint, serverNonce, deviceFingerprint, clientNonce: made.clientNonce });
 }
 
 async function ask(
@@ -256,33 +267,18 @@ async function takeChallenge(home: Home, asked: AskedState, answer: StatusRespon
   throw refused('it was challenged twice; somebody may stand between: begin anew, best with a PIN');
 }
 
-async function nonceOf(octets: EnvelopeOctets, { acknowledged }: AskedState): Promise<Uint8Array> {
-  const { profile, offlineKey } = await verifyProfile(acknowledged.profileMesh, 'ProfileMesh');
-  const keys = [...onlineKeysOf(profile), offlineKey];
-  try {
-    const { envelope } = await verifyEnvelope(openEnvelope(octets), (kid) =>
-      keys.find(({ udf }) => udfEquals(udf, kid)),
-    );
-    const { value } = decodeTagged(challengeTags, envelope.payload, { form: 'json', refuseRepeated: true });
-    const isOurs = value.References?.length === 1 && value.References[0]?.MessageID === acknowledged.messageId;
-    if (isOurs && value.AdminNonce?.length === revealNonceBytes) return value.AdminNonce;
-  } catch (cause) {
-    throw new ClientError('connect', 'the challenge is not one of the Mesh that this device asked', { cause });
-  }
-  throw refused('the challenge is for another request');
-}
-
 /** Both halves, from what this device has verified itself. */
-async function codesOf({ made, acknowledged, address, adminNonce }: AskedState): Promise<ShortCodes> {
+async function codesOf(asked: AskedState): Promise<ShortCodes> {
+  const { acknowledged, address, adminNonce } = asked;
+  const { request, commit, revealNonce } = commitmentOf(asked);
   if (adminNonce === undefined) throw new ClientError('usage', 'the administrator has not opened the request yet');
   const mesh = await meshPartsOf(acknowledged.profileMesh, acknowledged.profileAccount, address);
-  const transcript = transcriptDigest(made.request, made.commit, mesh, acknowledged.serverNonce);
-  return shortCodes(transcript, made.revealNonce, adminNonce);
+  return shortCodes(transcriptDigest(request, commit, mesh, acknowledged.serverNonce), revealNonce, adminNonce);
 }
 
 /**
- * Takes the administrator's half of the code, as it was typed here (S53). Without it a false Mesh could go on talking to
- * this device.
+ * Takes the administrator's half of the code, as it was typed here (S53), or all of the witness as the administration device
+ * shows it. Without it a false Mesh could go on talking to this device.
  *
  * @throws ClientError `connect` for a wrong one; after the third the request is given up
  */
@@ -290,8 +286,8 @@ export async function confirmConnection(folder: string, typed: string): Promise<
   const home = new Home(folder);
   return home.exclusively(async () => {
     const asked = await requireAsked(home);
-    const { confirm } = await codesOf(asked);
-    if (!isTypedCode(typed, confirm)) {
+    const expected = modeOf(asked) === 'witness' ? await witnessTextOf(asked) : (await codesOf(asked)).confirm;
+    if (!isTypedCode(typed, expected)) {
       const wrongCount = asked.wrongCount + 1;
       if (wrongCount < codeAttemptsMax) await saveAsked(home, { ...asked, wrongCount });
       else await forgetAsked(home);
@@ -306,7 +302,11 @@ export async function confirmConnection(folder: string, typed: string): Promise<
 }
 
 async function finishOrHold(home: Home, asked: AskedState): Promise<Progress> {
-  if (asked.pin === undefined && !asked.isConfirmed) {
+  const mode = modeOf(asked);
+  if (mode === 'witness' && !asked.isConfirmed) {
+    return { stage: 'witness', witness: await witnessTextOf(asked), retryAfterMs: pollMsDefault };
+  }
+  if (mode === 'code' && !asked.isConfirmed) {
     return { stage: 'code', code: (await codesOf(asked)).code, retryAfterMs: pollMsDefault };
   }
   const { address, url, made, acknowledged, entry = new Uint8Array(0) } = asked;
@@ -328,16 +328,14 @@ async function finishOrHold(home: Home, asked: AskedState): Promise<Progress> {
   return { stage: 'connected', address };
 }
 
-async function witnessOf({ pin, made, acknowledged, address }: AskedState) {
+async function witnessOf(asked: AskedState) {
+  const { pin, acknowledged, address } = asked;
   if (pin === undefined) return undefined;
+  const { request, commit } = commitmentOf(asked);
   const stretched = await stretchPin(pin, address);
   const mesh = await meshPartsOf(acknowledged.profileMesh, acknowledged.profileAccount, address);
-  const pinned = pinnedDigest(made.request, made.commit);
+  const pinned = pinnedDigest(request, commit);
   return (connectionDeviceDigest: Uint8Array) => pinWitness(stretched, pinned, mesh, connectionDeviceDigest);
-}
-
-function refused(why: string): ClientError {
-  return new ClientError('connect', `the connection is refused: ${why}`);
 }
 
 /** The administrator says which service it is: trust on first use ends here (S26). */

@@ -5,6 +5,7 @@ import { type DareEnvelope, openEnvelope } from '@meshd/dare/envelope';
 import { verifyEnvelope } from '@meshd/dare/verify';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { type VerifiedConnectionRequest, verifyConnectionRequest } from '@meshd/schema/connection-check';
+import type { Permission } from '@meshd/schema/connections';
 import { inboundSpool } from '@meshd/schema/container-name';
 import { AcknowledgeConnection, MessageComplete, MessagePIN, RevealConnection } from '@meshd/schema/messages-mesh';
 import { loadOpened } from '../connect/opened-file.js';
@@ -42,6 +43,10 @@ export interface GivenPin {
   readonly pin: string;
   readonly expiresMs: number;
   readonly isUsed: boolean;
+  /** The one device that it is good for; undefined: any. */
+  readonly deviceUdf: string | undefined;
+  /** What that may do then; undefined: whoever accepts it says so. */
+  readonly permissions: readonly Permission[] | undefined;
 }
 
 /** Everything in the spool that concerns devices which ask. */
@@ -79,8 +84,10 @@ export async function deviceRequests(device: Device): Promise<DeviceRequests> {
   const pending = await Promise.all(
     [...found.acknowledgements].map(([id, value]) => pendingOf(device, found, id, value, opened.requests.has(id))),
   );
-  const pins = [...found.pins].map(([id, { PIN: pin = '', Expires: expires }]): GivenPin => {
-    return { id, pin, expiresMs: expires?.getTime() ?? 0, isUsed: found.decisions.has(id) };
+  const pins = [...found.pins].map(([id, { PIN: pin = '', Expires: expires, DeviceUDF, Permissions }]): GivenPin => {
+    const permissions = Permissions ?? (DeviceUDF === undefined ? undefined : []);
+    const rest = { deviceUdf: DeviceUDF, permissions };
+    return { id, pin, expiresMs: expires?.getTime() ?? 0, isUsed: found.decisions.has(id), ...rest };
   });
   return { pending: pending.filter((each) => each !== undefined), pins };
 }

@@ -22,6 +22,8 @@ export interface MessageToSend {
   body(members: { readonly MessageID: string; readonly Sender: string; readonly Recipient: string }): Uint8Array;
   /** Whether it may travel in clear to people whose keys are not known. */
   readonly mayBeClear: boolean;
+  /** It travels in clear though keys are known: services on the way read it (semantics 8.1). */
+  readonly isClear?: boolean | undefined;
   /** Accounts of recipients as the messages show them that are answered: people who are no contacts are written to by these. */
   readonly accounts?: ReadonlyMap<string, ProfileAccount> | undefined;
   /** Only put into the queue; nothing is sent. */
@@ -111,7 +113,8 @@ async function buildMessages(device: Device, message: MessageToSend): Promise<Ou
   const { type } = message;
   const createdMs = environment.nowMs();
   return message.recipients.map((recipient) => {
-    const account = contacts.get(recipient)?.account ?? message.accounts?.get(recipient);
+    const shown = contacts.get(recipient)?.account ?? message.accounts?.get(recipient);
+    const account = message.isClear === true ? undefined : shown;
     const known = account && accountKeys(account).encryptionKey;
     if (known === undefined) requireClear(message, recipient);
     const id = nonceUdf(environment.random);

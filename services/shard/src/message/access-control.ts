@@ -28,7 +28,12 @@ export interface Approach {
   readonly answersOurs: boolean;
   /** Requests for contact that the sending domain may still send today. */
   readonly contactRequestsLeft: number;
+  /** For an offer of connection at an account where devices hail: how it would be taken; undefined for all else. */
+  readonly offer?: OfferState | undefined;
 }
+
+/** `unreadable`: no device could take it; `full`: as many wait as may. */
+export type OfferState = 'fits' | 'full' | 'unreadable';
 
 /** What becomes of a message. `countsAsRequest`: it uses up one of the domain's requests. */
 export type Decision =
@@ -46,11 +51,16 @@ export type Refusal =
   | 'quota'
   | 'name-taken'
   | 'rate'
+  | 'offer-unreadable'
   | 'stranger';
 
 const requestType = 'RequestContact';
 const answerTypes: ReadonlySet<string> = new Set(['ReplyContact', 'ResponseConfirmation']);
-const codeOf: Partial<Record<Refusal, ErrorCode>> = { quota: 'quota', 'name-taken': 'event-rule' };
+const codeOf: Partial<Record<Refusal, ErrorCode>> = {
+  quota: 'quota',
+  'name-taken': 'event-rule',
+  'offer-unreadable': 'malformed',
+};
 
 /** Decides by the default policy. */
 export function decide(approach: Approach, site: SitePolicy): Decision {
@@ -70,6 +80,12 @@ export function decide(approach: Approach, site: SitePolicy): Decision {
   const obstacle = obstacleOf(approach);
   const takeKnown = (): Decision =>
     obstacle === undefined ? { result: 'accept', countsAsRequest: false } : refuse(obstacle);
+  // That it is there, a hailing account has told everybody: what is wrong with an offer can be said (semantics 7.6).
+  if (approach.offer !== undefined && !isOut) {
+    if (approach.offer === 'unreadable') return refuse('offer-unreadable');
+    if (approach.offer === 'full' || approach.contactRequestsLeft <= 0) return refuse('rate');
+    return obstacle === undefined ? { result: 'accept', countsAsRequest: true } : refuse(obstacle);
+  }
   if (!isOut && rule !== undefined && permits(rule.permissions, messageType)) return takeKnown();
   // Existing or not: whoever may ask a stranger may ask a name that nobody has (S80).
   if (messageType === requestType) {

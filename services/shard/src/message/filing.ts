@@ -1,11 +1,14 @@
 import { nonceUdf } from '@meshd/crypto/udf';
 import { isEncrypted } from '@meshd/dare/decrypt';
 import { decodeTagged } from '@meshd/encoding/codec';
+import { offerMs } from '@meshd/limits/hailing';
 import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import { messageRegistry } from '@meshd/schema/messages-mesh';
 import type { ErrorCode } from '@meshd/schema/status';
+import { isHailing, offeredDevice, offersLeft, offerType } from '../connect/offers.js';
 import type { ShardContext } from '../context.js';
 import { incidentRecord } from '../service-records.js';
+import type { OfferRow, WaitingOffers } from '../storage/hailing-store.js';
 import type { ContactRule, MessageSeen } from '../storage/message-rows.js';
 import type {
   AccountReader,
@@ -19,7 +22,7 @@ import type {
 import { appendOf } from '../upload/append-of.js';
 import { placeMessage } from '../upload/self-entry.js';
 import { type ContainerView, viewOf } from '../upload/view.js';
-import { type Decision, decide, type Refusal } from './access-control.js';
+import { type Decision, decide, type OfferState, type Refusal } from './access-control.js';
 import { messageIdentity } from './identity.js';
 import type { MessageIncident } from './incident-tally.js';
 import { offerName } from './offers.js';
@@ -32,6 +35,16 @@ interface Looked {
   readonly seen: MessageSeen | undefined;
   readonly rules: readonly ContactRule[];
   readonly answersOurs: boolean;
+  /** Of an offer of connection. */
+  readonly offer: LookedOffer | undefined;
+}
+
+interface LookedOffer {
+  /** Undefined where none can be read. */
+  readonly deviceUdf: string | undefined;
+  /** Its body is to come (S82). */
+  readonly isRedacted: boolean;
+  readonly waiting: WaitingOffers;
 }
 
 /** What the store knows of all of them. */
@@ -58,12 +71,13 @@ export async function lookUp(reader: AccountReader, messages: readonly VerifiedM
   const known = reader.catalogKeys(state?.containers.get(inboundSpool) ?? nowhere, names);
   const looked = messages.map(async (message): Promise<[VerifiedMessage, Looked]> => {
     const identity = messageIdentity(message);
-    const [seen, rules, answersOurs] = await Promise.all([
+    const [seen, rules, answersOurs, offer] = await Promise.all([
       reader.findMessageSeen(identity),
       rulesOf(message.accountKey.udf, message.sender),
       answersOne(reader, message),
+      offerOf(reader, message),
     ]);
-    return [message, { identity, seen, rules, answersOurs }];
+    return [message, { identity, seen, rules, answersOurs, offer }];
   });
   return { messages: new Map(await Promise.all(looked)), known: await known };
 }
@@ -73,6 +87,16 @@ async function answersOne(reader: AccountReader, message: VerifiedMessage): Prom
   const names = referencesOf(message);
   const sent = await reader.catalogKeys(reader.state?.containers.get(outboundSpool) ?? nowhere, names);
   return sent.size > 0;
+}
+
+/** What waits for the device that an offer is for; the same look where the account is none, or takes no offers (S80). */
+async function offerOf(
+  reader: AccountReader,
+  { messageType, envelope, isOffer: isRedacted }: VerifiedMessage,
+): Promise<LookedOffer | undefined> {
+  if (messageType !== offerType) return undefined;
+  const deviceUdf = offeredDevice(envelope);
+  return { deviceUdf, isRedacted, waiting: await reader.waitingOffers(deviceUdf ?? '') };
 }
 
 /** At least one, so that every message costs the same look. */
@@ -111,6 +135,7 @@ export class Filing {
   readonly #service: ServiceAppend[] = [];
   readonly #taken = new Map<string, MessageSeen>();
   readonly #names = new Set<string>();
+  readonly #offers: OfferRow[] = [];
   #view: ContainerView | undefined;
   #bytes = 0;
   #requests = 0;
@@ -148,6 +173,7 @@ export class Filing {
     this.#taken.set(name, taken);
     this.#names.add(message.uniqueId);
     if (judged.countsAsRequest) this.#requests += 1;
+    this.#noteOffer(looked, judged);
     this.#file(message, judged);
     return taken;
   }
@@ -159,7 +185,7 @@ export class Filing {
       this.#spool === undefined || this.#view === undefined || this.#frames.length === 0
         ? {}
         : { containers: [appendOf(this.#spool, this.#frames, this.#view)] };
-    return { ...filed, service: this.#service, messagesSeen: [...this.#taken.values()] };
+    return { ...filed, service: this.#service, messagesSeen: [...this.#taken.values()], offers: this.#offers };
   }
 
   /** The write is there to stay: what it used up counts. */
@@ -168,7 +194,7 @@ export class Filing {
     for (let left = this.#requests; left > 0; left -= 1) sendingDomains.countRequest(this.#senderDomain, this.#nowMs);
   }
 
-  #judge(message: VerifiedMessage, { rules, answersOurs }: Looked): Accepted | { readonly refused: ErrorCode } {
+  #judge(message: VerifiedMessage, { rules, answersOurs, offer }: Looked): Accepted | { readonly refused: ErrorCode } {
     const { state, address } = this.#reader;
     const { sendingDomains, site } = this.#context;
     const isOffered = sendingDomains.wasAccepted(this.#senderDomain, offerName(address, message.core), this.#nowMs);
@@ -181,6 +207,7 @@ export class Filing {
         fits: state === undefined || this.#fits(state, message),
         nameTaken: this.#isNameTaken(message),
         contactRequestsLeft: isOffered ? 1 : requestsLeft,
+        offer: offer && this.#offerState(offer),
       },
       site,
     );
@@ -192,6 +219,23 @@ export class Filing {
       this.#context.incidents.note(noted, this.#nowMs);
     }
     return decision.result === 'drop' ? decision : { refused: decision.code };
+  }
+
+  /** How an offer of connection would be taken; undefined where the account takes none. */
+  #offerState({ deviceUdf, isRedacted, waiting }: LookedOffer): OfferState | undefined {
+    const { state } = this.#reader;
+    if (state === undefined || !isHailing(state)) return undefined;
+    if (deviceUdf === undefined && !isRedacted) return 'unreadable';
+    const device = this.#offers.filter((row) => row.deviceUdf === deviceUdf).length;
+    return offersLeft(waiting, { device, account: this.#offers.length }) > 0 ? 'fits' : 'full';
+  }
+
+  /** The device will find it; called before the frame is placed. */
+  #noteOffer({ offer }: Looked, { result }: Accepted): void {
+    if (offer?.deviceUdf === undefined || result !== 'accept' || this.#view === undefined) return;
+    if (this.#offerState(offer) === undefined) return;
+    const expiresAtMs = this.#nowMs + offerMs;
+    this.#offers.push({ deviceUdf: offer.deviceUdf, frameIndex: this.#view.frameCount, expiresAtMs });
   }
 
   /** Another message of that name is in the spool, which holds each once. */

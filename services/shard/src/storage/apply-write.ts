@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { containersPerAccountMax, deletedNameMs, deletedStoresMs } from '@meshd/limits/limits';
+import { publicationCatalog } from '@meshd/schema/container-name';
 import { afterChanges } from './connection-rows.js';
 import type { Statement } from './database.js';
 import { StorageError } from './errors.js';
@@ -13,6 +14,7 @@ import { changeConnection } from './sql/connection-request.js';
 import { containerRow, headRow } from './sql/container.js';
 import { upsertDevice } from './sql/device.js';
 import { frameInsertRow } from './sql/frame.js';
+import { insertOffer, upsertAllDue, upsertDue } from './sql/hailing.js';
 import { changeContact, deleteContacts, messageSeenRow } from './sql/message.js';
 import type { Row } from './sql/multi-row.js';
 import { deleteOutbox, outboxInsertRow } from './sql/outbox.js';
@@ -178,9 +180,9 @@ function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): A
 
 function needsOwner(write: AccountWrite): boolean {
   const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun } = write;
-  const { outbox, contacts, connections } = write;
-  const lists = [containers?.[0], devices?.[0], revokedKeys?.[0], outbox?.[0], contacts?.[0], connections?.[0]];
-  return [replace, remove, deviceCatalogBegun, ...lists].some((part) => part !== undefined);
+  const { outbox, contacts, connections, offers, publications } = write;
+  const lists = [containers, devices, revokedKeys, outbox, contacts, connections, offers, publications];
+  return [replace, remove, deviceCatalogBegun, ...lists.map((list) => list?.[0])].some((part) => part !== undefined);
 }
 
 function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, context: WriteContext): AccountState {
@@ -206,6 +208,9 @@ function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, con
     rows.last.push(account.beginDeviceCatalog(owner.id));
     deviceCatalogBegun = true;
   }
+  for (const offer of write.offers ?? []) rows.last.push(insertOffer(owner.id, offer));
+  const published = write.publications ?? [];
+  if (published.length > 0) rows.last.push(upsertDue(owner.id, published, context.nowMs));
   for (const row of write.outbox ?? []) {
     const container = containers.get(row.container);
     if (container === undefined || row.frameIndex >= container.frameCount) return invalid('an outbox row has no frame');
@@ -230,6 +235,9 @@ export function prepareWrite(write: AccountWrite, context: WriteContext): Prepar
   };
   if (write.remove && owner !== undefined) {
     const untilMs = context.nowMs + deletedNameMs;
+    if (owner.containers.has(publicationCatalog)) {
+      rows.last.push(upsertAllDue(owner.id, publicationCatalog, context.nowMs));
+    }
     rows.last.push(account.endAccount(owner.id, context.nowMs, context.nowMs + deletedStoresMs));
     rows.last.push(account.quarantineName(context.address, untilMs));
     after = { state: undefined, name: { quarantinedUntilMs: untilMs } };

@@ -15,6 +15,8 @@
  *   numbers to new rows.
  * - `outbox.ts` leases messages that wait to be sent (`outbox-store.ts`: its types).
  * - `large.ts` keeps large files in slices until they are fetched (`large-store.ts`: its types).
+ * - `publications.ts` hands on what accounts publish, and keeps what is served here (`hailing-store.ts`: its types, and those
+ *   of offers that wait for devices).
  * - `directory.ts` keeps a copy of the slot table (`slot-table.ts`), which lives in a database of its own; `peers.ts` has what
  *   other services are pinned to, in the same.
  *

@@ -11,6 +11,7 @@ import { openLarge } from './large.js';
 import { holdLease } from './lease.js';
 import { makeMutexes } from './mutex.js';
 import { openOutbox } from './outbox.js';
+import { openPublications } from './publications.js';
 import { findDamaged, makeParts, makeReader, type Parts } from './reader.js';
 import { runApart } from './sessions.js';
 import { type AccountTransactor, type AccountWrite, type ContainerState, type Store, serviceAddress } from './store.js';
@@ -116,6 +117,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
   const watches = new AccountWatches();
   const outbox = openOutbox(parts);
   const large = openLarge(parts);
+  const publications = openPublications(parts);
   const { cache, numbers, pool } = parts;
 
   let activeCount = 0;
@@ -206,6 +208,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     await coalescer.drain();
     await outbox.end();
     await large.end();
+    await publications.end();
     await lease.release();
     await pool.end();
   };
@@ -213,6 +216,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     epoch: lease.epoch,
     outbox: outbox.tables,
     large: large.tables,
+    publications: publications.tables,
     ...{ readAccount, transactAccount, ensureService, sweep },
     approachAccount: (address) => active(() => cache.approach(address)),
     watchAccount: (address, listener) => watches.add(address, listener),

@@ -9,8 +9,9 @@ import { loadAccount } from './load-account.js';
 import { type Lookup, makeLookups } from './lookups.js';
 import { RowNumbers } from './row-numbers.js';
 import { makeReadPool, runApart, snapshotOf, takeBlock } from './sessions.js';
-import { type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
+import { countLiveKeys, type KeySelectRow, keyDigest, selectKeys } from './sql/catalog-key.js';
 import { markDamaged, selectDamaged } from './sql/container.js';
+import { type OfferSelectRow, offersOfRow, selectOffers } from './sql/hailing.js';
 import { type MessageSeenSelectRow, selectContact, selectMessagesSeen } from './sql/message.js';
 import { type SeenSelectRow, selectSeen } from './sql/request-seen.js';
 import type { AccountReader, CatalogKey, ContainerState } from './store.js';
@@ -29,6 +30,8 @@ export interface Parts {
   readonly damaged: Map<number, DamageReport>;
 }
 
+/** No account has this number: a name that nobody has is looked up like others (S80). */
+const nobody = 0;
 const seenText = (id: Uint8Array, principal: string): string => `${Buffer.from(id).toString('latin1')}${principal}`;
 const messageText = (recipient: string, identity: Uint8Array): string =>
   `${Buffer.from(identity).toString('latin1')}${recipient}`;
@@ -79,6 +82,12 @@ export function makeReader(parts: Parts, address: string, current: () => Address
         return { accountUdf: accountUdf ?? undefined, address: named ?? undefined, permissions };
       });
     },
+    waitingOffers: async (deviceUdf) => {
+      const accountId = current().state?.id ?? nobody;
+      const [row] = await rowsOf<OfferSelectRow>(parts.pool, selectOffers(accountId, deviceUdf, parts.options.now()));
+      return offersOfRow(row ?? ['', 0]);
+    },
+    liveKeyCount: async (container) => (await rowsOf<[number]>(parts.pool, countLiveKeys(container.id)))[0]?.[0] ?? 0,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The slot table as a value: who owns an account, and the message that tells routers. */
 import type { SlotMap } from '@meshd/rpc/generated/meshd/shard/v1/shard';
-import { slotOfAddress } from '@meshd/schema/address';
+import { slotOfName } from '@meshd/schema/address';
 import { serviceAddress } from './store.js';
 
 /** One version of the table. */
@@ -21,7 +21,7 @@ export interface SlotTable {
  */
 export function shardOfAccount(table: SlotTable, address: string): string | undefined {
   if (address === serviceAddress) return undefined;
-  return table.exceptions.get(address) ?? table.shards[slotOfAddress(address)];
+  return table.exceptions.get(address) ?? table.shards[slotOfName(address)];
 }
 
 /** The table as routers get it: slots as ranges. */

@@ -10,9 +10,13 @@
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
 import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
+import type { DeviceRow } from './device-rows.js';
+import type { OfferRow, PublicationTables, WaitingOffers } from './hailing-store.js';
 import type { LargeTables } from './large-store.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
 import type { OutboxInsert, OutboxTables } from './outbox-store.js';
+
+export type { DevicePermission, DeviceRow, RevocationCut } from './device-rows.js';
 
 /** One stored envelope, its parts as received; `payload` null is a redacted one. Same shape as `EnvelopeOctets`. */
 export interface StoredEnvelope {
@@ -75,42 +79,6 @@ export interface ContainerState {
   readonly bytesUsed: number;
   /** A stored frame failed its digest: readable, but nothing is appended. */
   readonly damaged: boolean;
-}
-
-/** One right of a device; `role` absent means read and write. */
-export interface DevicePermission {
-  readonly name: string;
-  readonly role?: string;
-}
-
-/** Where a revoked device's authority over one container ends (S48). */
-export interface RevocationCut {
-  readonly container: string;
-  /** Frames from this index on are not the device's to write. */
-  readonly size: number;
-  /** Root of the log at that size, as base64url text. */
-  readonly root: string;
-}
-
-/** Derived from the frames of `mmm_Device`, written in the same database transaction (S24, S90). */
-export interface DeviceRow {
-  readonly deviceUdf: string;
-  /** Raw combined keys of the device's ConnectionAccount. */
-  readonly keyAuthentication: Uint8Array;
-  readonly keySignature: Uint8Array;
-  /** SHA-512 of the payload of the ConnectionAccount in the current entry. */
-  readonly connectionDigest: Uint8Array;
-  readonly permissions: readonly DevicePermission[];
-  /** Raw key that signed the connection when its entry was taken. */
-  readonly connectionSigner: Uint8Array;
-  /** Index in `mmm_Device` of the current entry. */
-  readonly entryIndex: number;
-  /** Unix time in milliseconds of the revocation; null while the device is connected. */
-  readonly revokedAtMs: number | null;
-  /** As {@link AccountFields.ticketsFromMs}, for this device. */
-  readonly ticketsFromMs: number;
-  /** Given with the revocation. */
-  readonly cuts: readonly RevocationCut[];
 }
 
 /** One account as last committed. A snapshot: it is replaced after a commit, never changed. */
@@ -249,6 +217,10 @@ export interface AccountWrite {
   readonly messagesSeen?: readonly MessageSeen[];
   readonly contacts?: readonly ContactChange[];
   readonly connections?: readonly ConnectionChange[];
+  /** Offers of connection that the write files for devices. */
+  readonly offers?: readonly OfferRow[];
+  /** Keys of `mmm_Publication` that the write changes: what they say now is to be handed over. */
+  readonly publications?: readonly string[];
 }
 
 /** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */
@@ -332,6 +304,10 @@ export interface AccountReader {
   findMessageSeen(identity: Uint8Array): Promise<MessageSeen | undefined>;
   /** What entries of this address's contacts say of a person, by account or address. */
   contactRules(person: { readonly accountUdf: string; readonly address: string }): Promise<readonly ContactRule[]>;
+  /** Offers that wait at this account for a device; none where there is no account. */
+  waitingOffers(deviceUdf: string): Promise<WaitingOffers>;
+  /** How many keys of the container are not deleted. */
+  liveKeyCount(container: ContainerState): Promise<number>;
 }
 
 /** The one writer of an account. `state` is the newest committed one, also after a commit. */
@@ -352,6 +328,8 @@ export interface Store {
   readonly outbox: OutboxTables;
   /** Large files of accounts. */
   readonly large: LargeTables;
+  /** What accounts publish, and what is served here. */
+  readonly publications: PublicationTables;
   /** Runs `read` on the account as last committed; the address is canonical, or `@service`. */
   readAccount<T>(address: string, read: (reader: AccountReader) => Promise<T> | T): Promise<T>;
   /**

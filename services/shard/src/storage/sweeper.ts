@@ -1,8 +1,10 @@
 /** Deletes what has expired, a bounded number of rows at a time, so that writers never wait long. */
+import { publicationWithdrawnMs } from '@meshd/limits/hailing';
 import { largeSweepFilesMax, largeSweepRowsMax } from '@meshd/limits/large';
 import { clockSkewMsMax, messageSeenMs, requestSeenMs, sweepRowsMax } from '@meshd/limits/limits';
 import type { Statement } from './database.js';
 import * as account from './sql/account.js';
+import { deleteOffersBefore, deleteWithdrawnBefore } from './sql/hailing.js';
 import { freeSlices, selectEndedLarge } from './sql/large.js';
 import { deleteMessageSeenBefore } from './sql/message.js';
 import { deleteSeenBefore } from './sql/request-seen.js';
@@ -49,6 +51,8 @@ export async function sweepOnce(
   // an identity says when it was made; it was stored at most the clock skew later and is kept for its time from then
   await repeat(run, deleteSeenBefore(nowMs - clockSkewMsMax - requestSeenMs, sweepRowsMax));
   await repeat(run, deleteMessageSeenBefore(nowMs - messageSeenMs, sweepRowsMax));
+  await repeat(run, deleteOffersBefore(nowMs, sweepRowsMax));
+  await repeat(run, deleteWithdrawnBefore(nowMs - publicationWithdrawnMs, sweepRowsMax));
   await run([account.releaseNames(nowMs)]);
   // before the accounts: nothing of one that goes may be left
   await sweepLarge(run, select, nowMs);

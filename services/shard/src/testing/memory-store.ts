@@ -1,6 +1,7 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
 import { afterChanges } from '../storage/connection-rows.js';
+import type { OfferRow, PublicationTables } from '../storage/hailing-store.js';
 import type { LargeTables } from '../storage/large-store.js';
 import type { ContactChange, MessageSeen } from '../storage/message-rows.js';
 import type { OutboxInsert, OutboxTables } from '../storage/outbox-store.js';
@@ -44,6 +45,10 @@ export class MemoryStore implements Store {
   readonly seen = new Map<string, Seen>();
   /** Rows for messages to others, whatever became of them. */
   readonly outboxRows: OutboxInsert[] = [];
+  /** Offers of connection, whatever became of them. */
+  readonly offers: (OfferRow & { readonly address: string })[] = [];
+  /** Keys of publications that changed, in order. */
+  readonly published: string[] = [];
   /** Writes committed so far. */
   commitCount = 0;
   readonly #accounts = new Map<string, MemoryAccount>();
@@ -83,6 +88,11 @@ export class MemoryStore implements Store {
   /** Leases and states of destinations are the database's work. */
   get outbox(): OutboxTables {
     throw new Error('no outbox in memory');
+  }
+
+  /** So is what is published. */
+  get publications(): PublicationTables {
+    throw new Error('no publications in memory');
   }
 
   /** So are large files. */
@@ -131,6 +141,15 @@ export class MemoryStore implements Store {
       async catalogKeys(container, uniqueIds) {
         const keys = account()?.containers.get(container.name)?.keys ?? new Map<string, CatalogKey>();
         return new Map([...keys].filter(([id]) => uniqueIds.includes(id)));
+      },
+      async liveKeyCount(container) {
+        const keys = account()?.containers.get(container.name)?.keys ?? new Map<string, CatalogKey>();
+        return [...keys.values()].filter(({ deleted }) => !deleted).length;
+      },
+      waitingOffers: async (deviceUdf) => {
+        const waiting = this.offers.filter((row) => row.address === address && row.expiresAtMs > this.#now());
+        const own = waiting.filter((row) => row.deviceUdf === deviceUdf);
+        return { frameIndexes: own.map(({ frameIndex }) => frameIndex), count: waiting.length };
       },
       frames: (container, selection) => {
         const keys = account()?.containers.get(container.name)?.keys ?? new Map<string, CatalogKey>();
@@ -183,6 +202,8 @@ export class MemoryStore implements Store {
     for (const change of write.contacts ?? []) this.#contacts.set(`${address} ${change.uniqueId}`, change);
     if (write.seen !== undefined) this.seen.set(seenKey(write.seen.principal, write.seen.id), write.seen);
     this.outboxRows.push(...(write.outbox ?? []));
+    this.offers.push(...(write.offers ?? []).map((row) => ({ ...row, address })));
+    this.published.push(...(write.publications ?? []));
     this.commitCount += 1;
   }
 

@@ -31,6 +31,8 @@ export interface MessageDraft {
   readonly uniqueId?: string;
   readonly type?: string;
   readonly payload?: Uint8Array;
+  /** As the header says; `none`: in clear. */
+  readonly enc?: string;
   /** In place of the device's own. */
   readonly signer?: SigningKey;
   readonly manifest?: Partial<ManifestFields>;
@@ -42,7 +44,8 @@ export function messageOf(person: Person, device: TestDevice, nowMs: number, dra
   const { to, uniqueId = nonceUdf(systemRandom), type = 'RequestConfirmation', payload = systemRandom(64) } = draft;
   const signer = draft.signer ?? device.signature;
   const meta = { UniqueID: uniqueId, MessageType: type, cty: 'application/mmm' };
-  const header = { dig: 'S512', enc: 'A256CBC', ContentMetaData: writeContentMeta(meta) };
+  const { enc = 'A256CBC' } = draft;
+  const header = { dig: 'S512', enc, ContentMetaData: writeContentMeta(meta) };
   const core = coreOfFrame(openEnvelope(makeEnvelope({ header, payload })), sha512(payload));
   const fields = {
     ...{ kind: manifestKinds.message, from: 0, index: 0, root: new Uint8Array(32), createdMs: nowMs },

@@ -5,6 +5,7 @@ import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@me
 import { systemRandom } from '@meshd/crypto/random';
 import { largeBytesPerAccountMax } from '@meshd/limits/large';
 import type { Registration } from '../account-policy.js';
+import { OfferTurns } from '../connect/offers.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
 import { IncidentTally } from '../message/incident-tally.js';
@@ -49,6 +50,7 @@ export class TestShard {
       domains: new Set(['example.com']),
       site: this.site,
       sendingDomains: new SendingDomains(),
+      offerTurns: new OfferTurns(),
       incidents: new IncidentTally((incident) => {
         const maker = { host, nowMs: this.nowMs, random: systemRandom };
         return recordIncident(this.context.store, maker, incident);

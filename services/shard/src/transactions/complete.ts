@@ -6,6 +6,7 @@ import { MeshError } from '@meshd/schema/status';
 import { sameKey } from '../account-keys.js';
 import { authorise, type Principal } from '../authorise.js';
 import { noteFirstUse } from '../connect/first-use.js';
+import { isHailing } from '../connect/offers.js';
 import { isAccepted, isPending } from '../connect/pending.js';
 import type { ShardContext } from '../context.js';
 import { mayRead } from '../permissions.js';
@@ -18,7 +19,7 @@ import { type ContainerStatus, containerStatus } from './status.js';
 /** What a device is told of its connection. */
 export interface CompleteResult {
   readonly status: 201 | 300;
-  /** Its entry of the device catalog; with 201. */
+  /** Its entry of the device catalog, or an offer that was left for it; with 201. */
   readonly entry?: EnvelopeOctets | undefined;
   readonly profileMesh?: EnvelopeOctets | undefined;
   /** The containers that it may read. */
@@ -55,9 +56,11 @@ export async function complete(
   return { status: 300 };
 }
 
-async function answerOf({ clock }: ShardContext, device: AskingDevice, reader: AccountReader): Promise<CompleteResult> {
+async function answerOf(context: ShardContext, device: AskingDevice, reader: AccountReader): Promise<CompleteResult> {
   const { state } = reader;
+  const { clock } = context;
   const row = state === undefined ? undefined : ownRow(state, device);
+  if (state !== undefined && row === undefined && isHailing(state)) return offered(context, device, reader, state);
   if (state === undefined || row === undefined) throw unknown(state, device);
   const listed = state.devices.get(device.deviceUdf);
   if (listed?.revokedAtMs === null && isAccepted(row, listed.entryIndex)) return connected(reader, state, listed);
@@ -65,6 +68,26 @@ async function answerOf({ clock }: ShardContext, device: AskingDevice, reader: A
   if (row.challengeIndex === null || row.revealed) return { status: 300 };
   const spool = state.containers.get(inboundSpool) as ContainerState;
   return { status: 300, challenge: await frameAt(reader, spool, row.challengeIndex) };
+}
+
+/**
+ * What a device gets that hails (semantics 7.6, S56): an offer that was left for it, another one each time. Its own account's
+ * device is connected and hails in vain. Which devices there are the account does not know: all others are told to wait.
+ */
+async function offered(
+  { offerTurns }: ShardContext,
+  device: AskingDevice,
+  reader: AccountReader,
+  state: AccountState,
+): Promise<CompleteResult> {
+  const { frameIndexes } = await reader.waitingOffers(device.deviceUdf);
+  const next = offerTurns.next(state.id, device.deviceUdf, frameIndexes);
+  if (next === undefined) {
+    if (state.devices.has(device.deviceUdf)) throw unknown(state, device);
+    return { status: 300 };
+  }
+  const spool = state.containers.get(inboundSpool) as ContainerState;
+  return { status: 201, entry: await frameAt(reader, spool, next) };
 }
 
 function ownRow(state: AccountState, { deviceUdf, key }: AskingDevice): ConnectionRow | undefined {
@@ -117,9 +140,10 @@ async function fileReveal(context: ShardContext, device: AskingDevice, reveal: U
 }
 
 /**
- * Complete, as a connected device asks: its entry, as a device does that lost the answer under its base key.
+ * Complete, as a connected device asks: its entry, as a device does that lost the answer under its base key. Of another device
+ * of the account it is told whether that has acted under its new keys yet (S57), and no more.
  *
- * @throws MeshError as `authorise`; `not-authorised` for the `DeviceUDF` of another device.
+ * @throws MeshError as `authorise`; `connection-unknown` for a `DeviceUDF` that is no device of the account.
  */
 export async function completeConnected(
   context: ShardContext,
@@ -130,11 +154,18 @@ export async function completeConnected(
     const caller = await authorise(principal, reader.state);
     const { device, state } = caller;
     if (device === undefined) throw new MeshError('connection-unknown');
-    if (!isNamed(deviceUdf, device)) throw new MeshError('not-authorised', 'DeviceUDF is another device');
-    return { caller, answer: await connected(reader, state, device) };
+    const answer = isNamed(deviceUdf, device) ? await connected(reader, state, device) : firstSign(state, deviceUdf);
+    return { caller, answer };
   });
   await noteFirstUse(context, caller);
   return answer;
+}
+
+/** A request that is still there was not used: the device's first act under its new keys removes it (S55). */
+function firstSign({ devices, connections }: AccountState, text: string): CompleteResult {
+  const listed = [...devices.values()].find((row) => isNamed(text, row));
+  if (listed === undefined || listed.revokedAtMs !== null) throw new MeshError('connection-unknown');
+  return { status: connections.has(listed.deviceUdf) ? 300 : 201 };
 }
 
 function isNamed(text: string, { deviceUdf }: Pick<DeviceRow, 'deviceUdf'>): boolean {

@@ -206,7 +206,21 @@ describe('Complete', () => {
     expect(await codeOf(poll(phone))).toBe('policy');
     const { principal, udf } = alice.device('phone');
     expect((await completeConnected(shard.context, principal, udf)).status).toBe(201);
-    expect(await codeOf(completeConnected(shard.context, principal, first.udf))).toBe('not-authorised');
+    const stranger = new Person('carol').device();
+    expect(await codeOf(completeConnected(shard.context, principal, stranger.udf))).toBe('connection-unknown');
+  });
+
+  test('[S57] the others of the account are told whether a new device has acted yet, and no more', async () => {
+    const phone = newDevice();
+    const seen = () => completeConnected(shard.context, first.principal, phone.device.deviceUdf);
+    await ask(phone);
+    expect(await codeOf(seen())).toBe('connection-unknown');
+    await accept(phone);
+    expect(await seen()).toEqual({ status: 300 });
+    expect((await poll(phone)).status).toBe(201);
+    expect(await seen()).toEqual({ status: 300 });
+    await authenticate(shard.context, alice.device('phone').principal);
+    expect(await seen()).toEqual({ status: 201 });
   });
 
   test('[S55] so it is whatever the device does first', async () => {

@@ -3,7 +3,7 @@ import { importPublicKey } from '@meshd/crypto/ed448';
 import { openEnvelope } from '@meshd/dare/envelope';
 import { encodeEdge } from '@meshd/dare/log-tree';
 import { encodeTree } from '@meshd/dare/merkle';
-import { deviceCatalog, inboundSpool } from '@meshd/schema/container-name';
+import { deviceCatalog, inboundSpool, publicationCatalog } from '@meshd/schema/container-name';
 import { MeshError } from '@meshd/schema/status';
 import { accountOnlineKeys, adminKeys, sameKey, writersOf } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
@@ -22,11 +22,12 @@ import { type FormerWriter, verifyPending } from './manifest-rules.js';
 import { keysAfterMarks, markedNames } from './marks.js';
 import { mergeWrites } from './merge-writes.js';
 import { firstIndexOf, judgePosition, judgeRepetition, type UpdateBatch } from './position.js';
+import { judgePublicationCount, judgePublications, publicationsAdded } from './publication-rules.js';
 import { chargeBatch, defaultQuota, type Quota, type Usage } from './quota.js';
 import { readIdentities, readKeys } from './read-state.js';
 import { isBehindCut } from './revocation-cuts.js';
 import { isSameMessage, judgeSelf, needsAdministrator, type PendingSelf, placeMessage } from './self-entry.js';
-import { type ContainerView, viewOf } from './view.js';
+import { type ContainerView, type KeyState, viewOf } from './view.js';
 
 /** Entries that follow each other in request and container alike. */
 export interface AcceptedRun {
@@ -86,6 +87,9 @@ export class UploadWork {
   #selfWrite: ContainerWrite | undefined;
   readonly #connections: ConnectionChange[] = [];
   #devices: DeviceWork | undefined;
+  /** Keys of publications that change. */
+  readonly #published = new Set<string>();
+  #publicationsAdded = 0;
   #usage: Usage;
 
   constructor({ reader, caller, nowMs, probe }: UploadWorkOptions) {
@@ -188,6 +192,7 @@ export class UploadWork {
       containers: mergeWrites(this.#selfWrite === undefined ? writes : [...writes, this.#selfWrite]),
       ...this.#devices,
       connections: [...this.#connections, ...firstUseOf(this.#caller)],
+      publications: [...this.#published],
       contacts: this.#judged.flatMap(({ batch }) => contactChanges(batch.container, batch.frames)),
     };
   }
@@ -208,6 +213,7 @@ export class UploadWork {
     const judged = judgeBatch({ batch, accountUdf: state.accountUdf, view, keys, probe: this.#probe });
     if (Array.isArray(judged)) throw new Refused(judged);
     this.#charge(batch.frames, view === undefined);
+    if (batch.container === publicationCatalog) await this.#publish(judged, stored, keys);
     const signer = await this.#verifyManifests(judged);
     if (batch.container === deviceCatalog) await this.#addDevices(judged, signer);
     if (signer !== undefined && this.#isForeign(signer, batch.container)) {
@@ -215,6 +221,20 @@ export class UploadWork {
     }
     this.#views.set(batch.container, judged.view);
     this.#judged.push(judged.view.kind === 'spool' ? await this.#withMarks(judged, stored) : judged);
+  }
+
+  /** What would be served to anybody is judged, and noted as changed. */
+  async #publish(
+    { batch, write }: JudgedBatch,
+    stored: ContainerState | undefined,
+    keys: ReadonlyMap<string, KeyState>,
+  ): Promise<void> {
+    const faults = judgePublications(batch.container, batch.frames);
+    if (faults.length > 0) throw new Refused(faults);
+    this.#publicationsAdded += publicationsAdded(keys, write.keys);
+    const lastRequestIndex = batch.frames.at(-1)?.indexRequest ?? 0;
+    refuseFault(await judgePublicationCount(this.#reader, stored, this.#publicationsAdded, lastRequestIndex));
+    for (const { uniqueId } of write.keys) this.#published.add(uniqueId);
   }
 
   /** Marks that a device writes to a spool of its own count there as they do on the inbound spool. */

@@ -182,6 +182,8 @@ export function purgeAccount(accountId: number): Statement[] {
     where('DELETE FROM container WHERE account_id = $1'),
     where('DELETE FROM device WHERE account_id = $1'),
     where('DELETE FROM connection_request WHERE account_id = $1'),
+    where('DELETE FROM connection_offer WHERE account_id = $1'),
+    where('DELETE FROM publication_due WHERE account_id = $1'),
     where('DELETE FROM revoked_key WHERE account_id = $1'),
     where('DELETE FROM account WHERE id = $1'),
   ];

@@ -1,5 +1,6 @@
 /** Where keys of catalogs and identities of spools stand. */
 import { hash } from 'node:crypto';
+import type { Statement } from '../database.js';
 import type { CatalogKey, MessageMark } from '../store.js';
 import { multiKey, multiRow, type Row } from './multi-row.js';
 
@@ -40,3 +41,12 @@ export type KeySelectRow = readonly [
   deleted: boolean,
   mark: MessageMark | null,
 ];
+
+/** How many keys of a container are not deleted: one row. */
+export function countLiveKeys(containerId: number): Statement {
+  return {
+    name: 'key-count',
+    text: 'SELECT count(*) FROM catalog_key WHERE container_id = $1 AND NOT deleted',
+    values: [containerId],
+  };
+}

@@ -126,6 +126,14 @@ export interface TransactRequest {
     | //
     /** From operators: single messages that wait. */
     { $case: "listWaiting"; value: ListWaiting }
+    | //
+    /** From outbound workers: publications, on their way to the shard of their identifier. */
+    { $case: "leasePublications"; value: LeasePublications }
+    | { $case: "settlePublications"; value: SettlePublications }
+    | { $case: "putPublication"; value: PutPublication }
+    | //
+    /** From routers: what is served under an identifier. */
+    { $case: "fetchPublication"; value: FetchPublication }
     | undefined;
 }
 
@@ -232,6 +240,9 @@ export interface TransactResponse {
     | { $case: "complete"; value: CompleteResult }
     | { $case: "changeAccount"; value: ChangeAccountResult }
     | { $case: "listWaiting"; value: ListWaitingResult }
+    | { $case: "leasePublications"; value: LeasePublicationsResult }
+    | { $case: "putPublication"; value: PutPublicationResult }
+    | { $case: "fetchPublication"; value: FetchPublicationResult }
     | undefined;
 }
 
@@ -875,6 +886,50 @@ export interface FetchLargeResult {
   data: Uint8Array;
 }
 
+/** What an account publishes under an identifier, whose own slot says which shard serves it (semantics 7.6). */
+export interface Publication {
+  identifier: string;
+  /** canonical address of whose it is */
+  account: string;
+  /** Unix time in ms of the change: an older state never replaces a newer one */
+  version: number;
+  /** absent: withdrawn */
+  payload?: Uint8Array | undefined;
+}
+
+/** Publications of accounts of this shard that have changed and were not handed over yet. */
+export interface LeasePublications {
+  publicationsMax: number;
+  leaseMs: number;
+}
+
+export interface LeasePublicationsResult {
+  publications: Publication[];
+}
+
+/** They were handed over as leased; what has changed since is still to be. */
+export interface SettlePublications {
+  /** without payload */
+  publications: Publication[];
+}
+
+export interface PutPublication {
+  publication: Publication | undefined;
+}
+
+export interface PutPublicationResult {
+  /** false: another account publishes under that identifier, or something newer is there */
+  taken: boolean;
+}
+
+export interface FetchPublication {
+  identifier: string;
+}
+
+export interface FetchPublicationResult {
+  payload: Uint8Array;
+}
+
 function createBaseEnvelope(): Envelope {
   return { header: new Uint8Array(0), payload: undefined, trailer: undefined };
 }
@@ -1325,6 +1380,18 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "listWaiting":
         ListWaiting.encode(message.transaction.value, writer.uint32(250).fork()).join();
         break;
+      case "leasePublications":
+        LeasePublications.encode(message.transaction.value, writer.uint32(402).fork()).join();
+        break;
+      case "settlePublications":
+        SettlePublications.encode(message.transaction.value, writer.uint32(410).fork()).join();
+        break;
+      case "putPublication":
+        PutPublication.encode(message.transaction.value, writer.uint32(418).fork()).join();
+        break;
+      case "fetchPublication":
+        FetchPublication.encode(message.transaction.value, writer.uint32(426).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1581,6 +1648,47 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             }
 
             message.transaction = { $case: "listWaiting", value: ListWaiting.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.transaction = {
+              $case: "leasePublications",
+              value: LeasePublications.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.transaction = {
+              $case: "settlePublications",
+              value: SettlePublications.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 52: {
+            if (tag !== 418) {
+              break;
+            }
+
+            message.transaction = { $case: "putPublication", value: PutPublication.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 53: {
+            if (tag !== 426) {
+              break;
+            }
+
+            message.transaction = {
+              $case: "fetchPublication",
+              value: FetchPublication.decode(reader, reader.uint32()),
+            };
             continue;
           }
         }
@@ -2297,6 +2405,15 @@ export const TransactResponse: MessageFns<TransactResponse> = {
       case "listWaiting":
         ListWaitingResult.encode(message.result.value, writer.uint32(250).fork()).join();
         break;
+      case "leasePublications":
+        LeasePublicationsResult.encode(message.result.value, writer.uint32(402).fork()).join();
+        break;
+      case "putPublication":
+        PutPublicationResult.encode(message.result.value, writer.uint32(418).fork()).join();
+        break;
+      case "fetchPublication":
+        FetchPublicationResult.encode(message.result.value, writer.uint32(426).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2513,6 +2630,36 @@ export const TransactResponse: MessageFns<TransactResponse> = {
             }
 
             message.result = { $case: "listWaiting", value: ListWaitingResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.result = {
+              $case: "leasePublications",
+              value: LeasePublicationsResult.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 52: {
+            if (tag !== 418) {
+              break;
+            }
+
+            message.result = { $case: "putPublication", value: PutPublicationResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 53: {
+            if (tag !== 426) {
+              break;
+            }
+
+            message.result = {
+              $case: "fetchPublication",
+              value: FetchPublicationResult.decode(reader, reader.uint32()),
+            };
             continue;
           }
         }
@@ -7927,6 +8074,418 @@ export const FetchLargeResult: MessageFns<FetchLargeResult> = {
             }
 
             message.data = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePublication(): Publication {
+  return { identifier: "", account: "", version: 0, payload: undefined };
+}
+
+export const Publication: MessageFns<Publication> = {
+  encode(message: Publication, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identifier !== "") {
+      writer.uint32(10).string(message.identifier);
+    }
+    if (message.account !== "") {
+      writer.uint32(18).string(message.account);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).uint64(message.version);
+    }
+    if (message.payload !== undefined) {
+      writer.uint32(34).bytes(message.payload);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Publication {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePublication();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identifier = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.payload = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeasePublications(): LeasePublications {
+  return { publicationsMax: 0, leaseMs: 0 };
+}
+
+export const LeasePublications: MessageFns<LeasePublications> = {
+  encode(message: LeasePublications, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.publicationsMax !== 0) {
+      writer.uint32(8).uint32(message.publicationsMax);
+    }
+    if (message.leaseMs !== 0) {
+      writer.uint32(16).uint32(message.leaseMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeasePublications {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeasePublications();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.publicationsMax = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leaseMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLeasePublicationsResult(): LeasePublicationsResult {
+  return { publications: [] };
+}
+
+export const LeasePublicationsResult: MessageFns<LeasePublicationsResult> = {
+  encode(message: LeasePublicationsResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.publications) {
+      Publication.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeasePublicationsResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeasePublicationsResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.publications.push(Publication.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSettlePublications(): SettlePublications {
+  return { publications: [] };
+}
+
+export const SettlePublications: MessageFns<SettlePublications> = {
+  encode(message: SettlePublications, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.publications) {
+      Publication.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SettlePublications {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSettlePublications();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.publications.push(Publication.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePutPublication(): PutPublication {
+  return { publication: undefined };
+}
+
+export const PutPublication: MessageFns<PutPublication> = {
+  encode(message: PutPublication, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.publication !== undefined) {
+      Publication.encode(message.publication, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutPublication {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutPublication();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.publication = Publication.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePutPublicationResult(): PutPublicationResult {
+  return { taken: false };
+}
+
+export const PutPublicationResult: MessageFns<PutPublicationResult> = {
+  encode(message: PutPublicationResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.taken !== false) {
+      writer.uint32(8).bool(message.taken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutPublicationResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutPublicationResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.taken = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFetchPublication(): FetchPublication {
+  return { identifier: "" };
+}
+
+export const FetchPublication: MessageFns<FetchPublication> = {
+  encode(message: FetchPublication, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identifier !== "") {
+      writer.uint32(10).string(message.identifier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchPublication {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchPublication();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identifier = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFetchPublicationResult(): FetchPublicationResult {
+  return { payload: new Uint8Array(0) };
+}
+
+export const FetchPublicationResult: MessageFns<FetchPublicationResult> = {
+  encode(message: FetchPublicationResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.payload.length !== 0) {
+      writer.uint32(10).bytes(message.payload);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchPublicationResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchPublicationResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.payload = reader.bytes();
             continue;
           }
         }
