@@ -39,7 +39,7 @@ export interface ConnectWork {
   readonly requests: readonly string[];
   readonly signed: number;
   readonly verified: number;
-  /** Signatures over the same octets under the same key: work done twice. */
+  /** The same signature made or checked again by one run of the program: work done twice. */
   readonly doneTwice: number;
 }
 
@@ -49,6 +49,7 @@ class Counter {
   readonly operations: string[] = [];
   signed = 0;
   verified = 0;
+  #run = 0;
   readonly #native = createRequire(import.meta.url)('node:crypto') as Record<'sign' | 'verify', Native>;
   readonly #former = { sign: this.#native.sign, verify: this.#native.verify };
 
@@ -72,13 +73,18 @@ class Counter {
     syncBuiltinESMExports();
   }
 
+  /** A run begins: what an earlier one has checked it does not know. */
+  beginRun(): void {
+    this.#run += 1;
+  }
+
   get doneTwice(): number {
     return this.operations.length - new Set(this.operations).size;
   }
 
   #note(what: string, ...parts: unknown[]): void {
     const texts = parts.map((part) => Buffer.from(part as Uint8Array).toString('base64url'));
-    this.operations.push([what, ...texts].join(' '));
+    this.operations.push([this.#run, what, ...texts].join(' '));
   }
 
   /** An environment whose requests are counted. */
@@ -129,6 +135,7 @@ const calls = {
     asked += 1;
     const options = { address, url, ca, pin, description: `phone ${asked}` };
     const during = async (work: () => Promise<unknown>) => {
+      counter.beginRun();
       counter.start();
       const start = performance.now();
       const cpuMs = await processorMs(work);
