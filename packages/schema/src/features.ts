@@ -38,6 +38,7 @@ export const advertisedFeatures: readonly Feature[] = [
   'receipt-1',
   'delivery-1',
   'large-1',
+  'move',
 ];
 
 /** Whether a peer that sent these words understands a feature. Words that we do not know are no fault. */

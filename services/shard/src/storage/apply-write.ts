@@ -229,7 +229,8 @@ export function prepareWrite(write: AccountWrite, context: WriteContext): Prepar
     name: context.before.name,
   };
   if (write.remove && owner !== undefined) {
-    const untilMs = context.nowMs + deletedNameMs;
+    // Of an account that has left the name was kept while the notice was.
+    const untilMs = owner.status === 'moved' ? context.nowMs : context.nowMs + deletedNameMs;
     rows.last.push(account.endAccount(owner.id, context.nowMs, context.nowMs + deletedStoresMs));
     rows.last.push(account.quarantineName(context.address, untilMs));
     after = { state: undefined, name: { quarantinedUntilMs: untilMs } };

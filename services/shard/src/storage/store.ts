@@ -23,9 +23,17 @@ export interface StoredEnvelope {
 
 /**
  * `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6); `blocked`: closed to
- * its own devices by the operator.
+ * its own devices by the operator; `moved`: it has left for another service, and what is here is kept for its return (semantics 6.3).
  */
-export type AccountStatus = 'connected' | 'pending' | 'blocked';
+export type AccountStatus = 'connected' | 'pending' | 'blocked' | 'moved';
+
+/** Where an account is while this service is not the authoritative one (R008). */
+export interface AccountAway {
+  /** Canonical address, the first of `ServiceIDs`, or `MovedTo` of the request by which it left. */
+  readonly to: string;
+  /** Unix time in milliseconds. */
+  readonly sinceMs: number;
+}
 
 /** What CreateAccount fills in and a later CreateAccount of the same Mesh replaces (semantics 6.2). Keys are raw Ed448 octets. */
 export interface AccountFields {
@@ -44,6 +52,8 @@ export interface AccountFields {
   /** Tickets issued before this Unix time in milliseconds are void (S33). */
   readonly ticketsFromMs: number;
   readonly quota: Quota;
+  /** Null: the account is here. Else it stands by, or has left (`moved`). */
+  readonly away: AccountAway | null;
 }
 
 /** Bounds of one account (semantics 10). */

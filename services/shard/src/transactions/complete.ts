@@ -59,6 +59,8 @@ async function answerOf({ clock }: ShardContext, device: AskingDevice, reader: A
   const { state } = reader;
   const row = state === undefined ? undefined : ownRow(state, device);
   if (state === undefined || row === undefined) throw unknown(state, device);
+  // A device that is not connected yet learns nothing of where the account is (semantics 6.3).
+  if (state.away !== null) throw new MeshError('connection-unknown');
   const listed = state.devices.get(device.deviceUdf);
   if (listed?.revokedAtMs === null && isAccepted(row, listed.entryIndex)) return connected(reader, state, listed);
   if (!isPending(row, clock()) && row.status !== 'accepted') throw new MeshError('connection-rejected');
@@ -117,7 +119,8 @@ async function fileReveal(context: ShardContext, device: AskingDevice, reveal: U
 }
 
 /**
- * Complete, as a connected device asks: its entry, as a device does that lost the answer under its base key.
+ * Complete, as a connected device asks: its entry, as a device does that lost the answer under its base key, or whose connection
+ * was superseded, or whose account is at another service by now.
  *
  * @throws MeshError as `authorise`; `not-authorised` for the `DeviceUDF` of another device.
  */
@@ -127,13 +130,13 @@ export async function completeConnected(
   deviceUdf: string,
 ): Promise<CompleteResult> {
   const { caller, answer } = await context.store.readAccount(principal.account, async (reader) => {
-    const caller = await authorise(principal, reader.state);
+    const caller = await authorise(principal, reader.state, { away: 'entry' });
     const { device, state } = caller;
     if (device === undefined) throw new MeshError('connection-unknown');
     if (!isNamed(deviceUdf, device)) throw new MeshError('not-authorised', 'DeviceUDF is another device');
     return { caller, answer: await connected(reader, state, device) };
   });
-  await noteFirstUse(context, caller);
+  if (caller.state.away === null) await noteFirstUse(context, caller);
   return answer;
 }
 

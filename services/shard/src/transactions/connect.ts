@@ -60,7 +60,7 @@ export async function connect(context: ShardContext, request: ConnectRequest): P
   return context.store.transactAccount(device.account, async (transactor) => {
     const answered = await findAnswer<{ frameIndex: number }>(transactor, writing);
     const { state } = transactor;
-    if (state === undefined) throw new MeshError('account-unknown');
+    if (state === undefined || state.away !== null) throw new MeshError('account-unknown');
     if (state.status === 'pending') throw new MeshError('account-pending');
     const spool = spoolOf(state);
     if (answered !== undefined) return resultOf(state, await frameAt(transactor, spool, answered.frameIndex));

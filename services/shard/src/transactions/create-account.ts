@@ -1,7 +1,7 @@
 import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { AddressError, type ParsedAddress, parseAddress } from '@meshd/schema/address';
+import { AddressError, canonicalAddress, type ParsedAddress, parseAddress } from '@meshd/schema/address';
 import { accountSpools } from '@meshd/schema/container-name';
 import {
   onlineKeysOf,
@@ -18,9 +18,16 @@ import type { ShardContext } from '../context.js';
 import { openOwn } from '../service-frames.js';
 import { accountRecord, type RecordMaker, statusWords } from '../service-records.js';
 import { verifySignedRequest } from '../signed-request.js';
-import { type AccountFields, type AccountState, type AccountTransactor, keyText } from '../storage/store.js';
+import {
+  type AccountAway,
+  type AccountFields,
+  type AccountState,
+  type AccountTransactor,
+  keyText,
+} from '../storage/store.js';
 import { answerOf, findAnswer, meshPrincipal, type WritingRequest } from '../stored-answer.js';
 import { defaultQuota } from '../upload/quota.js';
+import { arrive } from './arrive.js';
 
 /** What the account is now. */
 export interface CreateAccountResult {
@@ -39,12 +46,13 @@ interface Binding {
 
 /**
  * CreateAccount (semantics 6.2): binds a Mesh to an address of this service, or replaces the profiles of an account of the
- * same Mesh.
+ * same Mesh. Where the first of `ServiceIDs` is another address the account stands by here: it takes what a device copies, and
+ * nothing else, until a newer profile names this address first.
  *
  * @param routedAs address by which the request came to this shard; the payload must name the same.
  * @param envelope the whole request; its signatures are verified here (S24).
  * @throws MeshError: `account-name`, `registration-closed`, `domain-not-served`, `object-signature`, `name-taken`,
- *   `profile-older`, and those of an unauthenticated request.
+ *   `profile-older`, `copy-incomplete`, and those of an unauthenticated request.
  */
 export async function createAccount(
   context: ShardContext,
@@ -106,8 +114,23 @@ function judgeOwner(
   if (state !== undefined || quarantined) throw new MeshError('name-taken');
 }
 
+/** The first of `ServiceIDs` is the authoritative address (R008); at every other one the account stands by. */
+function awayOf({ address, account }: Binding, before: AccountState | undefined, nowMs: number): AccountAway | null {
+  const [first] = account.profile.ServiceIDs ?? [];
+  const to = first === undefined ? address.address : canonicalAddress(first);
+  if (to === address.address) return null;
+  const isSame = before?.away?.to === to && before.status !== 'moved';
+  return isSame ? before.away : { to, sinceMs: nowMs };
+}
+
 /** Tickets given before are void: the keys that they rest on may be others now (S33). */
-function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota'], nowMs: number): AccountFields {
+function fieldsOf(
+  binding: Binding,
+  quota: AccountFields['quota'],
+  nowMs: number,
+  before?: AccountState,
+): AccountFields {
+  const { mesh, account } = binding;
   const online = (keys: readonly PublicKeyEd448[]) => keys.map((key) => key.raw);
   return {
     status: 'connected',
@@ -123,6 +146,7 @@ function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota'], now
     accountUpdatedMs: account.profile.Updated?.getTime() ?? 0,
     ticketsFromMs: nowMs,
     quota,
+    away: awayOf(binding, before, nowMs),
   };
 }
 
@@ -145,7 +169,10 @@ async function makeAccount(
   const result: CreateAccountResult = { status: 201 };
   await transactor.commit({
     create,
-    containers: accountSpools.map((name) => openOwn(name, 'spool', accountUdf, maker.nowMs, maker.random)),
+    // Where the account stands by, its stores come from where it is: a spool made here would be another one.
+    containers: (create.away === null ? accountSpools : []).map((name) =>
+      openOwn(name, 'spool', accountUdf, maker.nowMs, maker.random),
+    ),
     service: [await accountRecord(context.store, maker, address, entry)],
     seen: answerOf(writing, result),
   });
@@ -164,20 +191,23 @@ async function rebindAccount(
 ): Promise<CreateAccountResult> {
   const meshChanged = isChanged(state.profileMesh.payload, binding.mesh.payloadDigest);
   const accountChanged = isChanged(state.profileAccount.payload, binding.account.payloadDigest);
-  if (!meshChanged && !accountChanged) {
+  if (!meshChanged && !accountChanged && state.status !== 'moved') {
     const result: CreateAccountResult = { status: 201 };
     await transactor.commit({ seen: answerOf(writing, result) });
     return result;
   }
   judgeRebinding(state, binding, meshChanged, accountChanged);
-  // An account on hold, or blocked, does not free itself by newer profiles.
-  const { quota, status } = state;
-  const replace = { ...fieldsOf(binding, quota, context.clock()), status };
+  // An account on hold, or blocked, does not free itself by newer profiles; one that has left may come back.
+  const { quota } = state;
+  const status = state.status === 'moved' ? 'connected' : state.status;
+  const replace = { ...fieldsOf(binding, quota, context.clock(), state), status };
+  const arrival = state.away !== null && replace.away === null ? await arrive(context, transactor, replace) : {};
   const { profileMesh, profileAccount } = replace;
   const entry = { event: 'Update', status: statusWords[status], profileMesh, profileAccount } as const;
   const result: CreateAccountResult = { status: 202 };
   await transactor.commit({
     replace,
+    ...arrival,
     service: [await accountRecord(context.store, recordMaker(context), state.address, entry)],
     seen: answerOf(writing, result),
   });

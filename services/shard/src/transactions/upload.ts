@@ -94,7 +94,10 @@ export async function upload(context: ShardContext, request: UploadRequest): Pro
       if (answered !== undefined) {
         return { ...answered, heads: await headsForRepetition(context, request, transactor.state) };
       }
-      const caller = await authorise(principal, transactor.state, canRecover(request) ? { recovery: 'list' } : {});
+      const caller = await authorise(principal, transactor.state, {
+        away: 'copy',
+        ...(canRecover(request) ? { recovery: 'list' } : {}),
+      });
       const work = new UploadWork({ reader: transactor, caller, nowMs: context.clock(), probe: false });
       await judgeAll(work, opened, caller);
       const result: UploadAccepted = { status: 201, accepted: work.accepted };
@@ -169,7 +172,7 @@ async function headsForRepetition(
 ): Promise<EnvelopeOctets | undefined> {
   if (!request.heads) return undefined;
   try {
-    await authorise(request.principal, state);
+    await authorise(request.principal, state, { away: 'copy' });
   } catch (error) {
     if (error instanceof MeshError) return undefined;
     throw error;
