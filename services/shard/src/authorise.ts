@@ -110,7 +110,8 @@ async function identify(
   if (options.away === 'entry' && device !== undefined && (await isSuperseded(principal, state, device))) {
     return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
   }
-  if (state.deviceCatalogBegun && !(await mayRecover(principal, state, device, options))) {
+  const copies = mayCopy(principal, state, device, options);
+  if (state.deviceCatalogBegun && !copies && !(await mayRecover(principal, state, device, options))) {
     return refuse(principal, device);
   }
   const connection = await verifiedConnection(principal, state);
@@ -120,7 +121,7 @@ async function identify(
     principal,
     permissions: connection.permissions,
     device: undefined,
-    by: state.deviceCatalogBegun ? 'recovery' : 'bootstrap',
+    by: state.deviceCatalogBegun && !copies ? 'recovery' : 'bootstrap',
     keySignature: connection.keySignature,
     refusal: refusalOf(device),
   };
@@ -138,6 +139,20 @@ function isCurrent(state: AccountState, device: DeviceRow, principal: Principal)
     return false;
   const { ticketIssuedMs = Number.POSITIVE_INFINITY } = principal;
   return ticketIssuedMs >= state.ticketsFromMs && ticketIssuedMs >= device.ticketsFromMs;
+}
+
+/**
+ * Whether a device may carry the account that stands by, by its connection alone: the catalog here may be older than that. One that
+ * was shut out while the account was here is out.
+ */
+function mayCopy(
+  { moves }: Principal,
+  { away, status }: AccountState,
+  device: DeviceRow | undefined,
+  options: AuthoriseOptions,
+): boolean {
+  const isIn = device === undefined || device.revokedAtMs === null;
+  return isIn && options.away === 'copy' && moves === true && away !== null && status !== 'moved';
 }
 
 /** The device is in use, and this was its connection once: it may learn of the newer one (semantics 6.4), and nothing else. */

@@ -22,6 +22,7 @@ import {
 } from '../device-environment.js';
 import { textTable } from '../table.js';
 import { registerAccountKeyCommands } from './account-keys.js';
+import { registerAccountMoveCommands } from './account-move.js';
 
 /** Enough of a digest for people to compare at a glance; `--json` has all of it. */
 const shownHexDigits = 16;
@@ -202,6 +203,7 @@ export function registerAccountCommands(program: Command, io: CommandIo): void {
     .option('--conflicts <choice>', 'where a deletion stands against a change: mine, theirs or later (default: ask)')
     .action((flags: SyncFlags) => sync(io, flags));
   registerAccountKeyCommands(account, io);
+  registerAccountMoveCommands(account, io);
   account
     .command('delete')
     .description('delete the account at the service and everything of it in this home')

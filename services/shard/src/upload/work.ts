@@ -114,6 +114,8 @@ export class UploadWork {
     const first = batch.frames[0] as UploadedFrame;
     const judge = this.#copies ? judgeCopyAccess : judgeAccess;
     refuseFault(judge(batch.container, this.#caller.permissions, first.indexRequest));
+    const bodiless = this.#copies || this.#probe ? undefined : batch.frames.find(({ redacted }) => redacted);
+    if (bodiless !== undefined) throw new Refused([reject(bodiless.indexRequest, 'malformed', 'the body is missing')]);
     const view = this.#viewOf(batch.container);
     const position = judgePosition(batch, view?.frameCount ?? 0);
     if (isFault(position)) throw new Refused([position]);
