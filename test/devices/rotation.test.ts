@@ -117,6 +117,13 @@ describe('an account over the years', () => {
 
   it('[S25] comes back from shares, when every device is gone', async () => {
     const where = { address, url: provider.url, ca, description: 'new' };
+    // A slip of the pen in one of them changes nothing anywhere.
+    const mistyped = [
+      shares[1] ?? '',
+      (shares[2] ?? '').replace(/.(?=.{20}$)/, (letter) => (letter === 'A' ? 'B' : 'A')),
+    ];
+    const attempt = recoverAccount(home('new'), environment, { shares: mistyped, ...where });
+    await expect(attempt).rejects.toThrow(/mistyped/);
     const { otherDevices } = await recoverAccount(home('new'), environment, { shares: shares.slice(1), ...where });
     expect(otherDevices).toHaveLength(3);
     expect(await notes('new')).toEqual(['first', 'second', 'third', 'fourth', 'fifth', 'sixth']);

@@ -4,10 +4,15 @@ import { udfEquals } from '@meshd/crypto/udf';
 import { decryptEnvelope } from '@meshd/dare/decrypt';
 import { encryptEnvelope } from '@meshd/dare/encrypt';
 import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
-import type { DecryptionKey } from '@meshd/dare/recipients';
+import { type DecryptionKey, decryptionKeyFromSeed } from '@meshd/dare/recipients';
 import { verifyEnvelope } from '@meshd/dare/verify';
 import { decodeTagged, defineTags, encodeTagged } from '@meshd/encoding/codec';
-import { ActivationAccount, type AdministrationKeys, type KeyEpoch } from '@meshd/schema/connections';
+import {
+  ActivationAccount,
+  type AdministrationKeys,
+  type ContainerHead,
+  type KeyEpoch,
+} from '@meshd/schema/connections';
 import { itemContentType } from '@meshd/schema/container-name';
 import type { Key } from '@meshd/schema/keys';
 import type { AccountEpoch, DeviceKeys, KeyName, KeySecret } from './device-keys.js';
@@ -36,6 +41,13 @@ export function epochsOf(members: readonly KeyEpoch[] = []): AccountEpoch[] {
     return { seed: seedOf(key?.PrivateParameters), sinceMs: since?.getTime() ?? 0 };
   });
   return newestFirst(epochs);
+}
+
+/** Decryption with keys of the account, newest first. @throws ClientError `profile` where there is none */
+export function decryptionOfEpochs(epochs: readonly AccountEpoch[]): DecryptionKey {
+  const [newest, ...former] = epochs.map(({ seed }) => decryptionKeyFromSeed('Ed448', seed));
+  if (newest === undefined) throw new ClientError('profile', 'an activation without a key to read with');
+  return { ...newest, former };
 }
 
 /** Both lists as one: what was held once is held for good, since entries stay encrypted to it. */
@@ -80,6 +92,8 @@ export interface SealedKeys {
   readonly accountUdf: string;
   readonly epochs: readonly AccountEpoch[];
   readonly keyBlind: Uint8Array;
+  /** What was verified of the account's containers, where the keys stand for themselves (S47). */
+  readonly stores?: readonly ContainerHead[] | undefined;
   /** For administration devices. */
   readonly administration?: AdministrationKeys | undefined;
   /** The device's combined key; for an administrator's own entry the escrow key of the Mesh too. */
@@ -91,9 +105,10 @@ export interface SealedKeys {
 
 /** Seals the account's keys for a device. */
 export function sealAccountKeys(given: SealedKeys): EnvelopeOctets {
-  const { accountUdf, epochs, keyBlind, administration, readers, signer, random } = given;
+  const { accountUdf, epochs, keyBlind, stores, administration, readers, signer, random } = given;
   const activation: ActivationAccount = {
     ...{ AccountUDF: accountUdf, KeysEncryption: epochMembers(epochs), KeyBlind: keyBlind },
+    ...(stores === undefined ? {} : { Stores: [...stores] }),
     ...(administration === undefined ? {} : { Administration: administration }),
   };
   const plain = encodeTagged(ActivationAccount, activation, 'json');

@@ -21,6 +21,7 @@ import {
   withEnvironment,
 } from '../device-environment.js';
 import { textTable } from '../table.js';
+import { registerAccountCopyCommands } from './account-copy.js';
 import { registerAccountKeyCommands } from './account-keys.js';
 import { registerAccountMoveCommands } from './account-move.js';
 
@@ -204,6 +205,7 @@ export function registerAccountCommands(program: Command, io: CommandIo): void {
     .action((flags: SyncFlags) => sync(io, flags));
   registerAccountKeyCommands(account, io);
   registerAccountMoveCommands(account, io);
+  registerAccountCopyCommands(account, io);
   account
     .command('delete')
     .description('delete the account at the service and everything of it in this home')

@@ -24,12 +24,8 @@ function casesOf({ path, options, commands, takesArguments }: CompletedCommand):
   const anything = options.flatMap(({ name, value }) => (value === 'any' ? [quoted(`${at} ${name}`)] : []));
   const files = anything.length === 0 ? [] : [`    ${anything.join('|')}) files=1 ;;`];
   const offered = [...commands.map(({ name }) => name), ...options.map(({ name }) => name)];
-  const more = takesArguments ? ' files=1' : '';
-  return [
-    ...choices,
-    ...files,
-    `    ${quoted(`${at} `)}) words=${quoted(offered.join(' '))};${more} ;;`.replace('; ;;', ' ;;'),
-  ];
+  const more = takesArguments ? '; files=1' : '';
+  return [...choices, ...files, `    ${quoted(`${at} `)}) words=${quoted(offered.join(' '))}${more} ;;`];
 }
 
 /** The script for bash: `source <(mesh completion bash)`. */

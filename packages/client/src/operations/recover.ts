@@ -6,7 +6,7 @@ import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
 import { onlineKeysOf, publicKeyOf, verifyAccountAssertion, verifyProfile } from '@meshd/schema/profile-check';
 import { ProfileAccount, ProfileMesh } from '@meshd/schema/profiles';
 import { epochsOf, isEncryptedTo, openAccountKeys, sealAccountKeys } from '../account-keys.js';
-import { type AccountState, findAccount, saveAccount, saveCa, saveIdentity } from '../account-state.js';
+import { type AccountState, findAccount, forgetAccount, saveAccount, saveCa, saveIdentity } from '../account-state.js';
 import { Device } from '../device.js';
 import { deviceEntries, partOf } from '../device-entries.js';
 import { keysOfMaster, loadDeviceKeys, saveDeviceKeys } from '../device-keys.js';
@@ -67,7 +67,7 @@ export async function recoverAccount(
     await requireSame(home, state, master, options);
     const device = new Device(await Session.open(home, environment, state));
     try {
-      await recover(device, master);
+      await recover(device, master).catch((error) => sayThatTheyDiffer(home, error, existing === undefined));
       const ready: AccountState = { ...state, stage: 'ready' };
       await saveAccount(home, ready);
       await syncAccount(device);
@@ -77,6 +77,20 @@ export async function recoverAccount(
       await device.close();
     }
   });
+}
+
+const unknownStatus = 401;
+
+/** A share with a slip of the pen gives another seed: nothing in it tells. The service does, which knows no such Mesh. */
+async function sayThatTheyDiffer(home: Home, error: unknown, isFresh: boolean): Promise<never> {
+  if (!(error instanceof ClientError) || error.refusal?.status !== unknownStatus) throw error;
+  // Nothing was bound to these keys; the next attempt begins anew.
+  if (isFresh) await forgetAccount(home);
+  throw new ClientError(
+    'usage',
+    'the service knows no account of that name that these shares are of: look whether one is mistyped, of another account, or of another splitting',
+    { cause: error },
+  );
 }
 
 async function requireSame(

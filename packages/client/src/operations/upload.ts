@@ -71,7 +71,8 @@ export function splitBatches<E extends PlannedEntry>(entries: readonly E[], boun
   return batches;
 }
 
-async function boundsOf(device: Device): Promise<BatchBounds> {
+/** What the service takes in one Upload. */
+export async function boundsOf(device: Device): Promise<BatchBounds> {
   const { session } = device;
   const { home, environment, state } = session;
   const { entriesMax, payloadBytesMax } = await uploadConstraints(
