@@ -81,6 +81,8 @@ export class Session {
   readonly state: AccountState;
   #keys: DeviceKeys;
   #identity: Identity;
+  /** It carries the account from one service to another. */
+  readonly moves: boolean;
   readonly #connection: ServiceConnection;
   #service: Promise<VerifiedService> | undefined;
 
@@ -91,7 +93,9 @@ export class Session {
     keys: DeviceKeys,
     identity: Identity,
     connection: ServiceConnection,
+    moves: boolean,
   ) {
+    this.moves = moves;
     this.home = home;
     this.environment = environment;
     this.state = state;
@@ -111,7 +115,8 @@ export class Session {
     const identity = await loadIdentity(home, state);
     const ca = 'ca' in elsewhere ? elsewhere.ca : await loadCa(home);
     const service = { domain: domainOf(state.address), url: state.url, ca, moves: elsewhere.moves };
-    return new Session(home, environment, state, keys, identity, connectionFor(home, environment, service));
+    const connection = connectionFor(home, environment, service);
+    return new Session(home, environment, state, keys, identity, connection, elsewhere.moves === true);
   }
 
   /** Profiles and connections of this device, as they are now. */
