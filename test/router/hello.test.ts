@@ -23,6 +23,7 @@ describe('Hello', () => {
       'receipt-1',
       'delivery-1',
       'large-1',
+      'move',
     ]);
     expect(hello.message).toMatchObject({
       Status: 201,
