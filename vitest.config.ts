@@ -1,4 +1,22 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** What takes longest, by far: begun last, one of these would keep everybody waiting alone. */
+const longest = [
+  'test/federation/beneath-providers.test.ts',
+  'test/messages-large/processes.test.ts',
+  'test/startup/demo.test.ts',
+  'test/startup/npm-start.test.ts',
+  'test/cuts/cuts.test.ts',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => longest.some((path) => moduleId.endsWith(path));
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /**
  * One configuration for every test of the project. Tests stand beside the code (`src`); what crosses packages lies in
@@ -17,7 +35,11 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts', 'test/federation/stage.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Every file may start a whole provider; more of them at a time than cores only makes each slower.
-    maxWorkers: 2,
+    // Modules are loaded once a worker and not once a file: files share nothing but what is imported, and leave nothing.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
+    // Every file may start a whole provider, and many wait for time to pass: one more at a time than a small machine has
+    // cores.
+    maxWorkers: 3,
   },
 });

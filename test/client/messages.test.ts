@@ -67,7 +67,7 @@ beforeAll(async () => {
     [bob, alice, 'alice'],
   ] as const) {
     const card = join(folder, `${name}.card`);
-    await json(other, 'contact', 'card', card);
+    await json(other, 'contact', 'card', '--file', card);
     await json(owner, 'contact', 'allow', address(name), '--card', card);
   }
 });
@@ -84,7 +84,7 @@ describe('mesh message', () => {
     const file = join(folder, 'list.txt');
     await writeFile(file, 'milk\nbread\n');
     const card = join(folder, 'carol.card');
-    await json(carol, 'contact', 'card', card);
+    await json(carol, 'contact', 'card', '--file', card);
     await json(alice, 'contact', 'allow', address('carol'), '--card', card);
     await json(carol, 'contact', 'allow', address('alice'));
     const sent = await json(

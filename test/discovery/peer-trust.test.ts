@@ -7,10 +7,12 @@ import { importPublicKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { readKeyFile } from '@meshd/crypto/key-file';
 import { signEnvelope } from '@meshd/dare/sign';
 import { encodeTagged } from '@meshd/encoding/codec';
+import { Peers } from '@meshd/outbound/peers';
+import { postCarrier } from '@meshd/outbound/post-carrier';
 import { ProfileService } from '@meshd/schema/profiles';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HelloScript, helloAnswer, makeIdentity, ScriptedService } from '../client/scripted-service.js';
-import { codeOf, domain, within } from './discovery-kit.js';
+import { codeOf, domain, locatorAt, within } from './discovery-kit.js';
 import { PeerBench, zoneAt } from './peer-kit.js';
 
 let bench: PeerBench;
@@ -157,6 +159,24 @@ describe('[S23] the Hello of another service', () => {
     expect(await codeOf(bench.link({ pins }).post(post, within()))).toBe('feature-missing');
     expect(bench.received()).not.toContain('Post');
     expect(await pins.get(domain)).toBeUndefined();
+  });
+
+  it('[S75] without auth-1 ends messages for it at once, unless it has proved itself before: then they wait', async () => {
+    const host = () => bench.identity;
+    const peers = new Peers({ locator: locatorAt(bench.dns), host, pins, ca: peer.ca, clock: () => Date.now() });
+    const { plan } = postCarrier({ peers, onReceipt: () => undefined });
+    const planned = () => plan(domain, [], 1, Date.now() + 5000);
+    try {
+      greets({ features: ['host-1'] });
+      expect(await planned()).toMatchObject({ kind: 'refused', reason: expect.stringContaining('cannot prove') });
+      greets({ features: ['auth-1', 'host-1'] });
+      await greet();
+      greets({ features: ['host-1'] });
+      expect(await planned()).toMatchObject({ kind: 'failed', failure: 'feature-missing' });
+      expect(bench.received()).not.toContain('Post');
+    } finally {
+      peers.stop();
+    }
   });
 
   it('that comes bare pins nothing', async () => {

@@ -1,7 +1,8 @@
 /**
- * What fails beneath two providers, one file for each way of failing. They share one pair of providers, whose processes and
- * servers take a while to start: a scene leaves them as it found them.
+ * What people do across two providers, and what fails beneath those, one file for each way of failing. They share one pair of
+ * providers, whose processes and servers take a while to start: a scene leaves them as it found them.
  */
+import './people.scenes.js';
 import './redis-flushed.scenes.js';
 import './redis-restarted.scenes.js';
 import './postgres-restarted.scenes.js';

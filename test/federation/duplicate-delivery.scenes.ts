@@ -1,28 +1,23 @@
 /** Answers get lost, so the same messages come again: they are filed once, whatever the recipient's side went through. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   expectDelivered,
   figuresOf,
   frameCount,
-  type Infrastructure,
   shard,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilFiled,
   untilWaiting,
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 it(
   '[R171] [R177] [S73] what comes again after 5 s without an answer is filed once, also when nobody has it in memory any more',
   async () => {
-    const { alice, bob, alpha, beta } = made;
+    const { alice, bob, alpha, beta } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     beta.door.mute();
     const ids: string[] = [];
@@ -47,7 +42,7 @@ it(
 it(
   '[S73] [S81] a message that was delivered and comes again from a backup of the outbox changes nothing',
   async () => {
-    const { alice, bob, alpha, beta } = made;
+    const { alice, bob, alpha, beta } = made();
     const worker = 'outbound';
     await alpha.processes.stopOne(worker);
     const id = await alice.send(bob);

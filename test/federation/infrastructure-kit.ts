@@ -22,7 +22,7 @@ import { makeTestPlan } from '@meshd/dev/test-provider';
 import { removeAtEnd } from '@meshd/dev/watchdog';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { expect, vi } from 'vitest';
+import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { Gate } from './gate.js';
 import { Person } from './person.js';
 
@@ -79,8 +79,29 @@ export const nowhere = 'nowhere.test';
 let shared: Promise<Infrastructure> | undefined;
 let users = 0;
 
+/**
+ * Both providers for the scenes of a file, which it shares with all others of the run; called at the top of the file.
+ *
+ * @param prepare what the file needs besides, once they run
+ * @returns what tells of them, from the first scene on
+ */
+export function sharedProviders(
+  prepare: (made: Infrastructure) => Promise<void> = async () => {},
+): () => Infrastructure {
+  let made: Infrastructure | undefined;
+  beforeAll(async () => {
+    made = await startInfrastructure();
+    await prepare(made);
+  }, testMs);
+  afterAll(() => made?.stop(), testMs);
+  return () => {
+    if (made === undefined) throw new Error('the providers are there when the scenes begin');
+    return made;
+  };
+}
+
 /** All of it, started for the first who asks and stopped by the last who stops it. */
-export async function startInfrastructure(): Promise<Infrastructure> {
+async function startInfrastructure(): Promise<Infrastructure> {
   users += 1;
   shared ??= startAll();
   const made = await shared;

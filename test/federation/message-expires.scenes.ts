@@ -1,23 +1,18 @@
 /** A message's time ends while it waits, in whatever queue: it ends, and its sender is told. */
 import { messageMsMax } from '@meshd/limits/limits';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   changeDatabase,
   expectResults,
-  type Infrastructure,
   nowhere,
   programOf,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilWaiting,
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 const hourMs = 3600 * 1000;
 const insertDestination = `INSERT INTO destination (domain, failures, failing_since_ms, last_failure_ms, next_attempt_ms, held)
@@ -26,7 +21,7 @@ const insertDestination = `INSERT INTO destination (domain, failures, failing_si
 it(
   '[R169] expires when new, behind others, resting, held, gone or left by a dead worker; one on its way when its lease ends',
   async () => {
-    const { alice, alpha } = made;
+    const { alice, alpha } = made();
     const nowMs = Date.now();
     await changeDatabase(
       alpha,

@@ -1,25 +1,13 @@
 /** The worker dies while it sends: its leases end, and who comes after it sends again what was not settled. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  expectDelivered,
-  frameCount,
-  type Infrastructure,
-  startInfrastructure,
-  testMs,
-  untilFiled,
-  waiting,
-} from './infrastructure-kit.js';
+import { expect, it } from 'vitest';
+import { expectDelivered, frameCount, sharedProviders, testMs, untilFiled, waiting } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 it(
   '[R169] a worker that is killed while it sends loses nothing and doubles nothing',
   async () => {
-    const { alice, bob, alpha, beta } = made;
+    const { alice, bob, alpha, beta } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     beta.door.mute();
     const ids: string[] = [];

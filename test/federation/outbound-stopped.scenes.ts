@@ -1,23 +1,18 @@
 /** The worker is stopped in good order while it sends: what it has begun it ends, and the rest it gives back. */
 import { controllerLimitStart } from '@meshd/limits/outbound';
 import { laneOfRecipient } from '@meshd/schema/address';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import {
   expectResults,
-  type Infrastructure,
   patience,
   programOf,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilWaiting,
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 /** Twice as many names of one lane as Posts may be in work: those of the second half are leased and wait. */
 const names = Array.from({ length: 400 }, (_, at) => `nobody${at}@beta.test`)
@@ -27,7 +22,7 @@ const names = Array.from({ length: 400 }, (_, at) => `nobody${at}@beta.test`)
 it(
   '[R169] what was leased and not begun goes back without an attempt, and is sent as soon as a worker is there',
   async () => {
-    const { alice, alpha, beta } = made;
+    const { alice, alpha, beta } = made();
     const worker = programOf(alpha, 'outbound');
     worker.signal('SIGSTOP');
     const ids: string[] = [];

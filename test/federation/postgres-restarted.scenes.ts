@@ -1,10 +1,9 @@
 /** The database of a provider goes away and comes back, at the sender's and at the recipient's side. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   expectDelivered,
   frameCount,
-  type Infrastructure,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilBack,
   untilFiled,
@@ -12,16 +11,12 @@ import {
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 it(
   "[R169] the sender's goes away while a Post is on its way: its answer is not lost, or is asked for again",
   async () => {
-    const { alice, bob, alpha, beta, postgres } = made;
+    const { alice, bob, alpha, beta, postgres } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     beta.door.mute();
     const ids: string[] = [];
@@ -42,7 +37,7 @@ it(
 it(
   "[R169] the recipient's is away: the sender's service tries again until it is back",
   async () => {
-    const { alice, bob, alpha, beta, postgres } = made;
+    const { alice, bob, alpha, beta, postgres } = made();
     const before = await frameCount(alpha, 'mmm_Inbound');
     await postgres.stop();
     const ids = await bob.sendMany(alice, 2);

@@ -1,27 +1,22 @@
 /** Redis loses everything while messages are on their way: nothing is lost, and the sweeper makes the wake-ups again. */
 import { outboxSweepMs } from '@meshd/limits/outbound';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   expectDelivered,
   frameCount,
-  type Infrastructure,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilFiled,
   untilWaiting,
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 it(
   '[R169] a flush in the middle of a Post loses nothing and doubles nothing',
   async () => {
-    const { alice, bob, alpha, beta, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     beta.door.mute();
     const ids: string[] = [];
@@ -41,7 +36,7 @@ it(
 it(
   '[R169] the sweeper finds lanes whose jobs have vanished',
   async () => {
-    const { alice, bob, alpha, beta, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made();
     beta.door.close();
     const ids = await alice.sendMany(bob, 2);
     await untilWaiting(alpha, ([first]) => first?.attempts === 1);

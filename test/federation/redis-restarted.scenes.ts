@@ -1,27 +1,22 @@
 /** Redis goes away and comes back empty: messages are taken all the while, and delivered when it is back. */
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import {
   expectDelivered,
   frameCount,
-  type Infrastructure,
   patience,
   programOf,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilFiled,
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 it(
   '[R169] without Redis messages are taken, and delivered when it is back',
   async () => {
-    const { alice, bob, alpha, redis } = made;
+    const { alice, bob, alpha, redis } = made();
     await redis.stop();
     const ids = await alice.sendMany(bob, 3);
     expect((await waiting(alpha)).map((row) => row.message_id)).toEqual(ids);
@@ -35,7 +30,7 @@ it(
 it(
   '[R169] a restart in the middle of a Post loses nothing and doubles nothing',
   async () => {
-    const { alice, bob, alpha, beta, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     beta.door.mute();
     const ids: string[] = [];
@@ -54,7 +49,7 @@ it(
 it(
   '[R169] a worker that is stopped without it ends what it has begun, in good order, and begins again with it',
   async () => {
-    const { alice, bob, alpha, beta, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made();
     beta.door.mute();
     const ids: string[] = [];
     await untilFiled(beta, 'mmm_Inbound', async () => ids.push(await alice.send(bob)));

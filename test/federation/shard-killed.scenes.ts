@@ -1,26 +1,21 @@
 /** A shard dies between commit and answer, wherever one is waited for: who asked asks again, and nothing happens twice. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   expectDelivered,
   frameCount,
-  type Infrastructure,
   killBeforeAnswer,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilFiled,
   waiting,
 } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 it(
   '[R169] [S27] when a device posts: the message is taken once',
   async () => {
-    const { alice, bob, alpha, beta } = made;
+    const { alice, bob, alpha, beta } = made();
     const [outbound, inbound] = [await frameCount(alpha, 'mmm_Outbound'), await frameCount(beta, 'mmm_Inbound')];
     let sending: Promise<string> | undefined;
     alice.waitsFor = killBeforeAnswer(alpha, { table: 'outbox', container: 'mmm_Outbound' }, () => {
@@ -41,7 +36,7 @@ it(
 it(
   '[R169] [S73] when another service posts: the message is filed once, and the repetition gets a receipt',
   async () => {
-    const { alice, bob, alpha, beta } = made;
+    const { alice, bob, alpha, beta } = made();
     const inbound = await frameCount(beta, 'mmm_Inbound');
     let sending: Promise<string> | undefined;
     await killBeforeAnswer(beta, { table: 'message_seen', container: 'mmm_Inbound' }, () => {
@@ -57,7 +52,7 @@ it(
 it(
   '[R169] [S81] when the worker settles: the sender is told once',
   async () => {
-    const { alice, bob, alpha, beta } = made;
+    const { alice, bob, alpha, beta } = made();
     const [outbound, inbound] = [await frameCount(alpha, 'mmm_Outbound'), await frameCount(beta, 'mmm_Inbound')];
     beta.door.mute();
     const ids: string[] = [];

@@ -1,11 +1,10 @@
 /** Two workers at one provider, on the same lanes: each message arrives once, and those for one recipient in order. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   expectDelivered,
   frameCount,
-  type Infrastructure,
   programOf,
-  startInfrastructure,
+  sharedProviders,
   testMs,
   untilFiled,
   untilWaiting,
@@ -13,18 +12,15 @@ import {
 } from './infrastructure-kit.js';
 import type { Person } from './person.js';
 
-let made: Infrastructure;
 let carol: Person;
-beforeAll(async () => {
-  made = await startInfrastructure();
-  carol = await made.person('carol', made.beta);
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders(async ({ person, beta }) => {
+  carol = await person('carol', beta);
+});
 
 it(
   '[R169] a worker that wakes up after its lease has ended, and the one that did its work meanwhile',
   async () => {
-    const { alice, bob, alpha, beta, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     const slow = programOf(alpha, 'outbound');
     beta.door.mute();
@@ -50,7 +46,7 @@ it(
 it(
   '[R169] wake-ups that come double give no message to both',
   async () => {
-    const { alice, bob, alpha, beta, redis } = made;
+    const { alice, bob, alpha, beta, redis } = made();
     const before = await frameCount(beta, 'mmm_Inbound');
     const sent = { bob: [] as string[], carol: [] as string[] };
     for (let round = 0; round < 4; round += 1) {

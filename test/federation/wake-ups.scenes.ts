@@ -1,20 +1,8 @@
 /** When messages go: at once, when a rest is over, and when the other service shows that it is there. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  changeDatabase,
-  expectDelivered,
-  type Infrastructure,
-  startInfrastructure,
-  testMs,
-  untilFiled,
-  waiting,
-} from './infrastructure-kit.js';
+import { expect, it } from 'vitest';
+import { changeDatabase, expectDelivered, sharedProviders, testMs, untilFiled, waiting } from './infrastructure-kit.js';
 
-let made: Infrastructure;
-beforeAll(async () => {
-  made = await startInfrastructure();
-}, testMs);
-afterAll(() => made?.stop(), testMs);
+const made = sharedProviders();
 
 const hourMs = 3600 * 1000;
 const upsert = `INSERT INTO destination (domain, failures, failing_since_ms, last_failure, last_failure_ms, next_attempt_ms)
@@ -23,15 +11,15 @@ const upsert = `INSERT INTO destination (domain, failures, failing_since_ms, las
 
 /** Beta has failed for a time, and is not to be tried before another. */
 const failing = (sinceMs: number, nextAttemptMs: number) =>
-  changeDatabase(made.alpha, [upsert, sinceMs, Date.now() - 600_000, nextAttemptMs]);
+  changeDatabase(made().alpha, [upsert, sinceMs, Date.now() - 600_000, nextAttemptMs]);
 
 const destination = async () =>
-  (await made.alpha.query("SELECT failures, held FROM destination WHERE domain = 'beta.test'"))[0];
+  (await made().alpha.query("SELECT failures, held FROM destination WHERE domain = 'beta.test'"))[0];
 
 it(
   '[R170] a message for a service that answers is on its way at once',
   async () => {
-    const { alice, bob, beta } = made;
+    const { alice, bob, beta } = made();
     const tries: { sendMs: number; arriveMs: number }[] = [];
     for (let at = 0; at < 3; at += 1) {
       const begunMs = Date.now();
@@ -51,7 +39,7 @@ it(
 it(
   'when the rest of a destination is over, which outlives the shard',
   async () => {
-    const { alice, bob } = made;
+    const { alice, bob } = made();
     const nextAttemptMs = Date.now() + 6000;
     await failing(Date.now() - hourMs, nextAttemptMs);
     const id = await alice.send(bob);
@@ -68,7 +56,7 @@ it.each([
 ])(
   'when an authenticated request comes from a service that %s',
   async (_state, hours) => {
-    const { alice, bob, alpha } = made;
+    const { alice, bob, alpha } = made();
     await failing(Date.now() - hours * hourMs, Date.now() + hourMs);
     const id = await alice.send(bob);
     expect(await waiting(alpha)).toMatchObject([{ message_id: id, attempts: 0, lease_owner: null }]);

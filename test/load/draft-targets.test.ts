@@ -49,6 +49,18 @@ describe('mesh-load draft-targets', () => {
     runMs,
   );
 
+  it(
+    '[R177] says that they do not where the line is too slow for the rate, by a relay too, and ends with 1',
+    async () => {
+      const slow = ['--link', '200kbit', '--shaper', 'relay', '--rate', '4', '--seconds', '1', '--bytes', '20000'];
+      const { code, report } = await draftTargets(...slow);
+      // 4 messages of 20,000 octets are more than 3 seconds of such a line.
+      expect(report).toMatchObject({ messages: 4, lost: 0, held: false, link: { by: 'relay' } });
+      expect(code).toBe(1);
+    },
+    runMs,
+  );
+
   it('says what is wrong with its arguments, and ends with 2', { timeout: runMs }, async () => {
     const { code, stderr } = await load(
       'draft-targets',

@@ -88,7 +88,7 @@ beforeAll(async () => {
   await Promise.all([alpha.start(), beta.start()]);
   for (const address of ['alice@alpha.test', 'bob@beta.test']) {
     await run(address, 'account', 'create', address, '--ca', caFile);
-    await run(address, 'contact', 'card', join(folder, `${address}.card`));
+    await run(address, 'contact', 'card', '--file', join(folder, `${address}.card`));
   }
   await run('alice@alpha.test', 'contact', 'allow', 'bob@beta.test', '--card', join(folder, 'bob@beta.test.card'));
   await run('bob@beta.test', 'contact', 'allow', 'alice@alpha.test', '--card', join(folder, 'alice@alpha.test.card'));

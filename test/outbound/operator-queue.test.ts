@@ -87,6 +87,13 @@ describe('mesh-admin queue', () => {
     const table = (await admin('operator', 'queue', 'shape')).stdout;
     expect(table).toMatch(/^destination +state +waiting +on the way +<1m +<10m +<1h +<6h +<24h +older +oldest\n/);
     expect(table).toMatch(/\nbeta\.test +resting +1 /);
+    const { messages, more } = await json('queue', 'show', destination);
+    expect(more).toBe(false);
+    expect(messages).toMatchObject([{ id, sender: 'alice@alpha.test', recipient: `bob@${destination}` }]);
+    expect((await admin('operator', 'queue', 'show', destination)).stdout).toMatch(
+      new RegExp(`\\nmessage +from +to [^\\n]+\\n${id} +alice@alpha\\.test +bob@beta\\.test `),
+    );
+    expect(await json('queue', 'show', destination, '--messages', '0')).toMatchObject({ messages: [], more: true });
     const state = await json('destination', 'show', destination);
     expect(state.shards).toContainEqual(
       expect.objectContaining({
@@ -137,6 +144,22 @@ describe('mesh-admin queue', () => {
     const { code, stdout, stderr } = await admin('router', 'queue', 'drop', '--all', '--yes');
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^mesh-admin: shard-\d: only operator asks for changeDestination\n$/);
+  });
+
+  it('[R109] closes an account to its own devices, and opens it again', async () => {
+    const account = 'alice@alpha.test';
+    const status = () => mesh(['account', 'status', '--json', '--home', alice]);
+    expect(await json('account', 'block', 'Alice@alpha.test')).toEqual({ account, action: 'block', changed: true });
+    const refused = await status();
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/blocked/i)]);
+    expect((await admin('operator', 'account', 'block', account)).stdout).toBe(`${account}: was blocked already\n`);
+    expect((await admin('operator', 'account', 'unblock', account)).stdout).toBe(`${account}: unblocked\n`);
+    expect((await status()).code).toBe(0);
+    const stranger = await admin('operator', 'account', 'block', 'nobody@alpha.test');
+    expect([stranger.code, stranger.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^mesh-admin: shard-\d: No such account/),
+    ]);
   });
 
   it('says in one line what is wrong', async () => {

@@ -1,6 +1,7 @@
 /**
- * Accounts that may do less than others: on hold (403/6), and full (403/19). Nothing in the protocol makes them so: the
- * operator does, in the shard's database, and the shard knows it from its next start on.
+ * Accounts that may do less than others: on hold (403/6), blocked (403/7), and full (403/19). Nothing in the protocol makes them
+ * so. Accounts are blocked by an operator's word to their shard; the others are so in the shard's database, and the shard
+ * knows it from its next start on.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,22 +10,51 @@ import type { MeshConnection } from '@meshd/binding/mesh-connection';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { freePorts } from '@meshd/dev/ports';
 import { ProviderProcesses } from '@meshd/dev/provider-processes';
+import { shardAddresses } from '@meshd/dev/service-settings';
 import { makeTestPlan } from '@meshd/dev/test-provider';
 import { containersPerAccountMax } from '@meshd/limits/limits';
+import type { Identity } from '@meshd/rpc/credentials';
+import { withEveryShard } from '@meshd/rpc/operator';
+import { RequestConnection } from '@meshd/schema/messages-mesh';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
-import { entry, mark, opening, Person, selfEntry, TestWriter } from '@meshd/shard/testing/person';
+import {
+  entry,
+  mark,
+  opening,
+  Person,
+  publicMember,
+  selfEntry,
+  signedObject,
+  TestWriter,
+  testKey,
+} from '@meshd/shard/testing/person';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { allFeatures, connected, creationOf, type Joined, join, linkTo, unconnected, verdictOf } from './people.js';
+import {
+  allFeatures,
+  connected,
+  creationOf,
+  type Joined,
+  join,
+  linkTo,
+  TicketCalls,
+  ticketFor,
+  unconnected,
+  type Verdict,
+  verdictOf,
+} from './people.js';
 
 const testMs = 120_000;
 const container = 'mmm_Credential';
 let folder: string;
 let removePlan: () => Promise<void>;
 let processes: ProviderProcesses;
+let ca: string;
 let link: MeshConnection;
 /** On hold. */
 let held: Joined;
+/** As anybody's, until the operator blocks it. */
+let blocked: Joined;
 /** Room for two more frames. */
 let fewFrames: Joined;
 /** As anybody's. */
@@ -52,9 +82,10 @@ beforeAll(async () => {
   const [port = 0] = await freePorts(1);
   processes = new ProviderProcesses({ ...plan, port }, joinPath(folder, 'logs'));
   await processes.start();
-  const ca = await readFile(plan.certificates.caFile, 'utf8');
+  ca = await readFile(plan.certificates.caFile, 'utf8');
   link = linkTo({ domain: 'example.com', url: processes.url, ca }, { features: allFeatures });
   held = await join(link, 'held');
+  blocked = await join(link, 'blocked');
   many = await join(link, 'many');
   fewFrames = await join(link, 'few-frames');
   fewOctets = await join(link, 'few-octets');
@@ -89,18 +120,33 @@ async function names({ person, device }: Joined) {
   return message.ContainerStatus?.map(({ Container }) => Container);
 }
 
-describe('[R109] [R264] an account on hold', () => {
+/** What a device of an account is answered, whatever it asks for (semantics 6.4 to 6.6), and one that wants to be (7.2). */
+async function expectEverywhere(joined: Joined, verdict: Verdict): Promise<void> {
   const ask = <T extends Transaction>(transaction: T, message: object) => {
-    const complete = { Account: held.person.address, ...message } as RequestOf<T>;
-    return verdictOf(link, transaction, complete, [connected(held.device)]);
+    const complete = { Account: joined.person.address, ...message } as RequestOf<T>;
+    return verdictOf(link, transaction, complete, [connected(joined.device)]);
   };
+  expect(await ask('Status', {})).toEqual(verdict);
+  expect(await ask('Status', { Wait: 1000, Known: [{ Container: container, Index: 0 }] })).toEqual(verdict);
+  expect(await ask('Download', { Select: [{ Container: 'mmm_Device' }] })).toEqual(verdict);
+  const Updates = [{ Container: container, Envelopes: [...batchOf(joined, [10])] }];
+  expect(await ask('Upload', { Updates })).toEqual(verdict);
+  expect(await askToBeConnected(joined)).toEqual(verdict);
+}
 
-  it('[R244] tells its devices so, whatever they ask for: 403/6', async () => {
-    expect(await ask('Status', {})).toEqual([403, 6]);
-    expect(await ask('Status', { Wait: 1000, Known: [{ Container: container, Index: 0 }] })).toEqual([403, 6]);
-    expect(await ask('Download', { Select: [{ Container: 'mmm_Device' }] })).toEqual([403, 6]);
-    const Updates = [{ Container: container, Envelopes: [...batchOf(held, [10])] }];
-    expect(await ask('Upload', { Updates })).toEqual([403, 6]);
+function askToBeConnected({ person }: Joined): Promise<Verdict> {
+  const phone = person.device('phone');
+  const members = {
+    ...{ ServiceID: person.address, EnvelopedProfileDevice: phone.profile, ClientNonce: new Uint8Array(16) },
+    ...{ ClientKey: publicMember(testKey('fresh')), ClientCommit: new Uint8Array(64) },
+  };
+  const request = signedObject(RequestConnection, members, testKey(`${person.name} phone device offline`));
+  return verdictOf(link, 'Connect', { MessageConnectionRequestClient: request }, [unconnected(person, phone)]);
+}
+
+describe('[R109] [R264] an account on hold', () => {
+  it('[R244] tells its devices so, whatever they ask for, and those that ask to be connected: 403/6', async () => {
+    await expectEverywhere(held, [403, 6]);
   });
 
   it('[R080] tells nobody else: 401', async () => {
@@ -119,6 +165,42 @@ describe('[R109] [R264] an account on hold', () => {
 
   it('is no business of other accounts', async () => {
     expect(await names(fewFrames)).toContain('mmm_Device');
+  });
+});
+
+describe('[R109] [R264] an account that the operator has blocked', () => {
+  const change = async (action: 'block' | 'unblock') => {
+    const { internal, internalCaFile } = processes.plan.certificates;
+    const [certificate, key, authority] = await Promise.all(
+      [internal.operator.certFile, internal.operator.keyFile, internalCaFile].map((file) => readFile(file)),
+    );
+    const identity = { certificate, key, authority } as Identity;
+    return withEveryShard({ identity, addresses: shardAddresses(processes.plan) }, async (shards) => {
+      const value = { account: blocked.person.address, action };
+      const shard = shards.shardOf(value.account) as string;
+      return shards.ask(shard, { $case: 'changeAccount', value }, 'changeAccount');
+    });
+  };
+
+  it('[R244] tells its devices so within one request, by signature and by ticket, whatever they ask for: 403/7', async () => {
+    const { person, device } = blocked;
+    const place = { domain: 'example.com', url: processes.url, ca };
+    const ticket = await ticketFor(place, connected(device));
+    const underTicket = new TicketCalls(place);
+    const status = async () => (await underTicket.call('Status', { Account: person.address }, ticket)).verdict;
+    try {
+      expect(await status()).toEqual([201]);
+      expect(await change('block')).toEqual({ changed: true });
+      expect(await status()).toEqual([403, 7]);
+      await expectEverywhere(blocked, [403, 7]);
+      const stranger = new Person('stranger').device();
+      expect(await verdictOf(link, 'Status', { Account: person.address }, [connected(stranger)])).toEqual([401]);
+      expect(await change('unblock')).toEqual({ changed: true });
+      expect(await status()).toEqual([201]);
+      expect(await askToBeConnected(blocked)).toEqual([201]);
+    } finally {
+      underTicket.close();
+    }
   });
 });
 

@@ -102,7 +102,7 @@ describe('Status', () => {
     expect((await called('Status', held)).message.EnvelopedProfileMaster).toBeUndefined();
   });
 
-  it('[S83] waiting once more than a device may: 429', async () => {
+  it('[R174] [S83] waiting once more than a device may: 429', async () => {
     const { message } = await called('Status', {});
     const Known = message.ContainerStatus?.map(({ Container, Index }) => ({ Container, Index }));
     const leaving = new AbortController();
@@ -195,6 +195,23 @@ describe('Upload', () => {
     expect(status.message.ContainerStatus?.[0]?.Index).toBe(3);
   });
 
+  it('[R137] [R268] of the bodies after that, in as many requests as one likes: 201, each frame once', async () => {
+    const Container = 'my_Asked';
+    const own = new TestWriter(Container, alice.person.accountUdf, alice.device.signature);
+    const drafts = [[opening(), item('a')], [item('b')], [item('c')]];
+    const batches = drafts.map((each) => own.write(each).envelopes);
+    const updatesOf = (some: typeof batches) => some.map((each) => ({ Container, Envelopes: [...each] }));
+    const asked = await called('Upload', { Updates: updatesOf(batches.map((each) => without('payload', each))) });
+    expect([asked.verdict, asked.message.Entries?.map(({ Result }) => Result)]).toEqual([
+      [300],
+      Array(4).fill('Accept'),
+    ]);
+    expect(await verdictOf('Upload', { Updates: updatesOf(batches.slice(0, 1)) })).toEqual([201]);
+    expect(await verdictOf('Upload', { Updates: updatesOf(batches.slice(1)) })).toEqual([201]);
+    const status = await called('Status', { Catalogs: [Container] });
+    expect(status.message.ContainerStatus).toMatchObject([{ Container, Index: 4 }]);
+  });
+
   it('[S82] a body other than the one that was asked about is refused when it comes: 400/11', async () => {
     const { envelopes } = writer.seal([item('asked')]);
     const asked = await called('Upload', {
@@ -227,7 +244,7 @@ describe('Upload', () => {
       () => uploaded(writer.seal([entry({ UniqueID: 'c', Event: 'Destroy' })]).envelopes),
     ],
     [
-      '[S42] of a batch without manifest: 400/23',
+      '[R273] [S42] of a batch without manifest: 400/23',
       [400, 23],
       () => uploaded(writer.seal([item('c'), item('d')]).envelopes.slice(0, 1)),
     ],
@@ -241,17 +258,17 @@ describe('Upload', () => {
       },
     ],
     [
-      '[S43] under the manifest of somebody who may not write: 403/2',
+      '[R264] [S43] under the manifest of somebody who may not write: 403/2',
       [403, 2],
       () => uploaded(writer.seal([item('c')], { signer: alice.person.meshOffline }).envelopes),
     ],
     [
-      '[S01] under a manifest by the key of requests: 403/2',
+      '[R264] [S01] under a manifest by the key of requests: 403/2',
       [403, 2],
       () => uploaded(writer.seal([item('c')], { signer: alice.device.authentication }).envelopes),
     ],
     [
-      '[S01] of a Self entry signed by the key of requests: 403/2',
+      '[R266] [S01] of a Self entry signed by the key of requests: 403/2',
       [403, 2],
       () => {
         const { person, device } = alice;
@@ -283,7 +300,7 @@ describe('Upload', () => {
         ),
     ],
     [
-      '[S25] to the device catalog without an administrator: 403/3',
+      '[R264] [S25] to the device catalog without an administrator: 403/3',
       [403, 3],
       () => {
         const third = alice.person.device('third');
@@ -364,7 +381,7 @@ describe('Upload', () => {
   });
 });
 
-describe('[S24] [S48] a device that was revoked', () => {
+describe('[R264] [S24] [S48] a device that was revoked', () => {
   beforeAll(async () => {
     const { log } = writer.trees;
     const cut = `${log.frameCount}:${Buffer.from(root(log)).toString('base64url')}`;
@@ -384,7 +401,7 @@ describe('[S24] [S48] a device that was revoked', () => {
     ]);
   });
 
-  it('has written nothing behind its cut, whoever brings it: 409/24', async () => {
+  it('[R273] has written nothing behind its cut, whoever brings it: 409/24', async () => {
     const { envelopes } = writer.seal([item('c')], { signer: second.signature });
     expect(await uploaded(envelopes)).toEqual([409, 24]);
   });

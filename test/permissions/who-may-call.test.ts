@@ -2,12 +2,7 @@
  * Who may call what (semantics 4.1): every transaction in every form of authentication, once, against a provider that
  * runs.
  */
-import { join as joinPath } from 'node:path';
-import { loadHostIdentity } from '@meshd/binding/host-files';
 import type { MeshConnection } from '@meshd/binding/mesh-connection';
-import type { RequestSigner } from '@meshd/binding/request-sign';
-import type { HeldTicket } from '@meshd/binding/ticket-hold';
-import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { RequestConnection } from '@meshd/schema/messages-mesh';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { messageOf } from '@meshd/shard/testing/outbox-kit';
@@ -23,87 +18,23 @@ import {
   testKey,
 } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  connected,
-  creationOf,
-  hostTicket,
-  type Joined,
-  join,
-  linkTo,
-  list,
-  type Place,
-  TicketCalls,
-  ticketFor,
-  unconnected,
-  type Verdict,
-  verdictOf,
-} from './people.js';
+import { Callers, type Form, verdicts } from './callers.js';
+import { describeConnectionPermissions } from './connection-permissions.scenes.js';
+import { connected, creationOf, type Joined, join, unconnected, type Verdict, verdictOf } from './people.js';
 
-let provider: TestProvider;
-let place: Place;
-let link: MeshConnection;
-let underTicket: TicketCalls;
+const { ok, nobody, notForYou, needsAdmin, notForHosts, waiting, nothing, empty, notTheMesh } = verdicts;
+
+let callers: Callers;
 let alice: Joined;
-let host: RequestSigner;
-
+let link: MeshConnection;
 beforeAll(async () => {
-  provider = await startTestProvider({
-    domains: ['example.com'],
-    router: { sourceLimits: { signedRefusalsPerSecond: 1000 } },
-  });
-  const { domain, url, ca } = provider;
-  place = { domain, url, ca };
-  link = linkTo(place);
-  underTicket = new TicketCalls(place);
-  alice = await join(link, 'alice');
-  const identity = await loadHostIdentity(joinPath(provider.plan.serviceFolder, 'outbound'));
-  host = { key: identity.signingKey, profile: identity.profileHost, connection: identity.connectionHost };
+  callers = await Callers.start();
+  ({ alice, link } = callers);
 });
-afterAll(async () => {
-  underTicket?.close();
-  await link?.close();
-  await provider?.stop();
-});
+afterAll(() => callers?.stop());
 
-/** How the caller shows who it is. */
-type Form = 'null' | 'device' | 'device ticket' | 'profile' | 'ticket' | 'host' | 'host ticket';
-
-const signersOf = (form: Form): RequestSigner[] => {
-  const { person, device } = alice;
-  if (form === 'null') return [];
-  if (form.startsWith('device')) return [unconnected(person, device)];
-  return [form.startsWith('host') ? host : connected(device)];
-};
-
-const tickets = new Map<Form, Promise<HeldTicket>>();
-
-function ticketOf(form: Form): Promise<HeldTicket> {
-  const obtained = () =>
-    form === 'host ticket'
-      ? hostTicket(provider.plan.serviceFolder, place.domain, Date.now())
-      : ticketFor(place, signersOf(form)[0] as RequestSigner);
-  const held = tickets.get(form) ?? obtained();
-  tickets.set(form, held);
-  return held;
-}
-
-async function call<T extends Transaction>(form: Form, transaction: T, message: RequestOf<T>): Promise<Verdict> {
-  if (!form.endsWith('ticket')) return verdictOf(link, transaction, message, signersOf(form));
-  return (await underTicket.call(transaction, message, await ticketOf(form))).verdict;
-}
-
-const ok: Verdict = [201];
-const nobody: Verdict = [401];
-const notForYou: Verdict = [403, 2];
-const needsAdmin: Verdict = [403, 3];
-const notForHosts: Verdict = [403, 5];
-/** The device's request waits for somebody's answer. */
-const waiting: Verdict = [300, 17];
-const nothing: Verdict = [404];
-/** Taken as a caller; nothing was to be posted. */
-const empty: Verdict = [400];
-/** The Mesh's own signature is missing: nobody else's stands in for it. */
-const notTheMesh: Verdict = [401, 10];
+const call = <T extends Transaction>(form: Form, transaction: T, message: RequestOf<T>): Promise<Verdict> =>
+  callers.call(form, transaction, message);
 
 interface Row {
   readonly ids: string;
@@ -315,95 +246,6 @@ describe('[R075] [R296] [S25] DeleteAccount', () => {
   });
 });
 
-describe('[R123] [R264] permissions of a connection', () => {
-  /** A second device of a person who has credentials, with these permissions. */
-  async function limited(name: string, permissions: readonly { Name: string; Role?: string }[]) {
-    const joined = await join(link, name);
-    const { person, device: first } = joined;
-    const writer = new TestWriter('mmm_Credential', person.accountUdf, first.signature);
-    const envelopes = [...writer.write([opening(), entry({ UniqueID: 'a', Event: 'New' })]).envelopes];
-    const store = { Account: person.address, Updates: [{ Container: 'mmm_Credential', Envelopes: envelopes }] };
-    expect(await verdictOf(link, 'Upload', store, [connected(first)])).toEqual(ok);
-    const device = person.device('second', permissions);
-    await list(link, joined, device);
-    const signer = connected(device);
-    const of = { Account: person.address };
-    /** By the form and by the ticket: both must say the same. */
-    const both = async <T extends Transaction>(transaction: T, message: () => RequestOf<T>): Promise<Verdict> => {
-      const signed = await verdictOf(link, transaction, message(), [signer]);
-      const { verdict } = await underTicket.call(transaction, message(), await ticketFor(place, signer));
-      expect(verdict).toEqual(signed);
-      return signed;
-    };
-    return {
-      names: async () => {
-        const { message } = await link.call('Status', of, [signer]);
-        return message.ContainerStatus?.map(({ Container }) => Container).toSorted();
-      },
-      reads: (container: string) => both('Download', () => ({ ...of, Select: [{ Container: container }] })),
-      writes: (container: string) =>
-        both('Upload', () => {
-          const draft = entry({ UniqueID: `key ${++containers}`, Event: 'New' });
-          const by = container === 'mmm_Credential' ? { ...writer.trees } : undefined;
-          const own = new TestWriter(container, person.accountUdf, device.signature);
-          if (by !== undefined) own.trees = by;
-          const { envelopes: batch, tree, log } = own.seal(by === undefined ? [opening()] : [draft]);
-          const message = { ...of, Updates: [{ Container: container, Envelopes: [...batch] }] };
-          if (by !== undefined && permissions.some(({ Role }) => Role !== 'read')) writer.trees = { tree, log };
-          return message;
-        }),
-    };
-  }
-
-  it('of one store to read: it and the device catalog are seen, nothing is written: 403/2', async () => {
-    const reader = await limited('reader', [{ Name: 'mmm_Credential', Role: 'read' }]);
-    expect(await reader.names()).toEqual(['mmm_Credential', 'mmm_Device']);
-    expect(await reader.reads('mmm_Credential')).toEqual(ok);
-    expect(await reader.reads('mmm_Inbound')).toEqual(notForYou);
-    expect(await reader.writes('mmm_Credential')).toEqual(notForYou);
-    expect(await reader.writes('mmm_Network')).toEqual(notForYou);
-  });
-
-  it('of one store to write: it is read and written, others are not: 403/2', async () => {
-    const writer = await limited('scribe', [{ Name: 'mmm_Credential', Role: 'write' }]);
-    expect(await writer.reads('mmm_Credential')).toEqual(ok);
-    expect(await writer.writes('mmm_Credential')).toEqual(ok);
-    expect(await writer.writes('mmm_Network')).toEqual(notForYou);
-  });
-
-  it('of Messaging: the three spools are seen', async () => {
-    const messenger = await limited('messenger', [{ Name: 'Messaging', Role: 'read' }]);
-    expect(await messenger.names()).toEqual(['mmm_Archive', 'mmm_Device', 'mmm_Inbound', 'mmm_Outbound']);
-  });
-
-  it('of nothing known, or in a role that nobody knows: nothing but the device catalog', async () => {
-    for (const [name, permission] of [
-      ['strange', { Name: 'Flying' }],
-      ['prototype', { Name: 'constructor' }],
-      ['odd', { Name: 'mmm_Credential', Role: 'own' }],
-    ] as const) {
-      const device = await limited(name, [permission]);
-      expect(await device.names()).toEqual(['mmm_Device']);
-      expect(await device.reads('mmm_Credential')).toEqual(notForYou);
-    }
-  });
-
-  it('[S25] of Administration: the device catalog is not written without the signature of an administrator: 403/3', async () => {
-    const joined = await join(link, 'named');
-    const { person, devices } = joined;
-    const device = person.device('second', [{ Name: 'Administration' }]);
-    await list(link, joined, device);
-    const third = person.device('third');
-    const draft = entry({ UniqueID: third.udf, Event: 'New' }, third.entry);
-    const upload = (signer = device.signature) => {
-      const { envelopes } = devices.seal([draft], { signer });
-      const Updates = [{ Container: 'mmm_Device', Envelopes: [...envelopes] }];
-      return verdictOf(link, 'Upload', { Account: person.address, Updates }, [connected(device)]);
-    };
-    expect(await upload()).toEqual(needsAdmin);
-  });
-});
-
 describe('a message from another provider', () => {
   it.each(['null', 'device', 'profile', 'ticket', 'host'] as const)(
     '[R163] [R172] is brought by its service alone, and not by a caller in the form: %s',
@@ -422,3 +264,5 @@ describe('a message from another provider', () => {
     },
   );
 });
+
+describeConnectionPermissions(() => callers);

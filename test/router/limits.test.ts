@@ -41,6 +41,19 @@ describe('bounds', () => {
     }
   });
 
+  it('[S84] limits Connect by source, since each tells whether there is such an account', async () => {
+    const few = await startTestRouter({ sourceLimits: { connectPerHour: 2, countLoopback: true } });
+    try {
+      const answers = [];
+      for (let at = 0; at < 3; at += 1) answers.push(await few.send({ body: enveloped('{"Connect":{}}') }));
+      expect(answers.map(({ status }) => status === 429)).toEqual([false, false, true]);
+      expect(Number(answers[2]?.headers['retry-after'])).toBeGreaterThan(60);
+      expect((await few.send({ body: '{"Hello":{}}' })).status).toBe(201);
+    } finally {
+      await few.stop();
+    }
+  });
+
   it('bounds the octets of one source and of all', async () => {
     const few = await startTestRouter({ octetBudget: { bytesMax: 4096, bytesPerSourceMax: 1024 } });
     try {

@@ -81,7 +81,7 @@ describe('[S83] a waiting Status', () => {
     await expect.poll(inFlight).toMatch(/ 0$/);
   });
 
-  it('ends with 503 when the router stops', async () => {
+  it('[R244] ends with 503 when the router stops', async () => {
     const answer = wait(30_000);
     await expect.poll(() => waiting.length).toBe(1);
     const stopping = running.router.stop();

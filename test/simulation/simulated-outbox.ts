@@ -90,6 +90,12 @@ export class SimulatedOutbox {
       }
       return found;
     },
+    waiting: async ({ domain, afterId, nowMs }, rowsMax) =>
+      [...this.#rows.values()]
+        .filter(({ row }) => row.domain === domain && row.id > afterId)
+        .sort((a, b) => a.row.id - b.row.id)
+        .slice(0, rowsMax)
+        .map((each) => ({ ...each.row, leased: isLeased(each, nowMs) })),
     rowsOfFrames: async (containerId, frameIndexes) =>
       [...this.#rows.values()]
         .map(({ row }) => row)

@@ -1,15 +1,4 @@
 #!/usr/bin/env node
-// A committed launcher: pnpm links a bin only where the file exists at install, and dist/ does not exist then.
-let program;
-let admin;
-try {
-  program = await import('../dist/program.js');
-  admin = await import('../dist/admin-program.js');
-} catch (error) {
-  if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-  process.stderr.write('mesh-admin: not built yet; run npm run setup in the repository root first\n');
-  process.exit(1);
-}
-process.exitCode = await program.runProgram(admin.meshAdminShape, process.argv.slice(2), {
-  debug: process.env.MESH_DEBUG === '1',
-});
+import { launch } from './launch.mjs';
+
+await launch('mesh-admin');

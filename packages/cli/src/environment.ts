@@ -38,6 +38,11 @@ export function readDiscoveryTexts(env: NodeJS.ProcessEnv = process.env): Discov
   return { servers, overrides };
 }
 
+/** Whether errors are told with their trace (`MESH_DEBUG=1`). */
+export function readDebug(env: NodeJS.ProcessEnv = process.env): boolean {
+  return env.MESH_DEBUG === '1';
+}
+
 /** Milliseconds since 1970, UTC. */
 export function currentMs(): number {
   return Date.now();

@@ -52,6 +52,7 @@ describe('mesh', () => {
       ['account', 'sync', '--filter', 'read=2026-01-01'],
       ['account', 'sync', '--conflicts', 'both'],
       ['account', 'watch', '--json'],
+      ['confirm', 'request', 'bob@beta.test', 'Well?', '--expires', '9d'],
       ['container', 'create', '-'],
       ['container', 'append', '-', 'absent'],
       ['container', 'prove', 'my_Notes', '1'],

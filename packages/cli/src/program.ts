@@ -7,7 +7,9 @@ import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
 import { registerCatalogCommands } from './commands/catalog.js';
 import { registerCompletionCommand } from './commands/completion.js';
+import { registerConfirmCommands } from './commands/confirm.js';
 import { registerContactCommands } from './commands/contact.js';
+import { registerContactExchangeCommands } from './commands/contact-exchange.js';
 import { registerContainerCommands } from './commands/container.js';
 import { registerContainerFileCommands } from './commands/container-file.js';
 import { registerContainerProofCommands } from './commands/container-proof.js';
@@ -20,17 +22,6 @@ import { registerMessageCommands } from './commands/message.js';
 import { registerMessageStatusCommand } from './commands/message-status.js';
 import { registerUdfCommands } from './commands/udf.js';
 import { terminalControls } from './table.js';
-
-/** A base64url value that happens to begin with a dash: as long as the shortest public key, so never an option. */
-const dashedValue = /^-[A-Za-z0-9_-]{40,}$/;
-
-/**
- * One public key in 64 begins with `-` in base64url and would be taken for an option. The plain base64 letter for the
- * same six bits, `+`, is accepted by every reader of binary values.
- */
-function protectDashedValues(args: readonly string[]): string[] {
-  return args.map((arg) => (dashedValue.test(arg) ? `+${arg.slice(1)}` : arg));
-}
 
 /** What a program needs to know of itself. */
 export interface ProgramShape {
@@ -57,6 +48,8 @@ export const meshShape: ProgramShape = {
     registerMessageStatusCommand(program, io);
     registerCatalogCommands(program, io);
     registerContactCommands(program, io);
+    registerContactExchangeCommands(program, io);
+    registerConfirmCommands(program, io);
     registerDeviceCommands(program, io);
     registerKeyCommands(program, io);
     registerUdfCommands(program, io);
@@ -155,7 +148,7 @@ export async function runProgram(
     process.exit(0);
   });
   try {
-    await program.parseAsync(protectDashedValues(args), { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
     return settings.exitCode;
   } catch (error) {
     return reportError(shape.name, error, options.debug === true);

@@ -1,8 +1,8 @@
 import { type EnvelopeOctets, makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
 import type { KeyValue } from '@meshd/dare/header';
 import { decodeTagged, defineTags, encodeTagged } from '@meshd/encoding/codec';
-import { CatalogedContact, Contact, catalogRegistry } from '@meshd/schema/catalog';
-import { publicKeyOf, verifyProfile } from '@meshd/schema/profile-check';
+import { type Address, CatalogedContact, Contact, catalogRegistry } from '@meshd/schema/catalog';
+import { publicKeyOf } from '@meshd/schema/profile-check';
 import type { ProfileAccount } from '@meshd/schema/profiles';
 import { ClientError } from './errors.js';
 
@@ -19,8 +19,14 @@ export interface Correspondent {
   readonly address: string;
   /** Message types; `*` all, none at all: blocked. */
   readonly permissions: readonly string[];
+  /** As the person calls himself, or as the user does; empty where nobody has said. */
+  readonly name: string;
   /** The account that the address stands for; undefined as long as none has been seen. */
   readonly account: ProfileAccount | undefined;
+  /** UDF of the account that was shown in person, where no profile of it has been seen yet. */
+  readonly expectedUdf?: string | undefined;
+  /** Nobody stands between: both have compared codes, or the key was shown in person (S72). */
+  readonly isVerified: boolean;
 }
 
 /** What of an account's profile correspondence needs. */
@@ -35,7 +41,18 @@ export interface AccountKeys {
 const contactTags = defineTags('contact', { Contact });
 
 /** The scheme under which addresses of the Mesh stand among others. */
-const addressScheme = 'mmm:';
+export const addressScheme = 'mmm:';
+/** Label of a contact whose key is the person's own (S72). */
+const verifiedLabel = 'verified';
+
+/** An address of the Mesh as contacts have it. */
+export const contactAddress = (address: string): Address => ({ URI: `${addressScheme}${address}` });
+
+/** The addresses of the Mesh in a contact. */
+export function addressesOf({ Addresses: addresses = [] }: Contact): string[] {
+  const uris = addresses.map(({ URI = '' }) => URI).filter((uri) => uri.startsWith(addressScheme));
+  return uris.map((uri) => uri.slice(addressScheme.length));
+}
 
 /**
  * The keys of a profile that is believed already.
@@ -48,51 +65,58 @@ export function accountKeys(profile: ProfileAccount): AccountKeys {
   return { udf, key: raw, encryptionKey: publicKeyOf(profile.KeyEncryption).raw };
 }
 
-/**
- * Judges a ProfileAccount by its own signature, and that it says to be the account of an address. Whether that is the person
- * the user means is for the user to say.
- *
- * @throws ClientError `profile`
- */
-export async function accountOfCard(octets: EnvelopeOctets, address: string): Promise<ProfileAccount> {
-  try {
-    const { profile } = await verifyProfile(octets, 'ProfileAccount');
-    accountKeys(profile);
-    if (!profile.ServiceIDs?.includes(address)) throw new Error(`it is not the profile of ${address}`);
-    return profile;
-  } catch (cause) {
-    throw new ClientError('profile', `the profile of ${address} is refused: ${(cause as Error).message}`, { cause });
-  }
-}
-
 /** The body of an entry, as the tagged object in JSON. */
-export function contactBody({ key, address, permissions, account }: Correspondent): Uint8Array {
+export function contactBody(person: Correspondent): Uint8Array {
+  const { key, address, permissions, account, name, expectedUdf, isVerified } = person;
   const contact: Contact = {
-    Addresses: [{ URI: `${addressScheme}${address}` }],
+    ...(expectedUdf === undefined ? {} : { Identifier: expectedUdf }),
+    ...(name === '' ? {} : { FullName: name }),
+    ...(isVerified ? { Labels: [verifiedLabel] } : {}),
     ...(account === undefined ? {} : { AssertionAccounts: [account] }),
+    Addresses: [contactAddress(address)],
   };
   const entry: CatalogedContact = {
     Key: key,
-    Permissions: permissions.map((name) => ({ Name: name })),
+    Permissions: permissions.map((each) => ({ Name: each })),
     // Unsigned: the whole entry is the account's own word, under the manifest of its batch.
     EnvelopedContact: makeEnvelope({ header: {}, payload: encodeTagged(Contact, contact, 'json') }),
   };
   return encodeTagged(CatalogedContact, entry, 'json');
 }
 
-/** Reads a body; undefined for an entry of another kind, or of nobody in the Mesh. */
-export function readContact(plain: Uint8Array): Correspondent | undefined {
+/** The owner's own contact (schema 6), signed by an administrator of the Mesh. */
+export function ownContactBody(key: string, signed: EnvelopeOctets): Uint8Array {
+  return encodeTagged(CatalogedContact, { Self: true, Key: key, EnvelopedContact: signed }, 'json');
+}
+
+function entryOf(plain: Uint8Array): CatalogedContact | undefined {
   try {
     const { tag, value } = decodeTagged(catalogRegistry, plain, { form: 'json' });
-    if (tag !== 'CatalogedContact' || value.Key === undefined || value.EnvelopedContact === undefined) return undefined;
-    const { payload } = openEnvelope(value.EnvelopedContact);
+    return tag === 'CatalogedContact' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads the owner's own contact; whether an administrator has signed it is to be verified. */
+export function readOwnContact(plain: Uint8Array): { key: string; signed: EnvelopeOctets } | undefined {
+  const { Self: isOwn, Key: key, EnvelopedContact: signed } = entryOf(plain) ?? {};
+  return isOwn === true && key !== undefined && signed !== undefined ? { key, signed } : undefined;
+}
+
+/** Reads a body; undefined for an entry of another kind, of the owner, or of nobody in the Mesh. */
+export function readContact(plain: Uint8Array): Correspondent | undefined {
+  const entry = entryOf(plain);
+  if (entry?.Key === undefined || entry.EnvelopedContact === undefined || entry.Self === true) return undefined;
+  try {
+    const { payload } = openEnvelope(entry.EnvelopedContact);
     const contact = decodeTagged(contactTags, payload ?? new Uint8Array(0), { form: 'json' }).value;
-    const uri = contact.Addresses?.map(({ URI = '' }) => URI).find((text) => text.startsWith(addressScheme));
-    if (uri === undefined) return undefined;
-    const permissions = (value.Permissions ?? []).flatMap(({ Name: name }) => name ?? []);
+    const [address] = addressesOf(contact);
+    if (address === undefined) return undefined;
     return {
-      ...{ key: value.Key, address: uri.slice(addressScheme.length), permissions },
-      account: contact.AssertionAccounts?.[0],
+      ...{ key: entry.Key, address, permissions: (entry.Permissions ?? []).flatMap(({ Name: name }) => name ?? []) },
+      ...{ name: contact.FullName ?? '', expectedUdf: contact.Identifier, account: contact.AssertionAccounts?.[0] },
+      isVerified: contact.Labels?.includes(verifiedLabel) === true,
     };
   } catch {
     return undefined;
@@ -103,10 +127,11 @@ export function readContact(plain: Uint8Array): Correspondent | undefined {
  * What the service is told: the address, and once it is known the account's UDF, so that another account under the same address
  * is refused (S72). Before that the address alone counts, which is as good as the word of the service it belongs to.
  */
-export function permissionValues({ address, permissions, account }: Correspondent): KeyValue[] {
+export function permissionValues({ address, permissions, account, expectedUdf }: Correspondent): KeyValue[] {
+  const accountUdf = account === undefined ? expectedUdf : accountKeys(account).udf;
   return [
     { Key: 'Address', Value: address },
-    ...(account === undefined ? [] : [{ Key: 'AccountUDF', Value: accountKeys(account).udf }]),
+    ...(accountUdf === undefined ? [] : [{ Key: 'AccountUDF', Value: accountUdf }]),
     { Key: 'Permissions', Value: permissions.length === 0 ? '-' : permissions.join(',') },
   ];
 }

@@ -4,7 +4,7 @@ import type { KeyValue } from '@meshd/dare/header';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { CatalogedDevice } from '@meshd/schema/catalog';
 import { connectionRegistry, type Permission } from '@meshd/schema/connections';
-import { accountSpools, deviceCatalog } from '@meshd/schema/container-name';
+import { accountSpools, deviceCatalog, inboundSpool } from '@meshd/schema/container-name';
 import { onlineKeysOf, verifyConnectionAccount, verifyProfile } from '@meshd/schema/profile-check';
 import { ClientError } from './errors.js';
 import type { Identity } from './identity.js';
@@ -121,16 +121,31 @@ export function administrationKeyOf(
   return raw && meshKeys.find((key) => Buffer.compare(key.raw, raw) === 0);
 }
 
-/** The permission that opens the account's spools under a name of its own. */
-const messagingPermission = 'Messaging';
-const spools: readonly string[] = accountSpools;
+/** Stores that permissions of other names open: requests arrive in the inbound spool, and who answers them marks them there. */
+const storesOf = new Map<string | undefined, readonly string[]>([
+  ['Messaging', accountSpools],
+  ['Confirmation', [inboundSpool]],
+  ['Administration', [inboundSpool]],
+]);
+
+/** Roles by what they let a device do; who writes a store reads it too. No role is both, an unknown one opens nothing. */
+const writingRoles: ReadonlySet<string> = new Set(['', 'write']);
+const readingRoles: ReadonlySet<string> = new Set(['', 'write', 'read']);
+
+function grants(permissions: readonly Permission[], container: string, roles: ReadonlySet<string>): boolean {
+  if (permissions.length === 0) return true;
+  const isOf = (name: string | undefined) => name === container || storesOf.get(name)?.includes(container) === true;
+  return permissions.some(({ Name: name, Role: role = '' }) => isOf(name) && roles.has(role));
+}
 
 /** Whether the permissions let a device write to a container (semantics 4.1): none at all means every store. */
 export function mayWrite(permissions: readonly Permission[], container: string): boolean {
-  if (permissions.length === 0) return true;
-  const grants = (name: string | undefined) =>
-    name === container || (name === messagingPermission && spools.includes(container));
-  return permissions.some(({ Name, Role }) => grants(Name) && Role !== 'read');
+  return grants(permissions, container, writingRoles);
+}
+
+/** Whether they let it read; everybody reads the device catalog, which says who may write. */
+export function mayRead(permissions: readonly Permission[], container: string): boolean {
+  return container === deviceCatalog || grants(permissions, container, readingRoles);
 }
 
 /**

@@ -5,18 +5,25 @@ import { join } from 'node:path';
 import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
 import type { VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
 import type { RequestSigner } from '@meshd/binding/request-sign';
+import { sha512 } from '@meshd/crypto/digest';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { frameZero, placeFrame } from '@meshd/dare/batch';
 import { logId } from '@meshd/dare/core';
-import { type EnvelopeOctets, redactEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import {
+  type EnvelopeOctets,
+  redactEnvelope,
+  withContainerInfo,
+  withPayloadDigest,
+  writeEnvelope,
+} from '@meshd/dare/envelope';
 import { consistencyProof, root } from '@meshd/dare/log-tree';
 import { apex } from '@meshd/dare/merkle';
 import { signEnvelope } from '@meshd/dare/sign';
 import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
 import type { ConstraintsSelect, ContainerStatus, ContainerUpdate } from '@meshd/schema/common';
 import { verifyConnectionRequest } from '@meshd/schema/connection-check';
-import { accountSpools, spoolContentType } from '@meshd/schema/container-name';
+import { accountSpools, inboundSpool, spoolContentType } from '@meshd/schema/container-name';
 import { profileRegistry } from '@meshd/schema/profiles';
 import type { RequestOf, ResponseOf, Transaction } from '@meshd/schema/protocol';
 import { ContainerHeads } from '@meshd/schema/service';
@@ -294,7 +301,17 @@ export class FakeService {
     return (key === undefined ? fresh : JSON.parse(key)) as [string, number, number, boolean];
   }
 
+  /** Files a message in a spool, as the real service does (encoding 3.9). */
+  file(spool: string, octets: EnvelopeOctets): void {
+    const frames = this.containers.get(spool) ?? [];
+    const digest = sha512(octets.payload ?? new Uint8Array(0));
+    const placed = withPayloadDigest(withContainerInfo(octets, { Index: frames.length }), digest);
+    this.containers.set(spool, [...frames, placed]);
+  }
+
   #upload(message: RequestOf<'Upload'>): Answer {
+    for (const octets of message.Self ?? []) this.file(inboundSpool, octets);
+    if (message.Updates === undefined) return { status: 201, message: this.#heads() };
     const { Container: name = '', Index: index, Envelopes: envelopes = [] } = message.Updates?.[0] ?? {};
     const frames = this.containers.get(name) ?? [];
     if (index !== frames.length) return { status: 409, extended: 12 };

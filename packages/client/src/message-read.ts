@@ -1,15 +1,21 @@
 import { type VerifiedService, verifyHost } from '@meshd/binding/host-chain';
+import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
+import { canonicalName } from '@meshd/crypto/udf';
+import { coreOfFrame } from '@meshd/dare/core';
 import { decryptEnvelope, isEncrypted } from '@meshd/dare/decrypt';
-import { type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
-import { decodeManifest, manifestKinds } from '@meshd/dare/manifest';
+import { checkPayloadDigest, type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
+import { decodeManifest, manifestKinds, verifyManifest } from '@meshd/dare/manifest';
 import type { DecryptionKey } from '@meshd/dare/recipients';
 import { verifyEnvelope } from '@meshd/dare/verify';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { parseJson } from '@meshd/encoding/json-reader';
 import type { JsonObject } from '@meshd/encoding/json-value';
-import { verifyMessage } from '@meshd/schema/message-check';
+import type { Permission } from '@meshd/schema/connections';
+import { inboundSpool } from '@meshd/schema/container-name';
+import { type VerifiedMessage, verifyMessage } from '@meshd/schema/message-check';
 import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import type { ProfileAccount } from '@meshd/schema/profiles';
+import type { FindWriter } from './reader.js';
 
 /*
  * Frames of the two spools as a person sees them (semantics 8.1, 8.2): messages of others, what they prove and what they say;
@@ -31,8 +37,12 @@ export interface MessageFrame {
   readonly isEncrypted: boolean;
   /** Members of the body; undefined where it was left out, or is not for this device. */
   readonly body: JsonObject | undefined;
+  /** The body as it was written: the tagged object in JSON, padding included. */
+  readonly bodyOctets: Uint8Array | undefined;
   /** The sender's account, as the message shows it. */
   readonly account: ProfileAccount;
+  /** What the sending device may do in that account; empty: every store. */
+  readonly permissions: readonly Permission[];
 }
 
 /** What became of messages. */
@@ -62,12 +72,20 @@ export interface OtherFrame {
 
 export type SpoolFrame = MessageFrame | MarkFrame | RefusedFrame | OtherFrame;
 
+/** Whose marks count: those of the account's devices, and of its administrators. */
+export interface MarkAuthority {
+  readonly accountUdf: string;
+  readonly findWriter: FindWriter;
+  readonly administrators: readonly PublicKeyEd448[];
+}
+
 /** What reading needs. */
 export interface SpoolReading {
   readonly key: DecryptionKey;
   /** Canonical address of the account. */
   readonly address: string;
   readonly service: VerifiedService;
+  readonly marks: MarkAuthority;
 }
 
 const markTags = defineTags('mark', { MessageComplete });
@@ -83,7 +101,7 @@ export async function readSpoolFrame(
   try {
     if (isToOthers(envelope)) return await readMessage(octets, frameIndex, reading);
     if (type !== MessageComplete.name) return { kind: 'other', frameIndex, id, type };
-    return await readMark(envelope, frameIndex, reading.service);
+    return await readMark(envelope, frameIndex, reading);
   } catch (error) {
     return { kind: 'refused', frameIndex, id, reason: (error as Error).message };
   }
@@ -104,35 +122,66 @@ async function readMessage(
   const { envelope, uniqueId: id, messageType: type, sender, recipients, createdMs, account } = message;
   if (sender !== address && !recipients.includes(address)) throw new Error('it was not sent to this account');
   const encrypted = isEncrypted(envelope);
-  const body = message.isOffer ? undefined : bodyOf(envelope, type, sender, key);
+  const read = message.isOffer ? undefined : await bodyOf(message, key);
   return {
     ...{ kind: 'message', frameIndex, id, type, sender, recipients, createdMs, account },
-    ...{ isEncrypted: encrypted, body },
+    ...{ isEncrypted: encrypted, body: read?.body, bodyOctets: read?.octets, permissions: message.permissions },
   };
 }
 
 /** The body, after the order of S61: proof, unwrapping, witness, cipher, and then what it says of itself. */
-function bodyOf(envelope: DareEnvelope, type: string, sender: string, key: DecryptionKey): JsonObject {
-  const plain = isEncrypted(envelope) ? decryptEnvelope(envelope, key, 'manifest').plain : envelope.payload;
-  const value = parseJson(plain ?? new Uint8Array(0), { refuseRepeated: true }) as JsonObject;
+async function bodyOf(message: VerifiedMessage, key: DecryptionKey) {
+  const { envelope, messageType: type, sender, recipients } = message;
+  const encrypted = isEncrypted(envelope);
+  const octets = (encrypted ? await openBody(message, key) : envelope.payload) ?? new Uint8Array(0);
+  const value = parseJson(octets, { refuseRepeated: true }) as JsonObject;
   const body = value[type];
   if (Object.keys(value).length !== 1 || typeof body !== 'object' || body === null) {
     throw new Error('the body is of another type than the message says');
   }
   const members = body as JsonObject;
-  if (members.Sender !== undefined && members.Sender !== sender) throw new Error('the body names another sender');
-  return members;
+  const { Sender: said, Recipient: to } = members;
+  // Whoever can read a ciphertext can put another signature on it; only what is inside says whose it is.
+  if (encrypted && said === undefined) throw new Error('the body names no sender');
+  if (said !== undefined && said !== sender) throw new Error('the body names another sender');
+  if (to !== undefined && !recipients.some((recipient) => recipient === to)) {
+    throw new Error('the body names another recipient');
+  }
+  return { body: members, octets };
 }
 
-async function readMark(envelope: DareEnvelope, frameIndex: number, service: VerifiedService): Promise<MarkFrame> {
+/** The witness belongs to the ordinary signature, so that one must be the same device's (S61). */
+async function openBody({ envelope, signer }: VerifiedMessage, key: DecryptionKey): Promise<Uint8Array> {
+  await verifyEnvelope(envelope, (kid) => (canonicalName(kid) === signer.udf ? signer : undefined));
+  return decryptEnvelope(envelope, key, 'manifest').plain;
+}
+
+async function readMark(envelope: DareEnvelope, frameIndex: number, reading: SpoolReading): Promise<MarkFrame> {
   const value = decodeTagged(markTags, envelope.payload ?? new Uint8Array(0), { form: 'json' }).value;
   const references = value.References ?? [];
   const { Profile: profile, Connection: connection } = envelope.signatures[0] ?? {};
   if (profile === undefined || connection === undefined) {
+    await requireOwnDevice(envelope, frameIndex, reading.marks);
     return { kind: 'mark', frameIndex, byService: false, references };
   }
   // Made at some time in the past: whether the host was in force then only the service knows.
-  const host = await verifyHost(service, profile, connection, undefined, undefined);
+  const host = await verifyHost(reading.service, profile, connection, undefined, undefined);
   await verifyEnvelope(envelope, (kid) => (kid === host.key.udf ? host.key : undefined));
   return { kind: 'mark', frameIndex, byService: true, references };
+}
+
+/** A mark of this account, by a device that may write to the spool (S41 kind 3): the service makes none for others. */
+async function requireOwnDevice(envelope: DareEnvelope, frameIndex: number, authority: MarkAuthority): Promise<void> {
+  const entry = envelope.signatures.find(({ Manifest }) => Manifest !== undefined);
+  const manifest = decodeManifest(entry?.Manifest ?? new Uint8Array(0));
+  const { kind, subject, object } = manifest;
+  const isOwn = kind === manifestKinds.self && canonicalName(subject) === canonicalName(authority.accountUdf);
+  if (!isOwn || object !== inboundSpool) throw new Error('the mark is for another spool');
+  const name = canonicalName(entry?.kid ?? '');
+  const key =
+    authority.administrators.find(({ udf }) => udf === name) ?? authority.findWriter(name, inboundSpool, frameIndex);
+  const core = coreOfFrame(envelope, checkPayloadDigest(envelope));
+  if (key === undefined || !(await verifyManifest(key, manifest, core))) {
+    throw new Error('no device of this account has made the mark');
+  }
 }

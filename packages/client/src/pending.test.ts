@@ -308,4 +308,18 @@ describe('page keys', () => {
     expect(service.downloads.some(({ Select }) => Select?.some(({ PageKey }) => PageKey !== undefined))).toBe(true);
     expect(Object.keys(await contents(other))).toHaveLength(14);
   });
+
+  it('are asked with while the page before is verified and stored: the line does not wait for the device', async () => {
+    await upload(home, Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`n${at}`, 'x'])));
+    service.pageFrames = 5;
+    const order: string[] = [];
+    service.beforeCall = async (transaction, message) => {
+      if (transaction === 'Download' && JSON.stringify(message).includes(container)) order.push('asked');
+    };
+    const progress = (what: string) => {
+      if (what === container) order.push('stored');
+    };
+    await withDevice(other, { ...service.environment(), progress }, (device) => syncAccount(device));
+    expect(order).toEqual(['asked', 'asked', 'stored', 'asked', 'stored', 'stored']);
+  });
 });

@@ -13,7 +13,7 @@ import { encryptContentTo, encryptEnvelope } from './encrypt.js';
 import { type EnvelopeOctets, makeEnvelope, openEnvelope, readEnvelope, writeEnvelope } from './envelope.js';
 import { DareError } from './errors.js';
 import type { SignatureEntry } from './header.js';
-import { decryptionKeyFromSeed, keyEncryptionKey, unwrapMasterKey } from './recipients.js';
+import { type DecryptionKey, decryptionKeyFromSeed, keyEncryptionKey, unwrapMasterKey } from './recipients.js';
 import { asPrinted, b64, hex, toHex, utf8, vectorsOf } from './vectors.fixture.js';
 import { verifyEnvelopeSync } from './verify.js';
 
@@ -134,6 +134,21 @@ describe('what we write', () => {
       const stranger = decryptionKeyFromSeed('Ed448', Buffer.alloc(57, 9));
       expect(codeOf(() => decryptEnvelope(read, stranger, 'signature'))).toBe('recipient');
     }
+  });
+
+  test('[S62] a key opens what was encrypted to the keys that it took the place of, and to no others', () => {
+    const [newest, bob, carol] = [Buffer.alloc(57, 7), bobSeed, carolSeed].map((seed) =>
+      decryptionKeyFromSeed('Ed448', seed),
+    );
+    const read = verified(encryptEnvelope({ ...base, keys: [alice], contentType: 'application/mmm' }));
+    const opens = (key: DecryptionKey) => trimmed(decryptEnvelope(read, key, 'signature').plain);
+    const current = newest as DecryptionKey;
+    expect(opens({ ...current, former: [carol as DecryptionKey] })).toBe(text(plain));
+    expect(opens({ ...current, former: [current, bob as DecryptionKey] })).toBe(text(plain));
+    expect(codeOf(() => opens({ ...current, former: [] }))).toBe('recipient');
+    expect(codeOf(() => opens({ ...current, former: [decryptionKeyFromSeed('Ed448', Buffer.alloc(57, 9))] }))).toBe(
+      'recipient',
+    );
   });
 
   test('[S60] master key and salt are fresh for every envelope', () => {

@@ -81,8 +81,8 @@ class Play {
         'here, as files), and say that they take messages of each other. A card holds the keys of an account; ' +
         'what is sent to Bob will be encrypted to his, and Alice will believe nobody else who says that he is Bob.',
     );
-    await alice.types('contact', 'card', 'alice.card');
-    await bob.types('contact', 'card', 'bob.card');
+    await alice.types('contact', 'card', '--file', 'alice.card');
+    await bob.types('contact', 'card', '--file', 'bob.card');
     await alice.types('contact', 'allow', bob.address, '--card', 'bob.card');
     await bob.types('contact', 'allow', alice.address, '--card', 'alice.card');
   }

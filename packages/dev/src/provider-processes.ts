@@ -3,11 +3,11 @@
  * do where they stop, kill and restart single processes.
  */
 import { mkdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { shutdownMsMax } from '@meshd/limits/limits';
 import { plainEnvironment } from './config.js';
 import { type ProgramEnd, type RunningProgram, startProgram } from './program.js';
+import { serviceMain } from './service-main.js';
 import {
   outboundSettings,
   type ProviderPlan,
@@ -28,10 +28,6 @@ interface Service {
 const readyMsMax = 60_000;
 /** A little more than a process allows itself, so that its own forced exit comes first and says why. */
 const stopMsMax = shutdownMsMax + 2000;
-
-// Not import.meta.resolve, which the module runner has not in which the set-up of tests runs.
-const mainOf = (service: 'router' | 'shard' | 'outbound'): string =>
-  createRequire(import.meta.url).resolve(`@meshd/${service}/main`);
 
 /** What may be other than usual. */
 export interface ProcessOptions {
@@ -60,17 +56,17 @@ export class ProviderProcesses {
     const services = [
       ...plan.shards.map((shard) => ({
         name: shard.name,
-        main: mainOf('shard'),
+        main: serviceMain('shard'),
         settings: shardSettings(plan, shard),
         adminPort: shard.adminPort,
       })),
       {
         name: 'outbound',
-        main: mainOf('outbound'),
+        main: serviceMain('outbound'),
         settings: outboundSettings(plan),
         adminPort: plan.outboundAdminPort,
       },
-      { name: 'router', main: mainOf('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
+      { name: 'router', main: serviceMain('router'), settings: routerSettings(plan), adminPort: plan.routerAdminPort },
     ];
     this.#services = services.map((service) => {
       return { ...service, settings: { ...service.settings, ...options.settings?.[service.name] } };
@@ -162,7 +158,7 @@ export class ProviderProcesses {
     const program = await startProgram({
       name: service.name,
       command: process.execPath,
-      args: ['--enable-source-maps', ...this.#nodeArguments, service.main],
+      args: [...this.#nodeArguments, service.main],
       env: { ...plainEnvironment(), ...service.settings },
       logFile: join(this.#logs, `${service.name}.log`),
     });

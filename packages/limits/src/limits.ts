@@ -18,6 +18,8 @@ export const httpBodyBytesMax = 16 * mebibyte;
 export const httpHeaderBytesMax = 16 * kibibyte;
 /** From connection or previous response to the last header octet: slow senders hold a socket, not a worker. */
 export const httpHeadersMsMax = 2 * second;
+/** How often late headers are looked for; Node's own 30 s would make 2 s mean 32. */
+export const httpLateCheckMs = 500;
 /** A body under this size must arrive within `httpBodyWindowMs`; a larger one must bring as much in every window. */
 export const httpBodyWindowBytesMin = 64 * kibibyte;
 /** The window of the body rate rule. */
@@ -165,6 +167,8 @@ export const unsignedPauseMsMax = 60 * second;
 export const helloPerMinutePerSourceMax = 600;
 /** CreateAccount from one source address in an hour, where registration is open to the world. */
 export const createAccountPerHourPerSourceMax = 10;
+/** Connect for each source network (S84): each tells whether there is such an account. */
+export const connectPerHourPerSourceMax = 10;
 /** A response that a client will read; a full download in JSON, twice base64, with headers. */
 export const responseBytesMax = 32 * mebibyte;
 
@@ -325,7 +329,7 @@ export const outboundTransactionMsMax = 5 * second;
 /** Lanes of a destination: workers that may be busy with it at one shard. */
 export const lanesPerDestination = 16;
 /** A leased row is another worker's after this: longer than a transaction with its settling may take. */
-export const outboxLeaseMs = 30 * second;
+export const outboxLeaseMs = 15 * second;
 /** Rows leased at once. */
 export const outboxLeaseRowsMax = 64;
 /** A failed destination rests this long, doubled with each failure … */

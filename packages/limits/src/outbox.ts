@@ -19,6 +19,12 @@ export const destinationSuccessNotedMs = minute;
 export const outboxLanesListedMax = 1000;
 /** Destinations told of at once to an operator; each costs a count of its rows. */
 export const destinationsListedMax = 100;
+/** Single messages told of at once to an operator. */
+export const waitingListedMax = 500;
+/** Single messages that `mesh-admin queue show` lists unless told otherwise: more than one looks through. */
+export const waitingShown = 20;
+/** The most that it lists: they are put in order in memory. */
+export const waitingShownMax = 10_000;
 /** States of destinations that a shard keeps in memory. */
 export const destinationsKnownMax = 20_000;
 /** A destination without messages of which nothing was heard for this long is forgotten. */

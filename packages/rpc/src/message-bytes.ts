@@ -115,6 +115,8 @@ export function responseBytes({ result }: Pick<TransactResponse, 'result'>): num
       return overheadBytes + result.value.lanes.length * addressBytes;
     case 'listDestinations':
       return overheadBytes + result.value.destinations.length * 2 * addressBytes;
+    case 'listWaiting':
+      return overheadBytes + result.value.messages.length * 4 * addressBytes;
     default:
       return overheadBytes;
   }

@@ -1,3 +1,4 @@
+import { slotOfAddress } from '@meshd/schema/address';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Identity, roleName } from './credentials.js';
 import { withEveryShard } from './operator.js';
@@ -42,7 +43,8 @@ async function serve(answers: readonly TransactAnswer[]): Promise<{ addresses: s
         download: () => Promise.reject(new Error('not expected')),
         watchMap: async (_request, sink) => {
           const shards = addresses.map((address, at) => ({ shard: `shard-${at}`, address }));
-          await sink.send({ version: 3, ranges: [], exceptions: [], shards });
+          const ranges = shards.map(({ shard }, at) => ({ first: at * 2048, last: at * 2048 + 2047, shard }));
+          await sink.send({ version: 3, ranges, exceptions: [], shards });
         },
       },
       onError: () => undefined,
@@ -66,9 +68,23 @@ describe('an operator', () => {
     expect(roles).toEqual(['operator', 'operator']);
   });
 
+  it('is told which shard has an account', async () => {
+    const { addresses } = await serve([rows(0), rows(0)]);
+    const accounts = ['alice@example.com', 'bob@example.com', 'carol@example.com', 'dave@example.com'];
+    const shards = await withEveryShard({ identity: operator, addresses }, async ({ shardOf }) =>
+      accounts.map(shardOf),
+    );
+    expect(shards).toEqual(accounts.map((account) => `shard-${Math.floor(slotOfAddress(account) / 2048)}`));
+    expect(new Set(shards).size).toBe(2);
+  });
+
   it('is told what a shard refuses, and that none answers', async () => {
     const { addresses } = await serve([refused]);
     await expect(askAll(addresses)).rejects.toMatchObject({ code: 'refused', message: 'shard-0: no' });
+    const nobody = { outcome: { ...outcome, status: 404, error: 'account-unknown' }, result: undefined };
+    await expect(askAll((await serve([nobody])).addresses)).rejects.toThrow(
+      'shard-0: No such account. Check the address of the account.',
+    );
     await expect(askAll(['127.0.0.1:1'])).rejects.toMatchObject({ code: 'unavailable' });
   });
 });

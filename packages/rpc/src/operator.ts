@@ -2,10 +2,13 @@
  * An operator's way to all shards of a provider at once: which there are, any of them says (the slot map); what is asked is
  * asked of each. For commands that ask and end; nothing is repeated, for somebody sits there who sees what went wrong.
  */
+
+import { statusCodes, statusRegistry } from '@meshd/schema/status';
 import type { Identity } from './credentials.js';
 import { RpcError } from './errors.js';
-import type { SlotMap, TransactRequest, TransactResponse } from './generated/meshd/shard/v1/shard.js';
+import type { Outcome, SlotMap, TransactRequest, TransactResponse } from './generated/meshd/shard/v1/shard.js';
 import { connectShard } from './shard-client.js';
+import { SlotMapCopy } from './slot-map.js';
 
 type Transaction = NonNullable<TransactRequest['transaction']>;
 type Result = NonNullable<TransactResponse['result']>;
@@ -16,6 +19,8 @@ type Results = { [R in Result as R['$case']]: R['value'] };
 export interface OperatedShards {
   /** Names, in the order of the map. */
   readonly names: readonly string[];
+  /** The shard of an account, by its canonical address; undefined where the map has none. */
+  shardOf(account: string): string | undefined;
   /**
    * Asks one of them.
    *
@@ -51,13 +56,15 @@ export async function withEveryShard<T>(
   };
   try {
     const map = await firstMap(addresses, connection);
+    const slots = new SlotMapCopy(map);
     const places = new Map(map.shards.map(({ shard, address }) => [shard, address]));
     return await work({
       names: [...places.keys()],
+      shardOf: (account) => slots.placeOf(account)?.shard,
       ask: async (shard, transaction, expected) => {
         const ask = { mapVersion: map.version, identity: undefined, describePrincipal: false, transaction };
         const { outcome, result } = await connection(places.get(shard) ?? '').transact(ask, answerMsMax);
-        if (outcome?.error) throw new RpcError('refused', `${shard}: ${outcome.detail || outcome.error}`);
+        if (outcome?.error) throw new RpcError('refused', `${shard}: ${refusalText(outcome)}`);
         if (result?.$case !== expected) throw new RpcError('refused', `${shard} is of another version`);
         return result.value as Results[typeof expected];
       },
@@ -65,6 +72,13 @@ export async function withEveryShard<T>(
   } finally {
     for (const each of open.values()) each.close();
   }
+}
+
+/** What the shard says of it, else what the registry of errors says. */
+function refusalText({ detail, error }: Pick<Outcome, 'detail' | 'error'>): string {
+  if (detail !== '') return detail;
+  const code = statusCodes.find((known) => known === error);
+  return code === undefined ? error : `${statusRegistry[code].description}. ${statusRegistry[code].advice}`;
 }
 
 async function firstMap(

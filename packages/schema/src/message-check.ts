@@ -12,6 +12,7 @@ import { EncodingError } from '@meshd/encoding/errors';
 import { parseJson } from '@meshd/encoding/json-reader';
 import { accreditationsKnownMax, postDeliveriesMax } from '@meshd/limits/limits';
 import { canonicalAddress } from './address.js';
+import type { Permission } from './connections.js';
 import { itemContentType } from './container-name.js';
 import { onlineKeysOf, verifyConnectionAccount, verifyProfile } from './profile-check.js';
 import type { ProfileAccount } from './profiles.js';
@@ -45,6 +46,8 @@ export interface VerifiedMessage {
   readonly createdMs: number;
   /** The device's signature key. */
   readonly signer: PublicKeyEd448;
+  /** What the device may do in its account, by its connection; empty: every store (semantics 4.1). */
+  readonly permissions: readonly Permission[];
   /** The sender's account: its profile and the key that identifies it (S72). */
   readonly account: ProfileAccount;
   readonly accountKey: PublicKeyEd448;
@@ -76,13 +79,13 @@ export async function verifyMessage(octets: EnvelopeOctets): Promise<VerifiedMes
   const proof = requireProof(envelope);
   const sender = addressOf(proof.manifest.subject, 'Subject');
   const recipients = recipientAddresses(proof.manifest);
-  const { profile, offlineKey, signer } = await accreditationOf(proof, sender);
+  const { profile, offlineKey, signer, permissions } = await accreditationOf(proof, sender);
   if (!isName(proof.kid, signer)) throw new MeshError('manifest', 'signed by another key than the connection names');
   if (!(await verifyManifest(signer, proof.manifest, core))) {
     throw new MeshError('manifest', 'the signature of the manifest is not valid');
   }
   const { createdMs } = proof.manifest;
-  const parts = { octets, envelope, payloadDigest, core, ...meta, sender, recipients, createdMs, signer };
+  const parts = { octets, envelope, payloadDigest, core, ...meta, sender, recipients, createdMs, signer, permissions };
   checkBody(envelope, meta.messageType, sender);
   const account = { account: profile, accountKey: offlineKey };
   // The brand stands for the checks above.
@@ -132,7 +135,8 @@ function requireMeta({ contentMetaData: meta = {} }: DareEnvelope) {
 function requireProof({ signatures }: DareEnvelope): Proof {
   const entries = signatures.filter(({ Manifest: octets }) => octets !== undefined);
   const [entry] = entries;
-  if (entries.length !== 1 || entry === undefined || entry.alg !== 'S512' || entry.kid === undefined) {
+  const isSigned = entry?.alg === 'S512' && entry.signature !== undefined && entry.kid !== undefined;
+  if (entries.length !== 1 || !isSigned) {
     throw new MeshError('manifest', 'a message has one signature entry with a manifest beside an S512 signature');
   }
   const manifest = manifestOf(entry);
@@ -140,7 +144,7 @@ function requireProof({ signatures }: DareEnvelope): Proof {
     throw new MeshError('manifest', 'not a manifest of version 1, kind 2');
   }
   if (manifest.root.some((octet) => octet !== 0)) throw new MeshError('manifest', 'Root of a message is zeros');
-  const { Connection: connection, Account: account, kid } = entry;
+  const { Connection: connection, Account: account, kid = '' } = entry;
   if (connection === undefined || account === undefined) {
     throw new MeshError('object-signature', 'a message brings Connection and Account of its sender');
   }
@@ -188,6 +192,7 @@ interface Accreditation {
   readonly profile: ProfileAccount;
   readonly offlineKey: PublicKeyEd448;
   readonly signer: PublicKeyEd448;
+  readonly permissions: readonly Permission[];
 }
 
 /**
@@ -209,7 +214,7 @@ async function accreditationOf(proof: Proof, sender: string): Promise<Accreditat
   if (!profile.ServiceIDs?.some((text) => isAddress(text, sender))) {
     throw new MeshError('object-signature', 'ProfileAccount is that of another address');
   }
-  const found = { profile, offlineKey, signer: await signerOf(proof, { profile, offlineKey, sender }) };
+  const found = { profile, offlineKey, ...(await signerOf(proof, { profile, offlineKey, sender })) };
   accreditations.set(name, found);
   return found;
 }
@@ -220,13 +225,13 @@ const nothing = new Uint8Array(0);
 async function signerOf(
   { connection }: Proof,
   { profile, offlineKey, sender }: { profile: ProfileAccount; offlineKey: PublicKeyEd448; sender: string },
-): Promise<PublicKeyEd448> {
+): Promise<Pick<Accreditation, 'signer' | 'permissions'>> {
   const authority = { udf: offlineKey.udf, address: sender, onlineKeys: onlineKeysOrNone(profile) };
   const verified = await verifyConnectionAccount(connection, authority);
   if (!verified.connection.ServiceID?.some((text) => isAddress(text, sender))) {
     throw new MeshError('object-signature', 'ConnectionAccount is for other addresses');
   }
-  return verified.keySignature;
+  return { signer: verified.keySignature, permissions: verified.connection.Permissions ?? [] };
 }
 
 function onlineKeysOrNone(profile: ProfileAccount): PublicKeyEd448[] {

@@ -106,10 +106,11 @@ export type RequestContact = ObjectOf<typeof RequestContact>;
 export const ReplyContact = defineObject({ name: 'ReplyContact', base: RequestContact, fields: {} });
 export type ReplyContact = ObjectOf<typeof ReplyContact>;
 
+/** A question. `Expires` is ours: until when it may be answered. */
 export const RequestConfirmation = defineObject({
   name: 'RequestConfirmation',
   base: Message,
-  fields: { Text: string },
+  fields: { Text: string, Expires: dateTime },
 });
 export type RequestConfirmation = ObjectOf<typeof RequestConfirmation>;
 

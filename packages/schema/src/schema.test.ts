@@ -109,7 +109,7 @@ const listed: Record<string, string> = {
   OfferConnection:
     'DeviceUDF ServiceID OfferNonce Created EnvelopedProfileMaster EnvelopedAccountAssertion Authenticator',
   RequestContact: 'Reply Subject Self',
-  RequestConfirmation: 'Text',
+  RequestConfirmation: 'Text Expires',
   ResponseConfirmation: 'Request Accept',
   IncidentReport: 'ReportID Reported Kind Account RemoteService MessageID Detail',
   ContainerHeads: 'Account Service Time Heads',

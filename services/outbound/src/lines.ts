@@ -66,6 +66,8 @@ export class Lines {
   /** Those with Posts in work or lanes that wait: never forgotten. */
   readonly #busy = new Map<string, Line>();
   readonly #idle = new Lru<Line>(linesKnownMax);
+  /** Lanes whose own line had room, but not the worker; the longest waiting first. */
+  readonly #crowdedOut = new Map<string, Lane>();
   #inWork = 0;
 
   constructor(options: LinesOptions) {
@@ -101,6 +103,12 @@ export class Lines {
   /** Remembers a lane that found no slot, until one is free. */
   park(lane: Lane): void {
     const line = this.#line(lane.domain);
+    if (line.inWork < line.controller.limit) {
+      // Nothing of its own may be in work, whose end would wake it. Beyond so many the sweep finds them.
+      if (this.#crowdedOut.size < linesKnownMax)
+        this.#crowdedOut.set(`${lane.domain}/${lane.shard}/${lane.lane}`, lane);
+      return;
+    }
     line.parked.set(`${lane.shard}/${lane.lane}`, lane);
     this.#busy.set(lane.domain, line);
   }
@@ -140,6 +148,7 @@ export class Lines {
         line.inWork -= 1;
         this.#inWork -= 1;
         this.#wakeParked(line);
+        this.#wakeCrowdedOut();
         if (line.inWork > 0 || line.parked.size > 0) return;
         this.#busy.delete(domain);
         this.#idle.set(domain, line);
@@ -163,6 +172,15 @@ export class Lines {
       line.parked.delete(name);
       this.#options.onFree(lane);
     }
+  }
+
+  /** One for each slot that is given back: it may park again, at its own line then. */
+  #wakeCrowdedOut(): void {
+    const [first] = this.#crowdedOut;
+    if (first === undefined) return;
+    const [name, lane] = first;
+    this.#crowdedOut.delete(name);
+    this.#options.onFree(lane);
   }
 
   #line(domain: string): Line {

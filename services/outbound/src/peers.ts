@@ -8,20 +8,21 @@ import {
 } from '@meshd/binding/host-chain';
 import type { HostIdentity } from '@meshd/binding/host-files';
 import { PeerConnection, type PeerConnectionOptions } from '@meshd/binding/peer-connection';
+import type { PinStore } from '@meshd/binding/pins';
 import { readEnvelope } from '@meshd/dare/envelope';
 import { helloCacheMs, messageBytesMax, peerHostsMax, postMessagesMax } from '@meshd/limits/limits';
 import { peersConnectedMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import { LRUCache } from 'lru-cache';
 import type { PostConstraints } from './arrange.js';
-import type { PeerPins } from './peer-pins.js';
+
 import type { JudgeHost } from './receipt.js';
 
 /** What {@link Peers} needs. */
 export interface PeersOptions {
   readonly locator: PeerConnectionOptions['locator'];
   readonly host: () => HostIdentity;
-  readonly pins: PeerPins;
+  readonly pins: PinStore;
   /** Certificates (PEM) trusted instead of the usual ones. */
   readonly ca: string | undefined;
   readonly clock: Clock;

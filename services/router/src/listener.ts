@@ -9,6 +9,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { domainOfHost, pathOf, publicationPathPrefix, servicePaths } from '@meshd/binding/http-server';
 import {
   connectionsMax,
@@ -16,6 +17,8 @@ import {
   httpHeaderBytesMax,
   httpHeadersMsMax,
   httpKeepAliveMsMax,
+  httpLateCheckMs,
+  refusedBodyLingerMs,
   tlsHandshakeMsMax,
 } from '@meshd/limits/limits';
 import type { HostPort } from '@meshd/process/setting';
@@ -40,6 +43,8 @@ export interface ListenerOptions {
   readonly onLate?: (remoteAddress: string | undefined) => void;
   /** Looks at every request first; the MeshError that it throws is the answer. */
   readonly admit?: (headers: IncomingHttpHeaders) => void;
+  /** Time for a handshake, for tests that cannot wait. */
+  readonly handshakeMs?: number;
 }
 
 /** A listener that runs. */
@@ -47,18 +52,12 @@ export interface Listener {
   readonly address: HostPort;
   /** Takes another certificate for connections to come. */
   setCertificate(certificate: Buffer, key: Buffer): void;
-  /** Stops taking connections, lets open exchanges end, closes idle connections. */
+  /** Stops taking connections, lets open exchanges end, closes connections on which nothing is asked (yet). */
   drain(): Promise<void>;
 }
 
-/** How often the server looks for connections whose headers are late; the default of 30 s would make 2 s mean 32. */
-const lateCheckMs = 500;
-
 /** What the HTTP parser calls it that headers did not come in time. */
 const lateHeaders = 'ERR_HTTP_REQUEST_TIMEOUT';
-
-/** While stopping, connections without a request are closed this often. */
-const idleSweepMs = 50;
 
 /**
  * Starts listening.
@@ -67,6 +66,7 @@ const idleSweepMs = 50;
  */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const around = aroundApplication(options.domains, options.metrics);
+  const connections = new OpenConnections();
   let draining = false;
   const server = createServer(
     {
@@ -75,17 +75,18 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       minVersion: 'TLSv1.3',
       ALPNProtocols: ['http/1.1'],
       requestCert: false,
-      handshakeTimeout: tlsHandshakeMsMax,
+      handshakeTimeout: options.handshakeMs ?? tlsHandshakeMsMax,
       maxHeaderSize: httpHeaderBytesMax,
       headersTimeout: httpHeadersMsMax,
       requestTimeout: httpHeadersMsMax + httpBodyMsMax,
       keepAliveTimeout: httpKeepAliveMsMax,
-      connectionsCheckingInterval: lateCheckMs,
+      connectionsCheckingInterval: httpLateCheckMs,
       // Readers that disagree about where a request ends are how requests are smuggled (R061).
       insecureHTTPParser: false,
     },
     (request, http) => {
       if (draining) http.setHeader('Connection', 'close');
+      connections.asked(request.socket, http);
       // Writing to a peer that has just gone is its affair; without a listener it would be the end of the process.
       http.on('error', () => options.metrics.broken.inc());
       const refused = refusalOf(request, options);
@@ -96,17 +97,27 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   );
   server.maxConnections = connectionsMax;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (socket.destroyed) return;
     if (error.code === lateHeaders) options.onLate?.((socket as Socket).remoteAddress);
     refuseConnection(error, socket, options.metrics);
   });
   // Before TLS looks at it.
   server.prependListener('connection', (connection: Socket) => {
     const reason = options.admitConnection?.(connection);
-    if (reason === undefined) return;
+    if (reason === undefined) {
+      connections.begun(connection);
+      return;
+    }
     options.metrics.connectionsRefused.inc({ reason });
     connection.destroy();
   });
-  server.on('tlsClientError', () => options.metrics.connectionsRefused.inc({ reason: 'tls' }));
+  // Before the server tells of it as an error of a client. There is no word for who has not finished the handshake: octets
+  // written now would wait for its end, and the connection with them for ever.
+  server.prependListener('tlsClientError', (_error, socket: TLSSocket) => {
+    options.metrics.connectionsRefused.inc({ reason: 'tls' });
+    socket.destroy();
+  });
+  server.on('secureConnection', (connection: TLSSocket) => connections.opened(connection));
   server.on('drop', () => options.metrics.connectionsRefused.inc({ reason: 'connections' }));
   await listen(server, options.listen);
   return {
@@ -114,18 +125,60 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     setCertificate: (cert, key) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' }),
     drain: () => {
       draining = true;
-      // An exchange that was open when the stop began leaves a connection that is kept alive behind: look again.
-      const sweeping = setInterval(() => server.closeIdleConnections(), idleSweepMs);
       return new Promise((resolve) => {
-        server.close(() => {
-          clearInterval(sweeping);
-          resolve();
-        });
-        server.closeIdleConnections();
+        server.close(() => resolve());
+        connections.drain();
       });
     },
   };
 }
+
+/**
+ * Connections, and whether something is asked on them. The server's own idea of idle ones leaves out those on which nothing,
+ * or half a header, has come; and once it is closing it no longer looks whose headers are late.
+ */
+class OpenConnections {
+  /** Those whose handshake goes on, by address and port of the peer: TLS makes a socket of its own of each. */
+  readonly #handshaking = new Map<string, Socket>();
+  /** With how many answers each of them awaits. */
+  readonly #awaited = new Map<Socket, number>();
+  #draining = false;
+
+  begun(connection: Socket): void {
+    const peer = peerOf(connection);
+    this.#handshaking.set(peer, connection);
+    connection.once('close', () => {
+      if (this.#handshaking.get(peer) === connection) this.#handshaking.delete(peer);
+    });
+  }
+
+  opened(connection: Socket): void {
+    this.#handshaking.delete(peerOf(connection));
+    this.#awaited.set(connection, 0);
+    connection.once('close', () => this.#awaited.delete(connection));
+  }
+
+  asked(connection: Socket, http: ServerResponse): void {
+    this.#count(connection, 1);
+    http.once('close', () => this.#count(connection, -1));
+  }
+
+  /** Closes those on which nothing is asked, the others when they are answered. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.#handshaking.values()) connection.destroy();
+    for (const [connection, awaited] of this.#awaited) if (awaited === 0) connection.destroy();
+  }
+
+  #count(connection: Socket, by: 1 | -1): void {
+    const awaited = this.#awaited.get(connection);
+    if (awaited === undefined) return;
+    this.#awaited.set(connection, awaited + by);
+    if (this.#draining && awaited + by === 0) connection.destroySoon();
+  }
+}
+
+const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 function listen(server: Server, { host, port }: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -195,4 +248,7 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex, metrics:
     'Connection: close',
   ];
   socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
+  // A peer that does not close its end would keep the connection.
+  const lingering = setTimeout(() => socket.destroy(), refusedBodyLingerMs);
+  socket.once('close', () => clearTimeout(lingering));
 }

@@ -1,5 +1,6 @@
 /** What one source may ask for in a time: counted before any signature is verified. */
 import {
+  connectPerHourPerSourceMax,
   createAccountPerHourPerSourceMax,
   helloPerMinutePerSourceMax,
   signedRefusalsBurstSeconds,
@@ -15,6 +16,7 @@ import { isLoopback } from './source.js';
 export interface SourceLimitOptions {
   readonly helloPerMinute?: number;
   readonly createAccountPerHour?: number;
+  readonly connectPerHour?: number;
   readonly signedRefusalsPerSecond?: number;
   /** Whether the machine itself is counted like any other source. */
   readonly countLoopback?: boolean;
@@ -22,17 +24,20 @@ export interface SourceLimitOptions {
 
 /** Limits by source. */
 export class SourceLimits {
-  readonly #hello: RateLimiter;
-  readonly #createAccount: RateLimiter;
+  readonly #ofTransaction: Partial<Record<Transaction, readonly RateLimiter[]>>;
   readonly #refusals: RateLimiter;
   readonly #countLoopback: boolean;
 
   constructor(options: SourceLimitOptions = {}) {
     const perMinute = options.helloPerMinute ?? helloPerMinutePerSourceMax;
-    const perHour = options.createAccountPerHour ?? createAccountPerHourPerSourceMax;
+    const perHour = (count: number) => new RateLimiter({ perSecond: count / 3600, burst: count, sourcesMax });
     const perSecond = options.signedRefusalsPerSecond ?? signedRefusalsPerSecondMax;
-    this.#hello = new RateLimiter({ perSecond: perMinute / 60, burst: perMinute, sourcesMax });
-    this.#createAccount = new RateLimiter({ perSecond: perHour / 3600, burst: perHour, sourcesMax });
+    const hello = new RateLimiter({ perSecond: perMinute / 60, burst: perMinute, sourcesMax });
+    this.#ofTransaction = {
+      Hello: [hello],
+      CreateAccount: [hello, perHour(options.createAccountPerHour ?? createAccountPerHourPerSourceMax)],
+      Connect: [hello, perHour(options.connectPerHour ?? connectPerHourPerSourceMax)],
+    };
     this.#refusals = new RateLimiter({ perSecond, burst: perSecond * signedRefusalsBurstSeconds, sourcesMax });
     this.#countLoopback = options.countLoopback ?? false;
   }
@@ -43,9 +48,8 @@ export class SourceLimits {
    * @throws MeshError `rate-limited`
    */
   check(transaction: Transaction, source: string, nowMs: number): void {
-    if (transaction !== 'Hello' && transaction !== 'CreateAccount') return;
-    if (isLoopback(source) && !this.#countLoopback) return;
-    const limiters = transaction === 'Hello' ? [this.#hello] : [this.#hello, this.#createAccount];
+    const limiters = this.#ofTransaction[transaction];
+    if (limiters === undefined || (isLoopback(source) && !this.#countLoopback)) return;
     const waitMs = Math.max(...limiters.map((limiter) => limiter.take(source, nowMs)));
     if (waitMs > 0) throw new MeshError('rate-limited', '', { resource: transaction, retryAfterMs: waitMs });
   }

@@ -1,6 +1,6 @@
 import { importPublicKey, type PublicKeyEd448 } from '@meshd/crypto/ed448';
 import { deviceCatalog } from '@meshd/schema/container-name';
-import { mayWrite } from './permissions.js';
+import { maySend, mayWrite } from './permissions.js';
 import { type AccountState, type DeviceRow, keyText } from './storage/store.js';
 
 /*
@@ -49,8 +49,21 @@ export function isConnected(state: AccountState, device: DeviceRow): boolean {
  */
 export function writersOf(state: AccountState, container: string, admitted?: PublicKeyEd448): PublicKeyEd448[] {
   if (container === deviceCatalog) return adminKeys(state);
+  return signersOf(state, (permissions) => mayWrite(permissions, container), admitted);
+}
+
+/** The keys that may sign a message of a type to others; `admitted` as in {@link writersOf}. */
+export function sendersOf(state: AccountState, messageType: string, admitted?: PublicKeyEd448): PublicKeyEd448[] {
+  return signersOf(state, (permissions) => maySend(permissions, messageType), admitted);
+}
+
+function signersOf(
+  state: AccountState,
+  mayDo: (permissions: DeviceRow['permissions']) => boolean,
+  admitted: PublicKeyEd448 | undefined,
+): PublicKeyEd448[] {
   const devices = [...state.devices.values()]
-    .filter((device) => isConnected(state, device) && mayWrite(device.permissions, container))
+    .filter((device) => isConnected(state, device) && mayDo(device.permissions))
     .map((device) => importPublicKey(device.keySignature));
   return [...devices, ...(admitted === undefined ? [] : [admitted]), ...accountOnlineKeys(state)];
 }

@@ -1,6 +1,8 @@
 import { strangerRefusalMsMin } from '@meshd/limits/limits';
 import type { DownloadPart, Principal, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { CallContext, PartSink } from '@meshd/rpc/shard-server';
+import { RequestConnection } from '@meshd/schema/messages-mesh';
+import { ProfileDevice } from '@meshd/schema/profiles';
 import { silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -10,7 +12,7 @@ import { StorageError, type StorageErrorCode } from './storage/errors.js';
 import { openPeers } from './storage/peers.js';
 import type { Store } from './storage/store.js';
 import { messageOf } from './testing/outbox-kit.js';
-import { Person, type TestDevice } from './testing/person.js';
+import { Person, publicMember, signedObject, type TestDevice, testKey } from './testing/person.js';
 import { TestShard } from './testing/test-shard.js';
 
 const call: CallContext = {
@@ -112,6 +114,29 @@ describe('transact', () => {
       // A timer may be early by what is rounded off.
       expect(await asked(account)).toBeGreaterThan(strangerRefusalMsMin - 1);
     }
+  });
+
+  test('[S84] a device that asks for a name that nobody has is told so no sooner than one that asks for any other', async () => {
+    const account = 'nobody@example.com';
+    const offline = testKey('lone offline');
+    const authentication = testKey('lone authentication');
+    const profile = signedObject(
+      ProfileDevice,
+      { KeyOfflineSignature: publicMember(offline), KeyAuthentication: publicMember(authentication) },
+      offline,
+    );
+    const asks = { ServiceID: account, EnvelopedProfileDevice: profile, ClientNonce: new Uint8Array(16) };
+    const { header, payload, trailer } = signedObject(RequestConnection, asks, offline);
+    const value = {
+      device: { account, deviceUdf: offline.publicKey.udf, key: authentication.publicKey.raw },
+      message: { header, payload: payload ?? undefined, trailer },
+    };
+    const identity = { id: new Uint8Array(24), payloadDigest: new Uint8Array(64) };
+    const transaction = { $case: 'connect', value } as NonNullable<TransactRequest['transaction']>;
+    const begunAt = performance.now();
+    const { outcome } = await handlers().transact({ ...statusRequest(), identity, transaction }, call);
+    expect(outcome).toMatchObject({ status: 404, error: 'account-unknown', detail: '' });
+    expect(performance.now() - begunAt).toBeGreaterThan(strangerRefusalMsMin - 1);
   });
 
   test('work that nobody waits for is not begun', async () => {
@@ -282,6 +307,7 @@ describe('messages to others', () => {
     [{ $case: 'listWork', value: { afterDomain: '', afterLane: 0, lanesMax: 1 } }, ['outbound']],
     [{ $case: 'peerSpoke', value: { domain: 'beta.test' } }, ['router']],
     [{ $case: 'listDestinations', value: { domain: '', afterDomain: '', destinationsMax: 1 } }, ['operator']],
+    [{ $case: 'listWaiting', value: { domain: 'beta.test', afterId: 0, messagesMax: 1 } }, ['operator']],
     [{ $case: 'changeAccount', value: { account: 'alice@example.com', action: 'block' } }, ['operator']],
     [{ $case: 'changeDestination', value: { domain: 'beta.test', action: 'hold', all: false } }, ['operator']],
     [{ $case: 'describeDeliveries', value: { principal: undefined, messages: [] } }, ['router']],

@@ -181,9 +181,10 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const told = await status(context, asked, isWaiting(transaction) ? call.signal : undefined);
         return { ended: done, result: { $case: 'status', value: rpcStatusResult(told) } };
       }
-      case 'changeAccount':
-        await changeAccount(context, transaction.value.account, transaction.value.action);
-        return { ended: done, result: undefined };
+      case 'changeAccount': {
+        const changed = await changeAccount(context, transaction.value.account, transaction.value.action);
+        return { ended: done, result: { $case: 'changeAccount', value: { changed } } };
+      }
       case 'upload':
         return this.#upload(context, transaction.value, request);
       case 'authenticate':
@@ -275,7 +276,7 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
     const ended = endedBy(error, this.#options.ownership.version, this.#options.logger);
     // Accounts in memory, accounts that must be read, and names that are none are found out in different times.
     const waitMs = begunAt + strangerRefusalMsMin - performance.now();
-    if (ended.code === 'not-authenticated' && waitMs > 0) await pause(Math.ceil(waitMs));
+    if (saysWhoExists.has(ended.code) && waitMs > 0) await pause(Math.ceil(waitMs));
     return { ended, result: undefined };
   }
 
@@ -293,6 +294,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
   }
 }
 
+/** Refusals whose time would say which accounts exist (S84). */
+const saysWhoExists: ReadonlySet<string> = new Set(['not-authenticated', 'account-unknown']);
+
 /** Who may ask what (S91): only routers authenticate people; outbound workers take from the outbox; operators decide. */
 const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ createAccount: ['router'], deleteAccount: ['router'], status: ['router'], upload: ['router'] },
@@ -302,7 +306,8 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ deliver: ['router', 'outbound'], lookupPeer: ['router', 'outbound'], peerSpoke: ['router'] },
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
-  ...{ listDestinations: ['operator'], changeDestination: ['operator'], changeAccount: ['operator'] },
+  ...{ listDestinations: ['operator'], changeDestination: ['operator'], listWaiting: ['operator'] },
+  changeAccount: ['operator'],
 };
 
 /** Nothing is asked of who may ask `describeService`. */

@@ -11,10 +11,11 @@ import type { ErrorCode } from '@meshd/schema/status';
 import type { ShardContext } from './context.js';
 import { type LeaseResult, leaseOutbox } from './outbox/lease.js';
 import { listWork } from './outbox/list-work.js';
-import { changeDestination, type DestinationReport, listDestinations } from './outbox/operate.js';
+import { changeDestination, type DestinationReport, listDestinations, listWaiting } from './outbox/operate.js';
 import { peerSpoke } from './outbox/peer-spoke.js';
 import { type RowOutcome, settleOutbox } from './outbox/settle.js';
 import { envelopeOctets, principalOf, required, rpcEnvelope } from './rpc-messages.js';
+import type { WaitingRow } from './storage/outbox-store.js';
 import { describeDeliveries } from './transactions/describe-deliveries.js';
 import type { PostAnswered, PostEntry } from './transactions/post.js';
 import { type EntryFault, extendedOf } from './upload/fault.js';
@@ -57,6 +58,11 @@ export async function answerOutbox(
       const choice = domain === '' ? { after, max } : { domain: canonicalDomain(domain) };
       const { destinations, more } = await listDestinations(context, choice);
       return { result: { $case: 'listDestinations', value: { destinations: destinations.map(rpcDestination), more } } };
+    }
+    case 'listWaiting': {
+      const { domain, afterId, messagesMax } = transaction.value;
+      const { messages, more } = await listWaiting(context, canonicalDomain(domain), afterId, messagesMax);
+      return { result: { $case: 'listWaiting', value: { messages: messages.map(rpcWaiting), more } } };
     }
     case 'changeDestination': {
       const { domain, action, all } = transaction.value;
@@ -113,6 +119,11 @@ function rpcDestination({ domain, word, state, rows, leased, oldestQueuedMs, row
     ...{ domain, state: word, failures, lastFailure, lastSuccessMs, nextAttemptMs },
     ...{ rows, leased, oldestQueuedMs, rowsByAge: [...rowsByAge] },
   };
+}
+
+function rpcWaiting({ id, messageId, sender, recipient, attempts, lastFailure, leased, ...row }: WaitingRow) {
+  const { queuedAtMs: queuedMs, expiresAtMs: expiresMs } = row;
+  return { id, messageId, sender, recipient, queuedMs, expiresMs, attempts, lastFailure, leased };
 }
 
 /** An answer to Post. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mayRead, mayWrite } from './permissions.js';
+import { mayRead, maySend, mayWrite } from './permissions.js';
 
 const stores = ['mmm_Device', 'mmm_Inbound', 'mmm_Outbound', 'mmm_Archive', 'mmm_Contact', 'app_Notes'];
 const readable = (...permissions: { name: string; role?: string }[]) =>
@@ -28,4 +28,14 @@ test('permissions by another name: spools for messaging, requests for those who 
   expect(readable({ name: 'Messaging' })).toEqual(['mmm_Device', 'mmm_Inbound', 'mmm_Outbound', 'mmm_Archive']);
   expect(readable({ name: 'Confirmation' })).toEqual(['mmm_Device', 'mmm_Inbound']);
   expect(readable({ name: 'Administration' })).toEqual(['mmm_Device', 'mmm_Inbound']);
+});
+
+test('[R161] what confirms something is sent by devices with that right, all else by those that write what was sent', () => {
+  const sends = (...permissions: { name: string; role?: string }[]) =>
+    ['Note', 'RequestConfirmation', 'ResponseConfirmation'].filter((type) => maySend(permissions, type));
+  expect(sends()).toEqual(['Note', 'RequestConfirmation', 'ResponseConfirmation']);
+  expect(sends({ name: 'Messaging' })).toEqual(['Note', 'RequestConfirmation']);
+  expect(sends({ name: 'Confirmation' })).toEqual(['ResponseConfirmation']);
+  expect(sends({ name: 'Confirmation', role: 'read' })).toEqual([]);
+  expect(sends({ name: 'Messaging', role: 'read' })).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { accountSpools, deviceCatalog, inboundSpool } from '@meshd/schema/container-name';
+import { accountSpools, deviceCatalog, inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import type { DevicePermission } from './storage/store.js';
 
 /*
@@ -46,4 +46,19 @@ export function mayRead(permissions: readonly DevicePermission[], container: str
 export function mayWrite(permissions: readonly DevicePermission[], container: string): boolean {
   if (permissions.length === 0) return true;
   return permissions.some((permission) => grants(permission, container, 'write'));
+}
+
+/** Answers of a person, which only devices with the right to confirm may give (semantics 8.6). */
+const confirmationType = 'ResponseConfirmation';
+const confirmationRight = 'Confirmation';
+
+/**
+ * Whether a device with these permissions may send a message of a type: whoever writes the outbound spool sends, but what
+ * confirms something is for devices with that right, which need no other to send it.
+ */
+export function maySend(permissions: readonly DevicePermission[], messageType: string): boolean {
+  if (messageType !== confirmationType || permissions.length === 0) return mayWrite(permissions, outboundSpool);
+  return permissions.some(({ name, role = '' }) => {
+    return name === confirmationRight && ownOf(roles, role)?.includes('write') === true;
+  });
 }

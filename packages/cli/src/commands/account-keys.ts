@@ -12,16 +12,21 @@ import {
   urlArgument,
   withEnvironment,
 } from '../device-environment.js';
+import { tellOfNewKey, toldText } from './tell-contacts.js';
 
 async function rotate(io: CommandIo): Promise<void> {
-  const { keyUdf, deviceCount, without } = await withEnvironment(io, (environment) =>
-    withDevice(io.home, environment, (device) => rotateAccountKey(device)),
+  const { keyUdf, deviceCount, without, told } = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      const rotated = await rotateAccountKey(device);
+      return { ...rotated, told: await tellOfNewKey(device) };
+    }),
   );
-  io.print({ key: keyUdf, devices: deviceCount, without }, () =>
+  io.print({ key: keyUdf, devices: deviceCount, without, told }, () =>
     [
       `what is written from now on is encrypted to ${keyUdf}`,
       `devices that have it: ${deviceCount}; each takes it at its next synchronisation`,
       ...without.map((udf) => `${udf} could not be given it: revoke it and connect it anew`),
+      ...toldText(told),
     ].join('\n'),
   );
 }

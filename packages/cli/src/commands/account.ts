@@ -3,11 +3,13 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { accountStatus } from '@meshd/client/operations/account-status';
+import { takeReplies } from '@meshd/client/operations/contact-exchange';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { deleteAccount } from '@meshd/client/operations/delete-account';
 import type { FetchFilter } from '@meshd/client/operations/fetch';
 import type { PostedQueue } from '@meshd/client/operations/post-messages';
-import { type SyncedContainer, synchronise } from '@meshd/client/operations/sync';
+import { type SyncedContainer, type Synchronised, synchronise } from '@meshd/client/operations/sync';
+import { inboundSpool } from '@meshd/schema/container-name';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
@@ -24,6 +26,7 @@ import { textTable } from '../table.js';
 import { registerAccountCopyCommands } from './account-copy.js';
 import { registerAccountKeyCommands } from './account-keys.js';
 import { registerAccountMoveCommands } from './account-move.js';
+import { noteReplies } from './contact-exchange.js';
 
 /** Enough of a digest for people to compare at a glance; `--json` has all of it. */
 const shownHexDigits = 16;
@@ -60,6 +63,7 @@ async function create(io: CommandIo, text: string, flags: ServiceOptions): Promi
       `mesh    ${meshUdf}`,
       `device  ${deviceUdf}`,
       `keys and replicas are in ${shortPath(io.home)}: keep a copy, nobody else has these keys`,
+      'or split what they follow from into shares for people to keep: mesh account escrow --shares 3 --quorum 2',
     ].join('\n'),
   );
 }
@@ -132,15 +136,21 @@ function filterArgument(text: string | undefined): FetchFilter | undefined {
   return { words, olderThan };
 }
 
+/** People who have answered come with messages, and without any there is nothing to look for. */
+const hasNewMessages = ({ containers }: Synchronised): boolean =>
+  containers.some(({ container, fetchedCount }) => container === inboundSpool && fetchedCount > 0);
+
 async function sync(io: CommandIo, flags: SyncFlags): Promise<void> {
   const filter = filterArgument(flags.filter);
   const decide = decisionArgument(io, flags.conflicts);
-  const synced = await withEnvironment(io, (environment) =>
+  const { synced, replies } = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, async (device) => {
       if (flags.legacy) device.allowLegacy();
-      return synchronise(device, { filter, decide });
+      const result = await synchronise(device, { filter, decide });
+      return { synced: result, replies: hasNewMessages(result) ? await takeReplies(device) : [] };
     }),
   );
+  noteReplies(io, replies);
   const containers = synced.containers.map(syncedJson);
   const { placed, conflicts, waitingCount, failures } = synced.flushed;
   const uploaded = placed.map(({ container, name, frameIndex }) => ({ container, name, index: frameIndex }));

@@ -1,16 +1,17 @@
 /** `mesh-admin queue`, `mesh-admin destination`: messages that wait for other services, and what is known of these. */
-import { destinationsListedMax } from '@meshd/limits/outbox';
+import { destinationsListedMax, waitingShown, waitingShownMax } from '@meshd/limits/outbox';
 import type { Destination } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { OperatedShards } from '@meshd/rpc/operator';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { ageHeads, type DestinationView, type ShardDestination, viewsOf } from '../destination-view.js';
-import { domainArgument } from '../device-environment.js';
+import { domainArgument, integerArgument } from '../device-environment.js';
 import { currentMs } from '../environment.js';
 import { failureText } from '../failure-text.js';
 import { type OperatorFlags, operatorOptions, withOperatedShards } from '../operator-shards.js';
 import { textTable } from '../table.js';
+import { waitingJson, waitingMessages, waitingText } from '../waiting-messages.js';
 import { durationText, isoTime, timeText } from '../when.js';
 
 type Told = { readonly shard: string; readonly destination: Destination };
@@ -95,10 +96,21 @@ async function shape(io: CommandIo, flags: OperatorFlags): Promise<void> {
   });
 }
 
-async function show(io: CommandIo, text: string, flags: OperatorFlags): Promise<void> {
+interface ShowFlags extends OperatorFlags {
+  readonly messages: string;
+}
+
+async function show(io: CommandIo, text: string, flags: ShowFlags): Promise<void> {
   const domain = domainArgument(text);
-  const view = await withOperatedShards(io, flags, (shards) => askOne(shards, domain));
-  io.print(viewJson(view), () => {
+  const max = integerArgument('--messages', flags.messages) ?? 0;
+  if (max > waitingShownMax) throw new UsageError(`--messages takes at most ${waitingShownMax}`);
+  const { view, waiting } = await withOperatedShards(io, flags, async (shards) => {
+    const view = await askOne(shards, domain);
+    const isListed = view.rows > 0 && max > 0;
+    const waiting = isListed ? await waitingMessages(shards, domain, max) : { messages: [], more: view.rows > 0 };
+    return { view, waiting };
+  });
+  io.print({ ...viewJson(view), ...waitingJson(waiting) }, () => {
     const nowMs = currentMs();
     const oldest = view.oldestQueuedMs === undefined ? '' : `, the oldest for ${ageOf(view.oldestQueuedMs, nowMs)}`;
     const title = `${domain} (${view.state}): ${messages(view.rows)} waiting, ${view.leased} of them on the way${oldest}`;
@@ -107,7 +119,7 @@ async function show(io: CommandIo, text: string, flags: OperatorFlags): Promise<
     const rows = view.shards.map((each) => {
       return [each.shard, ...countsOf(each), ageOf(each.oldestQueuedMs || undefined, nowMs)];
     });
-    return [title, countTable(head, rows)].join('\n');
+    return [title, countTable(head, rows), waitingText(waiting, nowMs)].filter(Boolean).join('\n');
   });
 }
 
@@ -180,16 +192,22 @@ Examples:
   mesh-admin queue shape --data .data
   mesh-admin queue shape --json | jq '.destinations[] | select(.state == "gone").destination'`;
 
+const showHelp = `
+Examples:
+  mesh-admin queue show beta.test --data .data
+  mesh-admin queue show beta.test --messages 1000 --json | jq '.messages[] | select(.attempts > 5).sender'`;
+
 /** Adds both groups to the program. */
 export function registerAdminQueueCommands(program: Command, io: CommandIo): void {
   const queue = commandGroup(program, 'queue', 'messages that wait for other services');
   operatorOptions(queue.command('shape').description('what waits, by destination and age; the oldest first'))
     .addHelpText('after', shapeHelp)
     .action((flags: OperatorFlags) => shape(io, flags));
-  operatorOptions(queue.command('show').description('what waits for one destination, by shard and age'))
+  operatorOptions(queue.command('show').description('what waits for one destination: by shard and age, and one by one'))
     .argument('<destination>', 'domain')
-    .addHelpText('after', '\nExample:\n  mesh-admin queue show beta.test --data .data')
-    .action((domain: string, flags: OperatorFlags) => show(io, domain, flags));
+    .option('--messages <n>', 'list so many messages, the oldest first', String(waitingShown))
+    .addHelpText('after', showHelp)
+    .action((domain: string, flags: ShowFlags) => show(io, domain, flags));
   for (const action of Object.keys(actions) as Action[]) {
     const command = operatorOptions(queue.command(action).description(actions[action].help))
       .argument('[destination]', 'domain')

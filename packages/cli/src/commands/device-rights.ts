@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { withEnvironment } from '../device-environment.js';
 import { textTable } from '../table.js';
+import { tellOfNewKey, toldText } from './tell-contacts.js';
 
 const storesText = ({ permissions }: ListedDevice) =>
   permissions.map(({ Name: store, Role: role }) => (role === undefined ? store : `${store}:${role}`)).join(' ');
@@ -48,14 +49,18 @@ async function rename(io: CommandIo, name: string, newName: string): Promise<voi
 }
 
 async function revoke(io: CommandIo, name: string): Promise<void> {
-  const { device, keyUdf, deviceCount, without } = await withEnvironment(io, (environment) =>
-    withDevice(io.home, environment, (opened) => revokeDevice(opened, name)),
+  const { device, keyUdf, deviceCount, without, told } = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (opened) => {
+      const revoked = await revokeDevice(opened, name);
+      return { ...revoked, told: await tellOfNewKey(opened) };
+    }),
   );
-  io.print({ device: device.deviceUdf, key: keyUdf, devices: deviceCount, without }, () =>
+  io.print({ device: device.deviceUdf, key: keyUdf, devices: deviceCount, without, told }, () =>
     [
       `${nameOf(device)} is shut out; what it has read by now it keeps`,
       `the account has a new key, and ${deviceCount === 1 ? 'this device has it' : `${deviceCount} devices have it`}`,
       ...without.map((udf) => `${udf} could not be given it: revoke it and connect it anew`),
+      ...toldText(told),
       ...(device.isAdministrator
         ? ['it administered the account: if it held the master seed, whoever has it can let himself in again']
         : []),

@@ -34,7 +34,7 @@ async function mesh(...args: string[]): Promise<Outcome> {
 }
 
 function quiet(command: Command): void {
-  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  command.exitOverride().configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
 }
 
 async function file(content: string): Promise<string> {
@@ -104,6 +104,22 @@ describe('mesh key', () => {
       accepted: true,
       udf: made.result.udf,
     });
+  });
+
+  const x25519 = (beginning: string) => `${beginning.padEnd(41, 'IYzni76')}AA`;
+  test.each(['-', '-h', '-V', '--', '--help', '--j'])('a key that begins with %s is no option', async (beginning) => {
+    const key = x25519(beginning);
+    const { udf } = (await mesh('key', 'check', 'X25519', key)).result;
+    expect(udf).toMatch(/^M/);
+    // The same octets in plain base64 have no dash in front.
+    expect((await mesh('key', 'check', 'X25519', `+${key.slice(1)}`)).result).toEqual({ accepted: true, udf });
+    expect((await mesh('key', 'check', 'X25519', '--', `${key}=`)).result).toEqual({ accepted: true, udf });
+    expect((await mesh('udf', 'key', 'X25519', key)).result.udf).toBe(udf);
+  });
+
+  test('an option that nobody knows is told as such, and help is help', async () => {
+    await expect(mesh('key', 'check', 'X25519', '--juggle')).rejects.toThrow(/unknown option '--juggle'/);
+    await expect(mesh('key', 'check', '-h')).rejects.toMatchObject({ code: 'commander.helpDisplayed' });
   });
 
   test('[S10] a refused key exits 1 and says why', async () => {

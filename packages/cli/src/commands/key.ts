@@ -7,7 +7,7 @@ import { checkRawKey, generateSeedOf } from '@meshd/crypto/raw-key';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
-import { curveArgument, publicArgument } from './key-arguments.js';
+import { curveArgument, withPublicArgument } from './key-arguments.js';
 
 /** Adds `mesh key …` to the program. */
 export function registerKeyCommands(program: Command, io: CommandIo): void {
@@ -23,12 +23,11 @@ export function registerKeyCommands(program: Command, io: CommandIo): void {
     .description('the public side of a key file')
     .argument('<file>', 'the key file, - = standard input')
     .action(async (file: string) => printKey(io, readKeyFile(await io.readFile(file))));
-  group
+  const check = group
     .command('check')
     .description('whether a public key may be used; exits 1 where it is refused')
-    .argument('<curve>', Object.keys(curveFacts).join(', '), curveArgument)
-    .argument('<public>', 'raw public key in base64url', publicArgument)
-    .action((curve: Curve, raw: Uint8Array) => checkKey(io, curve, raw));
+    .argument('<curve>', Object.keys(curveFacts).join(', '), curveArgument);
+  withPublicArgument(check).action((curve: Curve, raw: Uint8Array) => checkKey(io, curve, raw));
 }
 
 async function makeKey(io: CommandIo, file: string, curve: Curve): Promise<void> {

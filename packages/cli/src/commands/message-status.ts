@@ -12,7 +12,7 @@ import { currentMs } from '../environment.js';
 import { failureText } from '../failure-text.js';
 import { terminalControls } from '../table.js';
 import { durationText, isoTime, timeText } from '../when.js';
-import { deliveryJson, messageJson, unsentJson } from './message.js';
+import { deliveryJson, inboundState, messageJson, unsentJson } from './message.js';
 
 const attemptsText = (count: number) => (count === 1 ? '1 attempt' : `${count} attempts`);
 
@@ -65,8 +65,9 @@ const section = (account: string, [result, ...lines]: [string, ...string[]]) => 
   ...lines.map((line) => `  ${line}`),
 ];
 
-function inboundText({ sender, type, createdMs, isEncrypted, isRead, frameIndex }: ListedMessage): string {
-  const state = isRead ? 'read' : 'new';
+function inboundText(message: ListedMessage): string {
+  const { sender, type, createdMs, isEncrypted, frameIndex } = message;
+  const state = inboundState(message);
   return `${heading(type, `from ${sender}`, createdMs, isEncrypted)}\nreceived: frame ${frameIndex} of your inbound spool, ${state}`;
 }
 

@@ -1,8 +1,9 @@
 /** `mesh message send|list|show`: what is sent to other people, and what came from them. */
 import { basename } from 'node:path';
 import { withDevice } from '@meshd/client/device';
+import { type Mark, markMessages } from '@meshd/client/operations/message-marks';
 import { type Box, findMessage, type ListedMessage, listMessages } from '@meshd/client/operations/messages';
-import { type SentMessage, sendMessage } from '@meshd/client/operations/send-message';
+import { sendMessage } from '@meshd/client/operations/send-message';
 import type { WaitingMessage } from '@meshd/client/outgoing';
 import { writeJson } from '@meshd/encoding/json-writer';
 import type { Command } from 'commander';
@@ -10,6 +11,7 @@ import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { addressArgument, withEnvironment } from '../device-environment.js';
 import { contentText, fileOf, membersOf } from '../message-content.js';
+import { sentJson, sentText } from '../sent-text.js';
 import { textTable } from '../table.js';
 import { isoTime, timeText } from '../when.js';
 import { registerLargeCommands, sendLargeFile } from './message-large.js';
@@ -50,21 +52,11 @@ async function send(io: CommandIo, accounts: readonly string[], flags: SendFlags
   );
   if (messages.some(({ state }) => state === 'refused')) io.setExitCode(1);
   const waiting = interrupted?.message;
-  const result = messages.map(({ id, recipient, isEncrypted, state, frameIndex, reason }) => ({
-    ...{ id, recipient, encrypted: isEncrypted, state, index: frameIndex, reason },
-  }));
-  io.print({ messages: result, earlier: earlierCount, waiting }, () => {
+  io.print({ messages: messages.map(sentJson), earlier: earlierCount, waiting }, () => {
     const earlier = earlierCount === 0 ? [] : [`${earlierCount} that waited here sent before`];
     return [...earlier, ...messages.map(sentText)].join('\n');
   });
   if (waiting !== undefined) io.note(`${waiting}; what waits here is sent by: mesh account sync`);
-}
-
-function sentText({ id, recipient, isEncrypted, state, reason }: SentMessage): string {
-  const how = isEncrypted ? 'encrypted' : 'in clear';
-  if (state === 'sent') return `${id} sent to ${recipient}, ${how}`;
-  if (state === 'waiting') return `${id} to ${recipient} waits here, ${how}; mesh account sync sends it`;
-  return `${id} to ${recipient} is refused: ${reason}`;
 }
 
 const boxes = ['inbound', 'outbound'] as const;
@@ -78,9 +70,10 @@ function boxArgument(text: string | undefined): Box {
 /** A message as `--json` has it. */
 export function messageJson(message: ListedMessage) {
   const { box, id, type, sender, recipients, frameIndex, createdMs, isRead, isEncrypted, deliveries } = message;
+  const { isDeleted, decision = null } = message;
   return {
     ...{ box, id, type, sender, recipients, index: frameIndex, created: isoTime(createdMs) },
-    ...{ read: isRead, encrypted: isEncrypted, deliveries: deliveries.map(deliveryJson) },
+    ...{ read: isRead, deleted: isDeleted, decision, encrypted: isEncrypted, deliveries: deliveries.map(deliveryJson) },
   };
 }
 
@@ -100,22 +93,38 @@ export function unsentJson({ id, type, recipient, createdMs, isEncrypted, attemp
 
 const resultsOf = ({ deliveries }: ListedMessage) => deliveries.map(({ result }) => result).join(', ');
 
+/** What the account's devices have made of a message that came. */
+export function inboundState({ isDeleted, decision, isRead }: ListedMessage): string {
+  if (isDeleted) return 'deleted';
+  return decision ?? (isRead ? 'read' : 'new');
+}
+
 function rowOf(message: ListedMessage): string[] {
-  const { box, createdMs, type, sender, recipients, id, isRead } = message;
+  const { box, createdMs, type, sender, recipients, id } = message;
   const isInbound = box === 'inbound';
   const who = isInbound ? sender : recipients.join(' ');
-  return [timeText(createdMs), who, type, isInbound ? (isRead ? 'read' : 'new') : resultsOf(message), id];
+  return [timeText(createdMs), who, type, isInbound ? inboundState(message) : resultsOf(message), id];
 }
 
 function unsentRow({ createdMs, recipient, type, refusal, id }: WaitingMessage): string[] {
   return [timeText(createdMs), recipient, type, refusal === undefined ? 'waits here' : 'not taken', id];
 }
 
-async function list(io: CommandIo, flags: { readonly box?: string }): Promise<void> {
+interface ListFlags {
+  readonly box?: string;
+  readonly all?: boolean;
+}
+
+async function list(io: CommandIo, flags: ListFlags): Promise<void> {
   const box = boxArgument(flags.box);
-  const { messages, unsent, refused } = await withEnvironment(io, (environment) =>
+  const {
+    messages: listed,
+    unsent,
+    refused,
+  } = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, (device) => listMessages(device, box)),
   );
+  const messages = flags.all === true ? listed : listed.filter(({ isDeleted }) => !isDeleted);
   io.print({ box, messages: messages.map(messageJson), unsent: unsent.map(unsentJson), refused }, () => {
     if (messages.length + unsent.length + refused.length === 0) return `no ${box} messages`;
     const head = ['time (UTC)', box === 'inbound' ? 'from' : 'to', 'type', 'state', 'id'];
@@ -148,6 +157,14 @@ async function show(io: CommandIo, id: string, flags: { readonly out?: string })
   );
 }
 
+async function mark(io: CommandIo, ids: readonly string[], said: Mark): Promise<void> {
+  const marked = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, (device) => markMessages(device, ids, said)),
+  );
+  const state = said.toLowerCase();
+  io.print({ ids: marked.map(({ id }) => id), state }, () => marked.map(({ id }) => `${id} is ${state}`).join('\n'));
+}
+
 const sendExamples = `
 Examples:
   mesh message send bob@beta.test --type Note --file note.txt
@@ -177,8 +194,9 @@ export function registerMessageCommands(program: Command, io: CommandIo): void {
     .command('list')
     .description('the messages of a box, each verified')
     .option('--box <box>', 'inbound or outbound (default: inbound)')
+    .option('--all', 'deleted ones too')
     .addHelpText('after', '\nExamples:\n  mesh message list\n  mesh message list --box outbound --json')
-    .action((flags: { readonly box?: string }) => list(io, flags));
+    .action((flags: ListFlags) => list(io, flags));
   message
     .command('show')
     .description('one message with its content')
@@ -186,5 +204,20 @@ export function registerMessageCommands(program: Command, io: CommandIo): void {
     .option('--out <file>', 'write the file in the message here; - is standard output')
     .addHelpText('after', '\nExamples:\n  mesh message show NCUQ-…\n  mesh message show NCUQ-… --out photo.jpg')
     .action((id: string, flags: { readonly out?: string }) => show(io, id, flags));
+  message
+    .command('read')
+    .description('mark messages as read, on all devices')
+    .argument('<id...>', 'identifiers, or the beginnings of them')
+    .option('--unread', 'as not read yet')
+    .action((ids: string[], { unread = false }: { readonly unread?: boolean }) =>
+      mark(io, ids, unread ? 'Unread' : 'Read'),
+    );
+  message
+    .command('delete')
+    .description(
+      'mark messages as deleted, on all devices; mesh message read brings them back while the service has them',
+    )
+    .argument('<id...>', 'identifiers, or the beginnings of them')
+    .action((ids: string[]) => mark(io, ids, 'Deleted'));
   registerLargeCommands(message, io);
 }

@@ -10,7 +10,7 @@ import { AddressError, canonicalDomain } from '@meshd/schema/address';
 import { type Command, InvalidArgumentError } from 'commander';
 import { commandGroup } from '../command-group.js';
 import type { CommandIo } from '../command-io.js';
-import { curveArgument, publicArgument } from './key-arguments.js';
+import { curveArgument, withPublicArgument } from './key-arguments.js';
 
 const base64Url = (octets: Uint8Array): string => Buffer.from(octets).toString('base64url');
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString('hex');
@@ -79,15 +79,14 @@ function registerAuthenticator(group: Command, io: CommandIo): void {
 }
 
 function registerNames(group: Command, io: CommandIo): void {
-  group
+  const key = group
     .command('key')
     .description('the fingerprint of a public key, and the key itself as a UDF')
-    .argument('<curve>', 'Ed448, Ed25519, X448 or X25519', curveArgument)
-    .argument('<public>', 'raw public key in base64url', publicArgument)
-    .action((curve: ReturnType<typeof curveArgument>, raw: Uint8Array) => {
-      const [udf, oid] = [udfOfKey(curve, raw), oidUdf(curve, raw)];
-      io.print({ udf, oid }, `${udf}\n${oid}`);
-    });
+    .argument('<curve>', 'Ed448, Ed25519, X448 or X25519', curveArgument);
+  withPublicArgument(key).action((curve: ReturnType<typeof curveArgument>, raw: Uint8Array) => {
+    const [udf, oid] = [udfOfKey(curve, raw), oidUdf(curve, raw)];
+    io.print({ udf, oid }, `${udf}\n${oid}`);
+  });
   group
     .command('parse')
     .description('what a UDF says')

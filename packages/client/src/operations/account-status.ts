@@ -3,7 +3,9 @@ import { containersPerAccountMax } from '@meshd/limits/limits';
 import type { ContainerStatus } from '@meshd/schema/common';
 import { isContainerName } from '@meshd/schema/container-name';
 import type { Device } from '../device.js';
+import { mayRead } from '../entitlement.js';
 import { ClientError } from '../errors.js';
+import { ownPermissions } from '../own-permissions.js';
 import { forkMessage, type TrustedHead } from '../reader.js';
 import { Replica, type StoredReplica } from '../replica.js';
 import { requireSuccess } from '../session.js';
@@ -112,6 +114,15 @@ export async function askStatus(device: Device, options: AskOptions = {}): Promi
   return { heads: [...changed, ...unchanged.map(knownHead)], signed };
 }
 
+/**
+ * What this home has verified of the containers that this device may read. Of others its administrator may have told it
+ * (S47), and the service does not show them: that is no loss.
+ */
+export async function storedReplicas({ session }: Device): Promise<StoredReplica[]> {
+  const permissions = ownPermissions(session);
+  return (await Replica.storedIn(session.home)).filter(({ container }) => mayRead(permissions, container));
+}
+
 /** What has been verified of a container here. */
 interface Verified extends TrustedHead {
   readonly container: string;
@@ -165,7 +176,7 @@ export function rollbackError(container: string, verified: TrustedHead, shown: {
  */
 export async function accountStatus(device: Device): Promise<ContainerState[]> {
   return recordingEvidence(device, async () => {
-    const stored = await Replica.storedIn(device.session.home);
+    const stored = await storedReplicas(device);
     const view = await askStatus(device);
     for (const { container, frameCount } of judgeView(view, stored)) {
       const verified = stored.find((each) => each.container === container);

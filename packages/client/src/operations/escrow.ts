@@ -37,7 +37,10 @@ export async function splitMaster(device: Device, { shareCount, quorum }: Escrow
 
 function requireMaster({ master }: DeviceKeys): Uint8Array {
   if (master !== undefined) return master;
-  throw new ClientError('usage', 'this device does not have the master seed; use the first device of the account');
+  throw new ClientError(
+    'usage',
+    'this device does not have the master seed: use the first device of the account, or bring the shares: mesh account recover SHARE…',
+  );
 }
 
 /**

@@ -2,13 +2,12 @@ import { constantTimeEqual } from '@meshd/crypto/digest';
 import { type EnvelopeOctets, openEnvelope, readEnvelope } from '@meshd/dare/envelope';
 import type { ContentMeta } from '@meshd/dare/header';
 import { type DecryptionKey, decryptionKeyFromSeed } from '@meshd/dare/recipients';
-import { decodeTagged } from '@meshd/encoding/codec';
-import { catalogRegistry } from '@meshd/schema/catalog';
 import { deviceCatalog, isAccountContainer } from '@meshd/schema/container-name';
 import { AccountCopy, type CopiedContainer, type CopyList, exportKeysOf } from '../account-copy.js';
 import { decryptionOfEpochs, epochsOf, openAccountKeys } from '../account-keys.js';
 import { uniqueIdFor } from '../blind.js';
 import { openedItems } from '../catalog/opened-items.js';
+import { readOwnContact } from '../contact-entry.js';
 import { replayRules } from '../container-rules.js';
 import type { Device } from '../device.js';
 import { readBody } from '../entry-body.js';
@@ -153,23 +152,14 @@ function itemsOf(
   return [...replay.items].flatMap(([uniqueId, { current }]) => {
     const frame = opened[current];
     const plain = frame && plainOf(frame, key);
-    if (frame === undefined || plain === undefined || isOwnCard(plain)) return [];
+    // What the owner of the copied account says of himself would be false in another one.
+    if (frame === undefined || plain === undefined || readOwnContact(plain) !== undefined) return [];
     const { name, plainKey } = readBody(plain);
     if (plainKey !== undefined && uniqueIdFor(keyBlind, container, plainKey) !== uniqueId && plainKey !== uniqueId) {
       throw new ClientError('frame', `frame ${current} of ${container} is filed under the key of something else`);
     }
     return [{ uniqueId, plainKey, name, plain, meta: frame.contentMetaData ?? {} }];
   });
-}
-
-/** The entry that describes the owner of the copied account: in another account it would be false. */
-function isOwnCard(plain: Uint8Array): boolean {
-  try {
-    const { value } = decodeTagged(catalogRegistry, plain, { form: 'json' });
-    return 'Self' in value && value.Self === true;
-  } catch {
-    return false;
-  }
 }
 
 async function putItems(

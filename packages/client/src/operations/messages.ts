@@ -1,15 +1,20 @@
 import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
-import type { Reference } from '@meshd/schema/messages-mesh';
+import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import { DeliveryReceipt } from '@meshd/schema/service';
 import type { Device } from '../device.js';
+import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
-import { type MessageFrame, readSpoolFrame, type SpoolFrame } from '../message-read.js';
+import { type MessageFrame, readSpoolFrame, type SpoolFrame, type SpoolReading } from '../message-read.js';
 import { loadOutgoing, type WaitingMessage } from '../outgoing.js';
+import { requireReading } from '../own-permissions.js';
 import { readingKey } from '../reading-key.js';
 import { completeFrames } from './download.js';
 import { readableReplica, syncAccount } from './sync.js';
+
+/** What was said to a request. */
+export type Decision = 'accepted' | 'rejected';
 
 /** Where messages lie. */
 export type Box = 'inbound' | 'outbound';
@@ -34,6 +39,10 @@ export interface ListedMessage extends MessageFrame {
   readonly box: Box;
   /** Read on some device of the account; of inbound ones. */
   readonly isRead: boolean;
+  /** Deleted on some device of the account; of inbound ones. */
+  readonly isDeleted: boolean;
+  /** What a device of the account has said to it first; of inbound ones. */
+  readonly decision: Decision | undefined;
   /** Of outbound ones, one a recipient. */
   readonly deliveries: readonly Delivery[];
 }
@@ -54,36 +63,79 @@ const resultOf: Readonly<Record<string, DeliveryResult>> = {
   Expired: 'expired',
 };
 
-async function framesOf(device: Device, box: Box): Promise<SpoolFrame[]> {
+/** Which messages are wanted: all where absent. Those that are not are not verified either. */
+export interface MessageFilter {
+  readonly types?: ReadonlySet<string> | undefined;
+}
+
+/** What reading the spools of an account needs. */
+export async function spoolReading(device: Device): Promise<SpoolReading> {
   const { session } = device;
-  const replica = await readableReplica(device, spools[box]);
-  const { size } = replica.reader;
-  if (size > 1) await completeFrames(device, replica, 1, size - 1);
-  const reading = {
+  return {
     key: readingKey(session),
     address: session.state.address,
     service: await session.serviceProfile(),
+    marks: {
+      accountUdf: session.identity.accountUdf,
+      findWriter: await device.writers(),
+      administrators: await session.administrationKeys(),
+    },
   };
+}
+
+async function framesOf(device: Device, box: Box, { types }: MessageFilter): Promise<SpoolFrame[]> {
+  const replica = await readableReplica(device, spools[box]);
+  const { size } = replica.reader;
+  if (types === undefined && size > 1) await completeFrames(device, replica, 1, size - 1);
+  const reading = await spoolReading(device);
   const frames: SpoolFrame[] = [];
   for (let frameIndex = 1; frameIndex < size; frameIndex += 1) {
+    const { contentMetaData: meta, payload } = openEnvelope(await replica.envelope(frameIndex));
+    const type = meta?.MessageType ?? '';
+    if (types !== undefined && !types.has(type) && type !== MessageComplete.name) continue;
+    // What was left out of a partial replica is fetched where it is asked for, and no more than that.
+    if (types !== undefined && payload === null) await completeFrames(device, replica, frameIndex, frameIndex);
     frames.push(await readSpoolFrame(await replica.envelope(frameIndex), frameIndex, reading));
+    await showProgress(device.session.environment, 'verifying', frameIndex, size - 1);
   }
   return frames;
+}
+
+/** What the account's devices have said of a message. */
+type MessageMarks = Pick<ListedMessage, 'isRead' | 'isDeleted' | 'decision'>;
+
+const unmarked: MessageMarks = { isRead: false, isDeleted: false, decision: undefined };
+
+/** What a mark makes of those before it. A decision is made once: what followed from it has happened. */
+function marked(before: MessageMarks, relationship: string): MessageMarks {
+  switch (relationship) {
+    case 'Read':
+    case 'Unread':
+      return { ...before, isRead: relationship === 'Read', isDeleted: false };
+    case 'Deleted':
+      return { ...before, isDeleted: true };
+    case 'Accept':
+      return { ...before, decision: before.decision ?? 'accepted' };
+    case 'Reject':
+      return { ...before, decision: before.decision ?? 'rejected' };
+    default:
+      return before;
+  }
 }
 
 /** Marks of the service by message and recipient; marks of devices by message. */
 function marksOf(frames: readonly SpoolFrame[]) {
   const deliveries = new Map<string, Reference>();
-  const read = new Map<string, boolean>();
+  const own = new Map<string, MessageMarks>();
   for (const frame of frames) {
     if (frame.kind !== 'mark') continue;
     for (const reference of frame.references) {
       const { MessageID: id = '', Relationship: relationship = '', Account: account = '' } = reference;
       if (frame.byService) deliveries.set(`${id} ${account}`, reference);
-      else if (relationship === 'Read' || relationship === 'Unread') read.set(id, relationship === 'Read');
+      else own.set(id, marked(own.get(id) ?? unmarked, relationship));
     }
   }
-  return { deliveries, read };
+  return { deliveries, own };
 }
 
 /** The own service has verified the receipt before it made the mark; what it says is for people. */
@@ -105,15 +157,16 @@ function deliveryOf(account: string, mark: Reference | undefined): Delivery {
  * Brings a box up to date and reads it. Of each message the proof was verified before it is shown.
  * @throws ClientError
  */
-export async function listMessages(device: Device, box: Box): Promise<MessageList> {
+export async function listMessages(device: Device, box: Box, filter: MessageFilter = {}): Promise<MessageList> {
+  requireReading(device, spools[box]);
   await syncAccount(device, [spools[box]]);
-  const frames = await framesOf(device, box);
-  const { deliveries, read } = marksOf(frames);
+  const frames = await framesOf(device, box, filter);
+  const { deliveries, own } = marksOf(frames);
   const messages = frames
     .filter((frame): frame is MessageFrame => frame.kind === 'message')
     .map((frame): ListedMessage => {
       const marks = frame.recipients.map((account) => deliveryOf(account, deliveries.get(`${frame.id} ${account}`)));
-      return { ...frame, box, isRead: read.get(frame.id) ?? false, deliveries: box === 'outbound' ? marks : [] };
+      return { ...frame, ...(own.get(frame.id) ?? unmarked), box, deliveries: box === 'outbound' ? marks : [] };
     });
   const refused = frames.flatMap((frame) => {
     return frame.kind === 'refused' ? [{ frameIndex: frame.frameIndex, reason: frame.reason }] : [];
@@ -123,13 +176,24 @@ export async function listMessages(device: Device, box: Box): Promise<MessageLis
 }
 
 /**
- * One message of either box, by its identifier.
- * @throws ClientError `usage` where there is none
+ * One message by its identifier, or by the beginning of it.
+ * @throws ClientError `usage` where there is none, or more than one begins so
  */
+export function messageNamed(messages: readonly ListedMessage[], id: string): ListedMessage {
+  const exact = messages.filter((message) => message.id === id);
+  const found = exact.length > 0 ? exact : messages.filter((message) => message.id.startsWith(id.toUpperCase()));
+  if (found.length === 1) return found[0] as ListedMessage;
+  const why = found.length === 0 ? `there is no message ${id}` : `${id} means ${found.length} messages`;
+  throw new ClientError('usage', `${why}; see mesh message list`);
+}
+
+/** One message of some boxes, which are brought up to date. @throws as {@link messageNamed} */
 export async function findMessage(device: Device, id: string, boxes: readonly Box[]): Promise<ListedMessage> {
+  const messages: ListedMessage[] = [];
   for (const box of boxes) {
-    const found = (await listMessages(device, box)).messages.find((message) => message.id === id);
-    if (found !== undefined) return found;
+    messages.push(...(await listMessages(device, box)).messages);
+    const exact = messages.find((message) => message.id === id);
+    if (exact !== undefined) return exact;
   }
-  throw new ClientError('usage', `there is no message ${id}; see mesh message list`);
+  return messageNamed(messages, id);
 }

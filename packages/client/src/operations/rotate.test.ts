@@ -1,10 +1,15 @@
 /** The account's key changes, and who was shut out reads no further (S62). Two devices and a service in memory. */
+import { systemRandom } from '@meshd/crypto/random';
+import { nonceUdf } from '@meshd/crypto/udf';
 import { openEnvelope } from '@meshd/dare/envelope';
+import { encodeTagged } from '@meshd/encoding/codec';
+import { uploadDevicesMax } from '@meshd/limits/limits';
+import { CatalogedDevice } from '@meshd/schema/catalog';
 import { verifyProfile } from '@meshd/schema/profile-check';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isEncryptedTo } from '../account-keys.js';
 import { type Device, withDevice } from '../device.js';
-import { deviceEntries } from '../device-entries.js';
+import { type DeviceEntry, deviceEntries } from '../device-entries.js';
 import {
   accountAt,
   connectedAt,
@@ -15,9 +20,11 @@ import {
 } from '../fake-service.fixture.js';
 import { plainOf, readingKey } from '../reading-key.js';
 import { grantAdministration } from './administrators.js';
+import { changeDevices } from './change-devices.js';
 import { deviceNamed, listDevices, renameDevice, revokeDevice } from './device-list.js';
 import { downloadContainer } from './download.js';
 import { rotateAccountKey } from './rotate.js';
+import { sendMessage } from './send-message.js';
 import { synchronise } from './sync.js';
 import { queueFiles, uploadFiles } from './upload.js';
 
@@ -138,6 +145,8 @@ describe('[S62] a device is shut out', () => {
     const frames = service.containers.get(container)?.length;
     await expect(write(phone, 'late', 'under the old key')).rejects.toMatchObject({ code: 'stale-key' });
     await expect(write(phone, 'late', 'under the old key')).rejects.toThrow(/mesh account rotate/);
+    const message = { recipients: ['bob@example.com'], type: 'Note', mayBeClear: true, body: () => new Uint8Array(0) };
+    await expect(on(phone, (device) => sendMessage(device, message))).rejects.toMatchObject({ code: 'stale-key' });
     expect(service.containers.get(container)).toHaveLength(frames ?? 0);
     // A copy of the home from before learns of both at once.
     await write(stale, 'fresh', 'under the new key');
@@ -183,6 +192,30 @@ describe('[S62] the profile of the account', () => {
     expect(readersOf(2)).toEqual(readersOf(1));
   });
 
+  it('reaches more devices than one Upload takes, own entry first', async () => {
+    const many = uploadDevicesMax + 1;
+    await on(laptop, async (device) => {
+      const phoneUdf = await udfOf(device, 'phone');
+      const { entry } = (await deviceEntries(device)).find(({ deviceUdf }) => deviceUdf === phoneUdf) as DeviceEntry;
+      for (const count of [many - 3 - 1, 1]) {
+        const clones = Array.from({ length: count }, () => {
+          const DeviceUDF = nonceUdf(systemRandom);
+          const contentMeta = { UniqueID: DeviceUDF, cty: 'application/mmm', Event: 'New', Created: new Date(laterMs) };
+          return { contentMeta, payload: encodeTagged(CatalogedDevice, { ...entry, DeviceUDF }, 'json') };
+        });
+        await changeDevices(device, async () => clones);
+      }
+    });
+    service.uploadIds.length = 0;
+    const { deviceCount, keyUdf } = await on(laptop, (device) => rotateAccountKey(device));
+    expect([deviceCount, service.uploadIds.length]).toEqual([many, 2]);
+    await sync(phone);
+    expect(await on(phone, async ({ session }) => session.keys.epochs.length)).toBe(2);
+    const entries = await on(laptop, deviceEntries);
+    const profiles = entries.map(({ entry }) => entry.Accounts?.[0]?.EnvelopedProfileAccount?.payload);
+    for (const profile of profiles) expect(Buffer.from(profile ?? []).toString('utf8')).toContain(keyUdf);
+  });
+
   it('a yearly change shuts nobody out, twice in a second either', async () => {
     const first = await on(laptop, (device) => rotateAccountKey(device));
     const second = await on(laptop, (device) => rotateAccountKey(device));
@@ -219,6 +252,26 @@ describe('[S25] several administrators', () => {
     expect(await notes(tablet)).toMatchObject({ after: 'without the laptop' });
     const watch = await connectedAt(service, phone, { description: 'watch', nowMs: laterMs });
     expect(await notes(watch)).toEqual({ before: 'old news', after: 'without the laptop' });
+  });
+
+  it('two change the key at the same moment: the later one counts, and what was written under either is read', async () => {
+    await grant('phone');
+    await sync(phone);
+    const boundBefore = service.bound.length;
+    let isOvertaken = false;
+    service.beforeUpload = async () => {
+      if (isOvertaken) return;
+      isOvertaken = true;
+      await on(phone, (device) => rotateAccountKey(device));
+      await write(phone, 'between', 'under the key of the phone');
+    };
+    const { keyUdf } = await on(laptop, (device) => rotateAccountKey(device));
+    await write(laptop, 'after', 'under the key of the laptop');
+    for (const home of [phone, tablet, laptop]) {
+      expect(await notes(home)).toMatchObject({ between: 'under the key of the phone', after: expect.any(String) });
+      expect(await on(home, async ({ session }) => session.keys.key('accountEncryption').publicKey.udf)).toBe(keyUdf);
+    }
+    expect(service.bound).toHaveLength(boundBefore + 2);
   });
 
   it('one can be an administrator from its connection on', async () => {

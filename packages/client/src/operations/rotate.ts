@@ -51,45 +51,85 @@ export async function rotateAccountKey(device: Device, shutOut?: string): Promis
   await finishBinding(device);
   // Before anything is sent: a device that lacks one of these does not administer.
   administrationMembers(session.keys);
-  let rotation = await planRotation(device);
-  const done = new Map<string, boolean>();
-  for (let isFirst = true, isOpen = true; isOpen; isFirst = false) {
-    let lot: [string, boolean][] = [];
-    await changeDevices(device, async () => {
-      if (isFirst) {
-        // Anew where another administrator was faster: this key must be newer than his.
-        rotation = await planRotation(device);
-        await noteBinding(session.home, rotation.profiles);
-      }
-      const all = await deviceEntries(device);
-      const isGone = ({ deviceUdf }: DeviceEntry) => deviceUdf === shutOut;
-      const drafts = isFirst ? await deletions(device, all.filter(isGone), rotation) : [];
-      const waiting = ownFirst(device, all).filter((each) => !isGone(each) && !done.has(each.deviceUdf));
-      // Entries are bounded, since each costs the service some signatures; own entry and deletion are in the first lot.
-      const now = waiting.slice(0, uploadDevicesMax - drafts.length);
-      isOpen = now.length < waiting.length;
-      lot = [];
-      for (const entry of now) {
-        const given = await withNewKey(device, entry, rotation);
-        lot.push([entry.deviceUdf, given !== undefined]);
-        const changed = given ?? withProfile(device, entry, rotation);
-        drafts.push(await updateDraft(device, entry, changed, { nowMs: rotation.epoch.sinceMs, shutOut }));
+  const distribution = new Distribution(device, shutOut);
+  while (distribution.isOpen) await distribution.sendLot();
+  await finishBinding(device);
+  return distribution.result;
+}
+
+/** A new key on its way to the devices, in lots: entries of one Upload are bounded, since each costs the service signatures. */
+class Distribution {
+  readonly #device: Device;
+  readonly #shutOut: string | undefined;
+  /** Devices that are done, and whether they could be given the key. */
+  readonly #done = new Map<string, boolean>();
+  #rotation: Rotation | undefined;
+  #isOpen = true;
+
+  constructor(device: Device, shutOut: string | undefined) {
+    this.#device = device;
+    this.#shutOut = shutOut;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get result(): Rotated {
+    const without = [...this.#done].flatMap(([deviceUdf, isGiven]) => (isGiven ? [] : [deviceUdf]));
+    const keyUdf = signingKeyFromSeed(this.#rotation?.epoch.seed ?? new Uint8Array(0)).publicKey.udf;
+    return { keyUdf, deviceCount: this.#done.size - without.length, without };
+  }
+
+  /** Own entry and the deletion are in the first lot, with which the key is in use. */
+  async sendLot(): Promise<void> {
+    const isFirst = this.#done.size === 0;
+    let given = new Map<string, boolean>();
+    await changeDevices(this.#device, async () => {
+      // Anew where another administrator was faster: this key must be newer than his.
+      const rotation = isFirst ? await this.#plan() : (this.#rotation as Rotation);
+      const all = await deviceEntries(this.#device);
+      const gone = isFirst ? all.filter((entry) => this.#isGone(entry)) : [];
+      const drafts = await deletions(this.#device, gone, rotation);
+      given = new Map();
+      for (const entry of this.#nextOf(all, uploadDevicesMax - drafts.length)) {
+        const changed = await withNewKey(this.#device, entry, rotation);
+        given.set(entry.deviceUdf, changed !== undefined);
+        const replaced = changed ?? withProfile(this.#device, entry, rotation);
+        const options = { nowMs: rotation.epoch.sinceMs, shutOut: this.#shutOut };
+        drafts.push(await updateDraft(this.#device, entry, replaced, options));
+        const doneCount = this.#done.size + given.size;
         await showProgress(
-          session.environment,
+          this.#device.session.environment,
           'sealing the new key',
-          done.size + lot.length,
-          done.size + waiting.length,
+          doneCount,
+          all.length - gone.length,
         );
       }
       return drafts;
     });
-    for (const [deviceUdf, isGiven] of lot) done.set(deviceUdf, isGiven);
-    if (isFirst) await adoptAccountKeys(device);
+    for (const [deviceUdf, isGiven] of given) this.#done.set(deviceUdf, isGiven);
+    if (isFirst) await adoptAccountKeys(this.#device);
   }
-  await finishBinding(device);
-  const keyUdf = signingKeyFromSeed(rotation.epoch.seed).publicKey.udf;
-  const without = [...done].flatMap(([deviceUdf, isGiven]) => (isGiven ? [] : [deviceUdf]));
-  return { keyUdf, deviceCount: done.size - without.length, without };
+
+  async #plan(): Promise<Rotation> {
+    this.#rotation = await planRotation(this.#device);
+    await noteBinding(this.#device.session.home, this.#rotation.profiles);
+    return this.#rotation;
+  }
+
+  #isGone({ deviceUdf }: DeviceEntry): boolean {
+    return deviceUdf === this.#shutOut;
+  }
+
+  /** Entries that wait for the key, as many as there is room for. */
+  #nextOf(all: readonly DeviceEntry[], room: number): DeviceEntry[] {
+    const waiting = ownFirst(this.#device, all).filter(
+      (each) => !this.#isGone(each) && !this.#done.has(each.deviceUdf),
+    );
+    this.#isOpen = waiting.length > room;
+    return waiting.slice(0, room);
+  }
 }
 
 function ownFirst({ session: { identity } }: Device, entries: readonly DeviceEntry[]): DeviceEntry[] {

@@ -1,6 +1,7 @@
 import { nonceUdf } from '@meshd/crypto/udf';
 import { messageBytesMax } from '@meshd/limits/limits';
 import { contactCatalog } from '@meshd/schema/container-name';
+import type { ProfileAccount } from '@meshd/schema/profiles';
 import { accountKeys } from '../contact-entry.js';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
@@ -21,6 +22,8 @@ export interface MessageToSend {
   body(members: { readonly MessageID: string; readonly Sender: string; readonly Recipient: string }): Uint8Array;
   /** Whether it may travel in clear to people whose keys are not known. */
   readonly mayBeClear: boolean;
+  /** Accounts of recipients as the messages show them that are answered: people who are no contacts are written to by these. */
+  readonly accounts?: ReadonlyMap<string, ProfileAccount> | undefined;
   /** Only put into the queue; nothing is sent. */
   readonly isOffline?: boolean | undefined;
 }
@@ -69,6 +72,18 @@ export async function sendMessage(device: Device, message: MessageToSend): Promi
   return { messages, earlierCount, interrupted };
 }
 
+/**
+ * Sends one message to one person, which something else depends on.
+ * @throws ClientError `refused` where the own service does not take it
+ */
+export async function sendAnswer(device: Device, message: MessageToSend): Promise<SentMessage> {
+  const [sent] = (await sendMessage(device, message)).messages;
+  if (sent === undefined || sent.state === 'refused') {
+    throw new ClientError('refused', `the answer was not taken: ${sent?.reason ?? 'nobody is to have it'}`);
+  }
+  return sent;
+}
+
 /** Brings the contacts up to date; without a connection those that are here will do. */
 async function whyNoContacts(device: Device): Promise<ClientError | undefined> {
   try {
@@ -96,7 +111,7 @@ async function buildMessages(device: Device, message: MessageToSend): Promise<Ou
   const { type } = message;
   const createdMs = environment.nowMs();
   return message.recipients.map((recipient) => {
-    const account = contacts.get(recipient)?.account;
+    const account = contacts.get(recipient)?.account ?? message.accounts?.get(recipient);
     const known = account && accountKeys(account).encryptionKey;
     if (known === undefined) requireClear(message, recipient);
     const id = nonceUdf(environment.random);
@@ -127,6 +142,6 @@ function requireClear({ type, mayBeClear }: Pick<MessageToSend, 'type' | 'mayBeC
   if (mayBeClear || openingTypes.has(type)) return;
   throw new ClientError(
     'entry',
-    `the key of ${recipient} is not known here: mesh contact allow ${recipient} --card FILE, or send it --clear`,
+    `the key of ${recipient} is not known here: mesh contact request ${recipient} asks for it (or mesh contact import FILE), or send it --clear`,
   );
 }

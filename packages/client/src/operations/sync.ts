@@ -1,8 +1,15 @@
 import { deviceCatalog } from '@meshd/schema/container-name';
 import type { Decide } from '../conflicts.js';
 import type { Device } from '../device.js';
-import { Replica, type StoredReplica } from '../replica.js';
-import { type AccountView, askStatus, judgeView, rollbackError, type ServiceHead } from './account-status.js';
+import type { Replica, StoredReplica } from '../replica.js';
+import {
+  type AccountView,
+  askStatus,
+  judgeView,
+  rollbackError,
+  type ServiceHead,
+  storedReplicas,
+} from './account-status.js';
 import { adoptAccountKeys } from './adopt-keys.js';
 import { finishBinding } from './bind-profiles.js';
 import { type FetchFilter, fetchContainers } from './fetch.js';
@@ -106,7 +113,7 @@ export async function syncAccount(
   options: SyncOptions = {},
 ): Promise<SyncedContainer[]> {
   return recordingEvidence(device, async () => {
-    const stored = await Replica.storedIn(device.session.home);
+    const stored = await storedReplicas(device);
     const view = await agreedView(device, stored, options.view);
     const isWanted = ({ container }: ServiceHead) =>
       only === undefined || container === deviceCatalog || only.includes(container);

@@ -3,9 +3,8 @@ import { Device } from '../device.js';
 import type { ClientEnvironment } from '../environment.js';
 import { ClientError } from '../errors.js';
 import { Home } from '../home.js';
-import { Replica } from '../replica.js';
 import { Session } from '../session.js';
-import { type AccountView, askStatus } from './account-status.js';
+import { type AccountView, askStatus, storedReplicas } from './account-status.js';
 import { type SyncedContainer, syncAccount } from './sync.js';
 
 /** The longest wait that a service grants (S83). */
@@ -48,7 +47,7 @@ const passes = (error: unknown): error is ClientError =>
 async function waitForChange(device: Device, signal: AbortSignal): Promise<AccountView | undefined> {
   const { session } = device;
   if (await session.offers('wait')) {
-    const known = await Replica.storedIn(session.home);
+    const known = await storedReplicas(device);
     return askStatus(device, { known, waitMs, signal });
   }
   await pauseUntil(session.environment, pollMs, signal);

@@ -68,6 +68,9 @@ const answered = (result: ShardAnswer['result'], error = ''): ShardAnswer => ({
   result,
 });
 
+/** How often others have their turn while a shard files a message for somebody who lives here. */
+const turnsOfFiling = 200;
+
 /** What a shard says about a delivery; the time that it takes depends on who lives here. */
 async function delivered({ messages }: Deliver): Promise<ShardAnswer> {
   const results = messages.flatMap(({ indexRequest, recipients }) =>
@@ -80,7 +83,8 @@ async function delivered({ messages }: Deliver): Promise<ShardAnswer> {
       return { indexRequest, account, result, statusExtended: isThere ? 0 : 5, receipt, constraints: undefined };
     }),
   );
-  if (results.some(({ result }) => result === 'Accept')) await new Promise((resolve) => setTimeout(resolve, 15));
+  const turns = results.some(({ result }) => result === 'Accept') ? turnsOfFiling : 0;
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   return answered({ $case: 'deliver', value: { results } });
 }
 

@@ -1,6 +1,7 @@
-import { destinationsListedMax, outboxAgesMs, outboxEndedAtOnceMax } from '@meshd/limits/outbox';
+import { destinationsListedMax, outboxAgesMs, outboxEndedAtOnceMax, waitingListedMax } from '@meshd/limits/outbox';
 import { MeshError, statusRegistry } from '@meshd/schema/status';
 import type { ShardContext } from '../context.js';
+import type { WaitingRow } from '../storage/outbox-store.js';
 import { awakened, type DestinationState, type DestinationWord, wordOf } from './destination.js';
 import { endRows } from './ending.js';
 import { wakeDestination } from './settle.js';
@@ -41,6 +42,24 @@ async function reportOf({ store, destinations, clock }: ShardContext, domain: st
   const nowMs = clock();
   const state = await destinations.stateOf(domain);
   return { ...(await store.outbox.count(domain, nowMs, outboxAgesMs)), state, word: wordOf(state, nowMs) };
+}
+
+/**
+ * Single messages that wait for a destination, in the order in which they were queued, those on their way included.
+ *
+ * @param afterId number of the row before the first one; 0: from the beginning
+ * @param max at most `waitingListedMax` are told of
+ * @throws StorageError
+ */
+export async function listWaiting(
+  { store, clock }: ShardContext,
+  domain: string,
+  afterId: number,
+  max: number,
+): Promise<{ readonly messages: readonly WaitingRow[]; readonly more: boolean }> {
+  const wanted = Math.min(Math.max(max, 1), waitingListedMax);
+  const rows = await store.outbox.waiting({ domain, afterId, nowMs: clock() }, wanted + 1);
+  return { messages: rows.slice(0, wanted), more: rows.length > wanted };
 }
 
 /** What an operator can do. `retry`: now, whatever the rest; `drop`: its messages end, and their senders are told. */

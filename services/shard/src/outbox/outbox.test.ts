@@ -1,4 +1,4 @@
-import { messageMsMax, outboundTransactionMsMax } from '@meshd/limits/limits';
+import { messageMsMax, outboundTransactionMsMax, outboxLeaseMs } from '@meshd/limits/limits';
 import { laneOfRecipient } from '@meshd/schema/address';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LeasedRow } from '../storage/outbox-store.js';
@@ -6,7 +6,7 @@ import { anyReceipt, each, OutboxShard, type Sender } from '../testing/outbox-ki
 import { deleteAccount } from '../transactions/delete-account.js';
 import { expireMessages, startExpiry } from './expiry.js';
 import { listWork } from './list-work.js';
-import { changeDestination, listDestinations } from './operate.js';
+import { changeDestination, listDestinations, listWaiting } from './operate.js';
 import { peerSpoke } from './peer-spoke.js';
 
 const domain = 'beta.test';
@@ -56,8 +56,8 @@ describe('leases', () => {
     await alice.send(neighbour);
     await shard.lease(domain, lane, { owner: 'one', rowsMax: 1 });
     const second = await shard.lease(domain, lane, { owner: 'two' });
-    expect(second).toMatchObject({ rows: [], more: false, nextAttemptMs: shard.nowMs + 30_000 });
-    shard.nowMs += 30_000;
+    expect(second).toMatchObject({ rows: [], more: false, nextAttemptMs: shard.nowMs + outboxLeaseMs });
+    shard.nowMs += outboxLeaseMs;
     expect(recipients((await shard.lease(domain, lane, { owner: 'two' })).rows)).toEqual([bob, neighbour]);
   });
 
@@ -68,7 +68,7 @@ describe('leases', () => {
     expect(await shard.lease(domain, lane)).toMatchObject({
       rows: [],
       more: false,
-      nextAttemptMs: shard.nowMs + 30_000,
+      nextAttemptMs: shard.nowMs + outboxLeaseMs,
     });
   });
 
@@ -77,7 +77,7 @@ describe('leases', () => {
     await shard.lease(domain, lane, { owner: 'dead' });
     await shard.restart();
     expect((await shard.lease(domain, lane, { owner: 'new' })).rows).toEqual([]);
-    shard.nowMs += 30_000;
+    shard.nowMs += outboxLeaseMs;
     expect((await shard.lease(domain, lane, { owner: 'new' })).rows).toHaveLength(1);
   });
 });
@@ -116,7 +116,7 @@ describe('settling', () => {
   test('told twice, or after the lease has ended, a delivery is one mark', async () => {
     await alice.send(bob);
     const { rows } = await shard.lease(domain, lane, { owner: 'slow' });
-    shard.nowMs += 30_000;
+    shard.nowMs += outboxLeaseMs;
     const again = await shard.lease(domain, lane, { owner: 'quick' });
     const delivered = { kind: 'delivered', receipt: undefined } as const;
     await shard.settle(domain, lane, { owner: 'slow', rows: each(rows, delivered) });
@@ -285,6 +285,26 @@ describe('operators', () => {
         rowsByAge: [1, 1, 0, 0, 0, 0],
       },
     ]);
+  });
+
+  test('see single messages, page by page in the order in which they were queued, those on their way marked', async () => {
+    const recipients = [bob, neighbour, stranger, bob];
+    for (const recipient of recipients) await alice.send(recipient);
+    await alice.send('carol@gamma.test');
+    await shard.lease(domain, lane, { rowsMax: 1 });
+    const seen = [];
+    for (let afterId = 0, more = true; more; ) {
+      const page = await listWaiting(shard.context, domain, afterId, 3);
+      expect(page.messages.length).toBeLessThanOrEqual(3);
+      seen.push(...page.messages);
+      more = page.more;
+      afterId = page.messages.at(-1)?.id ?? afterId;
+    }
+    expect(seen.map(({ recipient }) => recipient)).toEqual(recipients);
+    expect(seen.map(({ leased }) => leased)).toEqual([true, false, false, false]);
+    expect(seen[0]).toMatchObject({ sender: alice.person.address, attempts: 0, lastFailure: '' });
+    expect((await listWaiting(shard.context, domain, 0, 0)).messages).toHaveLength(1);
+    expect(await listWaiting(shard.context, 'delta.test', 0, 10)).toEqual({ messages: [], more: false });
   });
 
   test('hold and release', async () => {

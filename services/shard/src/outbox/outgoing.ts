@@ -4,7 +4,7 @@ import { messageMsMax } from '@meshd/limits/limits';
 import { laneOfRecipient, parseAddress } from '@meshd/schema/address';
 import { outboundSpool } from '@meshd/schema/container-name';
 import { type ErrorCode, MeshError } from '@meshd/schema/status';
-import { sameKey, writersOf } from '../account-keys.js';
+import { sameKey, sendersOf } from '../account-keys.js';
 import type { Caller } from '../authorise.js';
 import { type SitePolicy, siteRefusal } from '../message/site-policy.js';
 import type { VerifiedMessage } from '../message/verify-message.js';
@@ -115,12 +115,12 @@ export class Outgoing {
     };
   }
 
-  /** S24, S71: the message is this account's, and bears the hand of one of its devices that is connected now. */
+  /** S24, S71: the message is this account's, and bears the hand of a device that is connected now and may send it. */
   #refusalOf({ sender, accountKey, signer, messageType, frame }: VerifiedMessage): ErrorCode | undefined {
     const { state, keySignature } = this.#caller;
     if (sender !== state.address || accountKey.udf !== state.accountUdf) return 'not-authorised';
-    const writers = writersOf(state, outboundSpool, keySignature);
-    if (!writers.some(({ raw }) => sameKey(raw, signer.raw))) return 'not-authorised';
+    const senders = sendersOf(state, messageType, keySignature);
+    if (!senders.some(({ raw }) => sameKey(raw, signer.raw))) return 'not-authorised';
     if (serviceTypes.has(messageType)) return 'event-rule';
     return judgeContent(frame, messageType, state.address)?.code;
   }

@@ -41,6 +41,19 @@ export interface OutboxRow {
   readonly lastFailure: string;
 }
 
+/** A row as operators see it. */
+export interface WaitingRow extends OutboxRow {
+  /** On its way. */
+  readonly leased: boolean;
+}
+
+/** Rows of a destination behind one. */
+export interface WaitingChoice {
+  readonly domain: string;
+  readonly afterId: number;
+  readonly nowMs: number;
+}
+
 /** A row with its message, for the worker that leased it. */
 export interface LeasedRow extends OutboxRow {
   /** The frame as stored. */
@@ -104,6 +117,8 @@ export interface OutboxTables {
   laneRest(lane: Lane, nowMs: number): Promise<LaneRest>;
   /** Rows, oldest first. */
   rows(choice: RowChoice, rowsMax: number): Promise<readonly OutboxRow[]>;
+  /** Rows in order of their numbers, which is that of their queueing; those on their way too. */
+  waiting(choice: WaitingChoice, rowsMax: number): Promise<readonly WaitingRow[]>;
   /** Rows of frames of one container. */
   rowsOfFrames(containerId: number, frameIndexes: readonly number[]): Promise<readonly OutboxRow[]>;
   /** Lanes with rows behind `after`, in order of domain and lane, without those of held destinations. */

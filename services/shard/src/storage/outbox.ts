@@ -70,6 +70,11 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
       if ('expiredMs' in choice) return select(outbox.selectExpired(choice.expiredMs, rowsMax));
       return select(outbox.selectOfDomain(choice.domain, choice.nowMs, rowsMax));
     },
+    waiting: async (choice, rowsMax) => {
+      const statement = outbox.selectWaiting(choice, lanesPerDestination, rowsMax);
+      const rows = await rowsOf<[...outbox.OutboxSelectRow, boolean]>(pool, statement);
+      return rows.map((row) => ({ ...outbox.rowOf(row as unknown as outbox.OutboxSelectRow), leased: row[12] }));
+    },
     rowsOfFrames: (containerId, frameIndexes) => select(outbox.selectOfFrames(containerId, frameIndexes)),
     lanes: async (after, lanesMax) => {
       const rows = await rowsOf<[string, number, number]>(pool, outbox.selectLanes(after, lanesMax));

@@ -11,17 +11,18 @@ const statusAfter = { block: 'blocked', unblock: 'connected' } as const;
  * that nobody outside can tell, and nothing is lost should the block have been a mistake. Doing it again changes nothing.
  *
  * @param action `block` or `unblock`
+ * @returns whether that changed anything
  * @throws MeshError `malformed`, `account-unknown`; `malformed` also for an account on hold, which waits for something else
  */
-export async function changeAccount(context: ShardContext, account: string, action: string): Promise<void> {
+export async function changeAccount(context: ShardContext, account: string, action: string): Promise<boolean> {
   if (action !== 'block' && action !== 'unblock')
     throw new MeshError('malformed', 'an account is blocked or unblocked');
   const status = statusAfter[action];
   const address = canonicalAddress(account);
-  await context.store.transactAccount(address, async (transactor) => {
+  return context.store.transactAccount(address, async (transactor) => {
     const { state } = transactor;
     if (state === undefined) throw new MeshError('account-unknown');
-    if (state.status === status) return;
+    if (state.status === status) return false;
     if (state.status === 'pending') throw new MeshError('malformed', 'the account is on hold');
     if (state.status === 'moved') throw new MeshError('malformed', 'the account has left');
     const maker = { host: context.host(), nowMs: context.clock(), random: context.random };
@@ -36,5 +37,6 @@ export async function changeAccount(context: ShardContext, account: string, acti
       replace: { ...state, status },
       service: [await accountRecord(context.store, maker, address, entry), incident],
     });
+    return true;
   });
 }

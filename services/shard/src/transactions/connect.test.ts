@@ -8,6 +8,7 @@ import { messageRegistry, RequestConnection } from '@meshd/schema/messages-mesh'
 import { ProfileDevice } from '@meshd/schema/profiles';
 import { MeshError } from '@meshd/schema/status';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { AccountState } from '../storage/store.js';
 import {
   entry,
   mark,
@@ -149,10 +150,20 @@ describe('Connect', () => {
     expect(inbound()).toHaveLength(1);
   });
 
-  test('an account that nobody has, or that is on hold: 404, 403/6', async () => {
+  test('[R244] an account that nobody has, that is on hold, or that is blocked: 404, 403/6, 403/7', async () => {
     const phone = newDevice();
     const bob = { ...phone, device: { ...phone.device, account: 'bob@example.com' } };
     expect(await codeOf(ask(bob, { ServiceID: 'bob@example.com' }))).toBe('account-unknown');
+    for (const [status, code] of [
+      ['pending', 'account-pending'],
+      ['blocked', 'account-blocked'],
+    ] as const) {
+      await shard.store.transactAccount(alice.address, (transactor) =>
+        transactor.commit({ replace: { ...(transactor.state as AccountState), status } }),
+      );
+      expect(await codeOf(ask(phone))).toBe(code);
+    }
+    expect(inbound()).toHaveLength(1);
   });
 
   test(`${pendingConnectionsMax} devices may wait, one more comes back later; one that asks again replaces its request`, async () => {

@@ -50,7 +50,7 @@ export interface ConnectResult {
  * The request is verified before it is known whether the account exists, so that both cost the same.
  *
  * @throws MeshError `malformed`, `payload-digest`, `object-signature` for the request; `account-unknown`,
- *   `account-pending`, `rate-limited`, `quota`.
+ *   `account-pending`, `account-blocked`, `rate-limited`, `quota`.
  */
 export async function connect(context: ShardContext, request: ConnectRequest): Promise<ConnectResult> {
   const { device, identity, message } = request;
@@ -62,6 +62,7 @@ export async function connect(context: ShardContext, request: ConnectRequest): P
     const { state } = transactor;
     if (state === undefined || state.away !== null) throw new MeshError('account-unknown');
     if (state.status === 'pending') throw new MeshError('account-pending');
+    if (state.status === 'blocked') throw new MeshError('account-blocked');
     const spool = spoolOf(state);
     if (answered !== undefined) return resultOf(state, await frameAt(transactor, spool, answered.frameIndex));
     return resultOf(state, await file(context, transactor, { state, spool, verified, writing }));

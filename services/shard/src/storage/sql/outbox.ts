@@ -1,7 +1,7 @@
 /** Messages that wait to be sent, one row for each recipient. */
 import { int8Of } from '../binary-copy.js';
 import type { Statement } from '../database.js';
-import type { Lane, LeaseWish, OutboxInsert, OutboxRow } from '../outbox-store.js';
+import type { Lane, LeaseWish, OutboxInsert, OutboxRow, WaitingChoice } from '../outbox-store.js';
 import type { StoredEnvelope } from '../store.js';
 import { multiRow, type Row } from './multi-row.js';
 
@@ -135,6 +135,20 @@ export function selectOfDomain(domain: string, nowMs: number, rowsMax: number): 
   const free = '(o.lease_owner IS NULL OR o.lease_until_ms <= $2)';
   const text = `${selection(`o.domain = $1 AND ${free}`)} ORDER BY o.lane, o.id LIMIT $3`;
   return { name: 'outbox-of-domain', text, values: [domain, nowMs, rowsMax] };
+}
+
+/*
+ * The first of each lane are looked for in the index, which is in order of lanes, and put together: what a page costs does
+ * not depend on how many rows wait.
+ */
+const waitingText = `SELECT ${columnsOf('o')}, coalesce(o.lease_until_ms > $3, false)
+  FROM generate_series(0, $4::integer - 1) AS q (lane) CROSS JOIN LATERAL (
+    SELECT * FROM outbox WHERE domain = $1 AND outbox.lane = q.lane AND id > $2 ORDER BY id LIMIT $5) AS o
+  ORDER BY o.id LIMIT $5`;
+
+/** Rows of a domain behind one, in order of their numbers; the last column says whether they are on their way. */
+export function selectWaiting({ domain, afterId, nowMs }: WaitingChoice, lanesMax: number, rowsMax: number): Statement {
+  return { name: 'outbox-waiting', text: waitingText, values: [domain, afterId, nowMs, lanesMax, rowsMax] };
 }
 
 /** Rows of frames of one container. */

@@ -127,6 +127,9 @@ export interface TransactRequest {
     | //
     /** From operators: closes an account to its own devices. */
     { $case: "changeAccount"; value: ChangeAccount }
+    | //
+    /** From operators: single messages that wait. */
+    { $case: "listWaiting"; value: ListWaiting }
     | undefined;
 }
 
@@ -140,6 +143,11 @@ export interface ChangeAccount {
   account: string;
   /** block, unblock */
   action: string;
+}
+
+export interface ChangeAccountResult {
+  /** it was not so before */
+  changed: boolean;
 }
 
 /** The shard verifies the signatures of these two itself (S24), so the whole request envelope travels. */
@@ -226,6 +234,8 @@ export interface TransactResponse {
     | { $case: "fetchLarge"; value: FetchLargeResult }
     | { $case: "connect"; value: ConnectResult }
     | { $case: "complete"; value: CompleteResult }
+    | { $case: "changeAccount"; value: ChangeAccountResult }
+    | { $case: "listWaiting"; value: ListWaitingResult }
     | undefined;
 }
 
@@ -768,6 +778,34 @@ export interface Destination {
   rowsByAge: number[];
 }
 
+/** Messages for one destination in the order in which they were queued, those on their way included. */
+export interface ListWaiting {
+  domain: string;
+  /** exclusive; 0: from the first one */
+  afterId: number;
+  messagesMax: number;
+}
+
+export interface ListWaitingResult {
+  messages: WaitingMessage[];
+  more: boolean;
+}
+
+export interface WaitingMessage {
+  /** of the row */
+  id: number;
+  messageId: string;
+  sender: string;
+  recipient: string;
+  queuedMs: number;
+  expiresMs: number;
+  attempts: number;
+  /** empty: none yet */
+  lastFailure: string;
+  /** on its way */
+  leased: boolean;
+}
+
 export interface ChangeDestination {
   domain: string;
   /** hold, release, retry, drop */
@@ -1300,6 +1338,9 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "changeAccount":
         ChangeAccount.encode(message.transaction.value, writer.uint32(226).fork()).join();
         break;
+      case "listWaiting":
+        ListWaiting.encode(message.transaction.value, writer.uint32(250).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1550,6 +1591,14 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             message.transaction = { $case: "changeAccount", value: ChangeAccount.decode(reader, reader.uint32()) };
             continue;
           }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.transaction = { $case: "listWaiting", value: ListWaiting.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1651,6 +1700,52 @@ export const ChangeAccount: MessageFns<ChangeAccount> = {
             }
 
             message.action = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeAccountResult(): ChangeAccountResult {
+  return { changed: false };
+}
+
+export const ChangeAccountResult: MessageFns<ChangeAccountResult> = {
+  encode(message: ChangeAccountResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changed !== false) {
+      writer.uint32(8).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeAccountResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeAccountResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
             continue;
           }
         }
@@ -2212,6 +2307,12 @@ export const TransactResponse: MessageFns<TransactResponse> = {
       case "complete":
         CompleteResult.encode(message.result.value, writer.uint32(242).fork()).join();
         break;
+      case "changeAccount":
+        ChangeAccountResult.encode(message.result.value, writer.uint32(226).fork()).join();
+        break;
+      case "listWaiting":
+        ListWaitingResult.encode(message.result.value, writer.uint32(250).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2412,6 +2513,22 @@ export const TransactResponse: MessageFns<TransactResponse> = {
             }
 
             message.result = { $case: "complete", value: CompleteResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.result = { $case: "changeAccount", value: ChangeAccountResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.result = { $case: "listWaiting", value: ListWaitingResult.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -6898,6 +7015,275 @@ export const Destination: MessageFns<Destination> = {
             }
 
             break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListWaiting(): ListWaiting {
+  return { domain: "", afterId: 0, messagesMax: 0 };
+}
+
+export const ListWaiting: MessageFns<ListWaiting> = {
+  encode(message: ListWaiting, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.domain !== "") {
+      writer.uint32(10).string(message.domain);
+    }
+    if (message.afterId !== 0) {
+      writer.uint32(16).uint64(message.afterId);
+    }
+    if (message.messagesMax !== 0) {
+      writer.uint32(24).uint32(message.messagesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWaiting {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWaiting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.afterId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.messagesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListWaitingResult(): ListWaitingResult {
+  return { messages: [], more: false };
+}
+
+export const ListWaitingResult: MessageFns<ListWaitingResult> = {
+  encode(message: ListWaitingResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.messages) {
+      WaitingMessage.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(16).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWaitingResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWaitingResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.messages.push(WaitingMessage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWaitingMessage(): WaitingMessage {
+  return {
+    id: 0,
+    messageId: "",
+    sender: "",
+    recipient: "",
+    queuedMs: 0,
+    expiresMs: 0,
+    attempts: 0,
+    lastFailure: "",
+    leased: false,
+  };
+}
+
+export const WaitingMessage: MessageFns<WaitingMessage> = {
+  encode(message: WaitingMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.messageId !== "") {
+      writer.uint32(18).string(message.messageId);
+    }
+    if (message.sender !== "") {
+      writer.uint32(26).string(message.sender);
+    }
+    if (message.recipient !== "") {
+      writer.uint32(34).string(message.recipient);
+    }
+    if (message.queuedMs !== 0) {
+      writer.uint32(40).uint64(message.queuedMs);
+    }
+    if (message.expiresMs !== 0) {
+      writer.uint32(48).uint64(message.expiresMs);
+    }
+    if (message.attempts !== 0) {
+      writer.uint32(56).uint32(message.attempts);
+    }
+    if (message.lastFailure !== "") {
+      writer.uint32(66).string(message.lastFailure);
+    }
+    if (message.leased !== false) {
+      writer.uint32(72).bool(message.leased);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitingMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitingMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.messageId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sender = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.recipient = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.queuedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.expiresMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.attempts = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastFailure = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.leased = reader.bool();
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
