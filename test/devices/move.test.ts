@@ -15,20 +15,30 @@ import { addService, listServices, removeService } from '@meshd/client/move/serv
 import { moveAccount, moveSteps, resumeMove, undoMove } from '@meshd/client/move/switch';
 import { acceptByPins, givePin } from '@meshd/client/operations/administer-devices';
 import { completeConnection, requestConnection } from '@meshd/client/operations/connect-device';
+import {
+  acceptContact,
+  pendingContacts,
+  requestContact,
+  takeReplies,
+  tellContacts,
+} from '@meshd/client/operations/contact-exchange';
+import { codeWith, contactNamed, listContacts, verifyContact } from '@meshd/client/operations/contacts';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { downloadContainer } from '@meshd/client/operations/download';
+import { findMessage } from '@meshd/client/operations/messages';
 import { synchronise } from '@meshd/client/operations/sync';
 import { uploadFiles } from '@meshd/client/operations/upload';
 import { homePins } from '@meshd/client/service-pin';
 import { clientFeatures } from '@meshd/client/session';
 import { systemRandom } from '@meshd/crypto/random';
-import { startTestProviders, type TestProvider } from '@meshd/dev/test-provider';
+import { waitFor } from '@meshd/dev/wait';
 import type { Transaction } from '@meshd/schema/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTwoProviders, type TwoProviders } from '../outbound/two-providers.js';
 
 const container = 'my_Notes';
-const [old, next] = ['alice@a.example', 'alice@b.example'];
-let providers: TestProvider[] = [];
+const [old, next] = ['alice@alpha.test', 'alice@beta.test'];
+let stage: TwoProviders;
 let folder: string;
 let ca: string;
 let environment: ClientEnvironment;
@@ -99,26 +109,52 @@ const says =
   };
 
 beforeAll(async () => {
+  stage = await startTwoProviders();
   folder = await mkdtemp(join(tmpdir(), 'meshd-move-'));
-  providers = await startTestProviders(['a.example', 'b.example'], { shardCount: 1 });
+  const providers = [stage.alpha, stage.beta];
   const overrides = providers.map(({ domain, port }) => `${domain}=127.0.0.1:${port}`).join(',');
   const settings = readDiscoverySettings({ overrides });
   const locator = new ServiceLocator({ ...settings, reach: 'any', clock: () => Date.now() });
   environment = { ...systemEnvironment(), locator };
-  ca = providers.map((provider) => provider.ca).join('\n');
+  ca = [stage.alpha, stage.beta].map((provider) => provider.ca).join('\n');
   await createAccount(home('laptop'), environment, { address: old, ca });
   const { pin } = await on('laptop', (device) => givePin(device));
   await requestConnection(home('phone'), environment, { address: old, ca, pin, description: 'phone' });
   await on('laptop', (device) => acceptByPins(device));
   expect(await completeConnection(home('phone'), environment, ca)).toMatchObject({ stage: 'connected' });
+  await createAccount(home('bob'), environment, { address: 'bob@alpha.test', ca });
+  await introduce();
   await write('laptop', 'first');
   await write('phone', 'second');
 });
 
 afterAll(async () => {
-  await Promise.all(providers.map((provider) => provider.stop()));
+  await stage?.stop();
   await rm(folder, { recursive: true, force: true });
 });
+
+const patience = { what: 'a message', deadlineMs: 20_000 };
+const taken = (name: string) => waitFor(async () => (await on(name, (device) => takeReplies(device)))[0], patience);
+
+/** Bob and Alice know each other, and have compared their keys. */
+async function introduce(): Promise<void> {
+  await on('bob', (device) => requestContact(device, { address: old, wantsReply: true }));
+  const pending = () => on('laptop', async (device) => (await pendingContacts(device)).requests[0]?.message.id);
+  const id = await waitFor(pending, patience);
+  await on('laptop', (device) => acceptContact(device, id));
+  await taken('bob');
+  await on('bob', async (device) => {
+    const alice = contactNamed(await listContacts(device), old);
+    await verifyContact(device, old, await codeWith(device, alice));
+  });
+}
+
+/** A message of theirs has come to this. */
+async function ended(name: string, id: string, delivery: object): Promise<void> {
+  const now = () => on(name, async (device) => (await findMessage(device, id, ['outbound'])).deliveries[0]);
+  const end = async () => ((await now())?.result === 'queued' ? undefined : await now());
+  expect(await waitFor(end, patience)).toMatchObject(delivery);
+}
 
 describe('services that lie', () => {
   it('[R027] [S47] an old one that keeps entries back is found out before anything goes anywhere', async () => {
@@ -127,7 +163,7 @@ describe('services that lie', () => {
     await cp(home('laptop'), home('caught'), { recursive: true });
     const keepsBack = lying(
       'caught',
-      says('a.example', () => ({ Index: 2 })),
+      says('alpha.test', () => ({ Index: 2 })),
     );
     await expect(moveAccount(home('caught'), keepsBack, { to, leaves: true })).rejects.toMatchObject({
       code: 'rollback',
@@ -143,7 +179,7 @@ describe('services that lie', () => {
     ],
     ['has something else', () => ({ Digest: new Uint8Array(64) }), /other frames of my_Notes/],
   ])('[R027] a new one that %s does not get the account', async (_what, change, message) => {
-    const cheats = lying('laptop', says('b.example', change));
+    const cheats = lying('laptop', says('beta.test', change));
     await expect(moveAccount(home('laptop'), cheats, { to, leaves: true })).rejects.toMatchObject({
       code: 'copy',
       message: expect.stringMatching(message),
@@ -155,8 +191,8 @@ describe('services that lie', () => {
 
   it('[R027] nobody follows a notice that the account’s own keys have not signed', async () => {
     const forged: Lie = (domain, transaction, response) =>
-      domain === 'a.example' && transaction === 'Status'
-        ? { ...response, status: 303, statusExtended: 25, description: 'alice@b.example', succeeded: false }
+      domain === 'alpha.test' && transaction === 'Status'
+        ? { ...response, status: 303, statusExtended: 25, description: 'alice@beta.test', succeeded: false }
         : response;
     await expect(on('phone', (device) => synchronise(device), lying('phone', forged))).rejects.toMatchObject({
       code: 'profile',
@@ -197,6 +233,15 @@ describe('a move', () => {
     await write('phone', 'third');
     expect(await addressOf('phone')).toBe(next);
     expect(await notes('laptop')).toEqual(['first', 'second', 'third']);
+  });
+
+  it('[R027] [S72] who writes to the old address is told that it has moved; who is known learns of the new one', async () => {
+    const written = await on('bob', (device) => requestContact(device, { address: old, wantsReply: false }));
+    await ended('bob', written.messages[0]?.id ?? '', { result: 'refused', statusExtended: 25 });
+    await on('laptop', (device) => tellContacts(device));
+    await taken('bob');
+    const [known, ...others] = await on('bob', (device) => listContacts(device));
+    expect([known?.address, known?.isVerified, others]).toEqual([next, true, []]);
   });
 
   it('[R027] the way back takes along what was written meanwhile', async () => {

@@ -160,6 +160,16 @@ export class Session {
     return this.#service;
   }
 
+  /** Services at which the account was before, as far as this home has pinned them. */
+  async formerServices(): Promise<VerifiedService[]> {
+    const services: VerifiedService[] = [];
+    for (const address of this.state.former ?? []) {
+      const pin = await homePins(this.home).get(domainOf(address));
+      if (pin !== undefined) services.push(await verifyService(readEnvelope(pin.profileService)));
+    }
+    return services;
+  }
+
   async #pin(): Promise<ServicePin> {
     return (await homePins(this.home).get(this.domain)) ?? (await this.hello()).pin;
   }

@@ -1,8 +1,10 @@
 /** `mesh account service …` and `mesh account move`: one account at several services, and its way to another one. */
+import { withDevice } from '@meshd/client/device';
 import type { CopiedStore } from '@meshd/client/move/copy';
 import type { Place } from '@meshd/client/move/places';
 import { addService, listServices, removeService } from '@meshd/client/move/services';
 import { type Moved, moveAccount, resumeMove, undoMove } from '@meshd/client/move/switch';
+import { tellContacts } from '@meshd/client/operations/contact-exchange';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
@@ -69,17 +71,31 @@ async function list(io: CommandIo): Promise<void> {
   });
 }
 
-function printMoved(io: CommandIo, moved: Moved, leaves: boolean): void {
+/** People who know this account hear of the new address from it; that this fails ends no move. */
+async function tellPeople(io: CommandIo): Promise<{ readonly told: readonly string[]; readonly untold?: string }> {
+  try {
+    const { messages, interrupted } = await withEnvironment(io, (environment) =>
+      withDevice(io.home, environment, (device) => tellContacts(device)),
+    );
+    const told = messages.map(({ recipient }) => recipient);
+    return interrupted === undefined ? { told } : { told, untold: interrupted.message };
+  } catch (error) {
+    return { told: [], untold: (error as Error).message };
+  }
+}
+
+async function printMoved(io: CommandIo, moved: Moved, leaves: boolean): Promise<void> {
   const { from, to, stores, noNotice } = moved;
   if (noNotice !== undefined) io.setExitCode(1);
   const notice = leaves ? noNotice === undefined : undefined;
-  io.print({ from, to, stores: storesJson(stores), notice, reason: noNotice }, () =>
+  const { told, untold } = await tellPeople(io);
+  io.print({ from, to, stores: storesJson(stores), notice, reason: noNotice, told, untold }, () =>
     [
       ...storesText(stores),
       `the account is at ${to}; your other devices follow when they are used next`,
-      ...(leaves && noNotice === undefined
-        ? [`${from} says so for 90 days; back again: mesh account move --undo`]
-        : []),
+      ...(told.length === 0 ? [] : [`the new address goes to ${told.join(', ')}`]),
+      ...(untold === undefined ? [] : [`not all contacts could be told: ${untold}; again with: mesh contact tell`]),
+      ...(notice === true ? [`${from} says so for 90 days; back again: mesh account move --undo`] : []),
       ...(noNotice === undefined ? [] : [`${from} did not take the notice: ${noNotice}`]),
     ].join('\n'),
   );
@@ -95,7 +111,7 @@ async function authoritative(io: CommandIo, text: string, flags: MoveFlags): Pro
   const to = await placeArgument(io, text, flags);
   const options = { to, leaves: false, anyway: flags.anyway };
   const moved = await withEnvironment(io, (environment) => moveAccount(io.home, environment, options));
-  printMoved(io, moved, false);
+  await printMoved(io, moved, false);
 }
 
 async function move(io: CommandIo, text: string | undefined, flags: MoveFlags): Promise<void> {
@@ -107,7 +123,7 @@ async function move(io: CommandIo, text: string | undefined, flags: MoveFlags): 
     const to = await placeArgument(io, text, flags);
     return moveAccount(io.home, environment, { to, leaves: true, anyway: flags.anyway });
   });
-  printMoved(io, moved, true);
+  await printMoved(io, moved, true);
 }
 
 const urlOption = ['--url <url>', 'https address of the service (default: as the DNS of DOMAIN says)'] as const;
