@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { AccountAway, AccountStatus } from './account-status.js';
 import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
 import type { LargeTables } from './large-store.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
@@ -19,20 +20,6 @@ export interface StoredEnvelope {
   readonly header: Uint8Array;
   readonly payload: Uint8Array | null;
   readonly trailer: Uint8Array | null;
-}
-
-/**
- * `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6); `blocked`: closed to
- * its own devices by the operator; `moved`: it has left for another service, and what is here is kept for its return (semantics 6.3).
- */
-export type AccountStatus = 'connected' | 'pending' | 'blocked' | 'moved';
-
-/** Where an account is while this service is not the authoritative one (R008). */
-export interface AccountAway {
-  /** Canonical address, the first of `ServiceIDs`, or `MovedTo` of the request by which it left. */
-  readonly to: string;
-  /** Unix time in milliseconds. */
-  readonly sinceMs: number;
 }
 
 /** What CreateAccount fills in and a later CreateAccount of the same Mesh replaces (semantics 6.2). Keys are raw Ed448 octets. */

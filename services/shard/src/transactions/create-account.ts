@@ -18,13 +18,8 @@ import type { ShardContext } from '../context.js';
 import { openOwn } from '../service-frames.js';
 import { accountRecord, type RecordMaker, statusWords } from '../service-records.js';
 import { verifySignedRequest } from '../signed-request.js';
-import {
-  type AccountAway,
-  type AccountFields,
-  type AccountState,
-  type AccountTransactor,
-  keyText,
-} from '../storage/store.js';
+import type { AccountAway } from '../storage/account-status.js';
+import { type AccountFields, type AccountState, type AccountTransactor, keyText } from '../storage/store.js';
 import { answerOf, findAnswer, meshPrincipal, type WritingRequest } from '../stored-answer.js';
 import { defaultQuota } from '../upload/quota.js';
 import { arrive } from './arrive.js';

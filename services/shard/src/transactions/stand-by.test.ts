@@ -77,7 +77,7 @@ beforeEach(async () => {
   expect(await shard.upload(device, [], undefined, { self })).toMatchObject({ status: 201 });
 });
 
-describe('[R008] [R009] an account that stands by', () => {
+describe('[R007] [R008] [R009] an account that stands by', () => {
   test('has no stores of its own, and tells its devices where it is; those that carry it may look', async () => {
     expect(storesOf(there)).toEqual([]);
     await expect(ask(there)).rejects.toMatchObject({ code: 'account-moved', detail: here });

@@ -1,6 +1,8 @@
 /** Accounts, their revoked keys, and names that nobody may take yet. */
+
+import type { AccountStatus } from '../account-status.js';
 import type { Statement } from '../database.js';
-import type { AccountFields, AccountStatus } from '../store.js';
+import type { AccountFields } from '../store.js';
 
 const octets = (view: Uint8Array | null): Buffer | null =>
   view === null ? null : Buffer.from(view.buffer, view.byteOffset, view.length);
