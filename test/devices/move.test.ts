@@ -204,6 +204,13 @@ describe('services that lie', () => {
 });
 
 describe('a move', () => {
+  it('[R027] to a service that is not there changes nothing', async () => {
+    const nowhere = { to: { address: 'alice@nowhere.test' }, leaves: true };
+    await expect(moveAccount(home('laptop'), environment, nowhere)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(undoMove(home('laptop'), environment)).rejects.toThrow('undone already');
+    expect(await listServices(home('laptop'))).toMatchObject([{ address: old }]);
+  });
+
   it.each(['copying', 'copying the rest', 'looking there'])('[R027] broken off at %s it is undone', async (step) => {
     await expect(moveAccount(home('laptop'), breaksAt(step), { to, leaves: true })).rejects.toThrow(step);
     const { noNotice } = await undoMove(home('laptop'), environment);

@@ -106,12 +106,16 @@ async function requireBeginning(replica: Replica, stated: StatedStore | undefine
 async function sendFrames(source: Device, replica: Replica, target: Session, from: number): Promise<void> {
   const { environment } = source.session;
   const { container, size } = replica.reader;
+  if (from >= size) return;
+  const { ConstraintsUpdate: heard } = (await target.hello()).message;
+  const entriesMax = Math.max(1, Math.min(uploadEntriesMax, heard?.MaxEntries ?? uploadEntriesMax));
+  const bytesMax = Math.min(pageBytes, heard?.BytesMax ?? pageBytes);
   for (let at = from; at < size; ) {
     const envelopes: EnvelopeOctets[] = [];
-    for (let bytes = 0; at + envelopes.length < size && envelopes.length < uploadEntriesMax; ) {
+    for (let bytes = 0; at + envelopes.length < size && envelopes.length < entriesMax; ) {
       const octets = await replica.envelope(at + envelopes.length);
       bytes += (octets.payload?.length ?? 0) + octets.header.length;
-      if (envelopes.length > 0 && bytes > pageBytes) break;
+      if (envelopes.length > 0 && bytes > bytesMax) break;
       envelopes.push(octets);
     }
     const update = { Container: container, Index: at, Envelopes: envelopes };

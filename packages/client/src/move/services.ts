@@ -8,7 +8,7 @@ import { Session } from '../session.js';
 import { changeAddresses } from './addresses.js';
 import type { CopiedStore } from './copy.js';
 import { loadJournal } from './journal.js';
-import { keepPlace, type Place, placeOf } from './places.js';
+import { type Place, placeOf } from './places.js';
 import { leaveNotice, standBy } from './switch.js';
 
 /** An address of the account. */
@@ -61,7 +61,6 @@ export async function addService(
     if (place.address === state.address) throw new ClientError('usage', `the account is at ${place.address} already`);
     const known = await placeOf(home, state, place.address);
     const to = { address: place.address, url: place.url ?? known.url, ca: place.ca ?? known.ca };
-    await keepPlace(home, to);
     return standBy(home, environment, to);
   });
 }

@@ -100,12 +100,12 @@ export async function moveAccount(
   const home = new Home(folder);
   await requireAccount(home);
   return home.exclusively(async () => {
-    const journal = await begin(home, options);
+    const journal = await begin(home, environment, options);
     return go(home, environment, journal, options.anyway === true);
   });
 }
 
-async function begin(home: Home, { to, leaves }: MoveOptions): Promise<Journal> {
+async function begin(home: Home, environment: ClientEnvironment, { to, leaves }: MoveOptions): Promise<Journal> {
   const state = await requireAccount(home);
   const under = await loadJournal(home);
   if (under !== undefined && !under.isDone) {
@@ -121,7 +121,9 @@ async function begin(home: Home, { to, leaves }: MoveOptions): Promise<Journal> 
     throw new ClientError('usage', `${to.address} is at the same service; an account moves to another one`);
   }
   const { ca, url } = await placeOf(home, state, to.address);
-  await keepPlace(home, { address: to.address, url: to.url ?? url, ca: to.ca ?? ca });
+  const place = { address: to.address, url: to.url ?? url, ca: to.ca ?? ca };
+  await requireTaker(home, environment, place);
+  await keepPlace(home, place);
   const journal: Journal = {
     ...{ version: 1, from: state.address, to: to.address, leaves, direction: 'forth', isDone: false },
   };
@@ -211,6 +213,17 @@ async function prepare(way: Way, anyway: boolean): Promise<readonly CopiedStore[
   return stores;
 }
 
+/** Before anything is changed for its sake: that there is such a service, and that it takes accounts. @throws ClientError */
+async function requireTaker(home: Home, environment: ClientEnvironment, place: Place): Promise<void> {
+  const session = await sessionAt(home, environment, await requireAccount(home), place);
+  try {
+    if (await session.offers('move')) return;
+    throw new ClientError('downgrade', `${session.domain} does not take accounts from other services; use another one`);
+  } finally {
+    await session.close();
+  }
+}
+
 /** Has the account stand by at the other address. */
 async function makeSecond(way: Way): Promise<void> {
   const { from, to } = way;
@@ -223,12 +236,6 @@ async function makeSecond(way: Way): Promise<void> {
   });
   way.begin('making the account');
   await way.between(async (_source, target) => {
-    if (!(await target.offers('move'))) {
-      throw new ClientError(
-        'downgrade',
-        `${target.domain} does not take accounts from other services; the account stays where it is: mesh account move --undo`,
-      );
-    }
     await bindAt(target);
   });
 }
@@ -251,6 +258,8 @@ export async function bindAt(session: Session): Promise<void> {
 /** Copies to a service where the account stands by, without a switch. */
 export async function standBy(home: Home, environment: ClientEnvironment, to: Place): Promise<readonly CopiedStore[]> {
   const state = await requireAccount(home);
+  await requireTaker(home, environment, to);
+  await keepPlace(home, to);
   const way = new Way(home, environment, state, await placeOf(home, state, state.address), to);
   await makeSecond(way);
   way.begin('copying');
