@@ -25,7 +25,7 @@ import {
 import { codeWith, contactNamed, listContacts, verifyContact } from '@meshd/client/operations/contacts';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { downloadContainer } from '@meshd/client/operations/download';
-import { findMessage } from '@meshd/client/operations/messages';
+import { findMessage, listMessages } from '@meshd/client/operations/messages';
 import { synchronise } from '@meshd/client/operations/sync';
 import { uploadFiles } from '@meshd/client/operations/upload';
 import { homePins } from '@meshd/client/service-pin';
@@ -249,6 +249,11 @@ describe('a move', () => {
     await taken('bob');
     const [known, ...others] = await on('bob', (device) => listContacts(device));
     expect([known?.address, known?.isVerified, others]).toEqual([next, true, []]);
+    // What came to the old address, and what its service said of messages from there, is read as before.
+    const { refused, messages } = await on('laptop', (device) => listMessages(device, 'inbound'));
+    expect([refused, messages.map(({ sender }) => sender)]).toEqual([[], ['bob@alpha.test']]);
+    const sent = await on('laptop', (device) => listMessages(device, 'outbound'));
+    expect(sent.messages[0]).toMatchObject({ sender: old, deliveries: [{ result: 'delivered' }] });
   });
 
   it('[R027] the way back takes along what was written meanwhile', async () => {
