@@ -197,6 +197,9 @@ async function rebindAccount(
   const status = state.status === 'moved' ? 'connected' : state.status;
   const replace = { ...fieldsOf(binding, quota, context.clock(), state), status };
   const arrival = state.away !== null && replace.away === null ? await arrive(context, transactor, replace) : {};
+  // Who was shut out where the account was is out here as well, by the catalog that was copied.
+  const revokedThere = (arrival.revokedKeys ?? []).map(keyText);
+  requireVouchers(new Set([...state.revokedKeys, ...revokedThere]), binding);
   const { profileMesh, profileAccount } = replace;
   const entry = { event: 'Update', status: statusWords[status], profileMesh, profileAccount } as const;
   const result: CreateAccountResult = { status: 202 };
@@ -225,13 +228,21 @@ export function judgeRebinding(
   meshChanged: boolean,
   accountChanged: boolean,
 ): void {
-  const { mesh, account, signer } = binding;
+  const { mesh, account } = binding;
   // Another ProfileAccount would be another account: every manifest names the one that the name belongs to.
   if (!sameKey(account.offlineKey.raw, state.accountOfflineKey)) throw new MeshError('name-taken');
   const older = (updated: Date | undefined, storedMs: number) => (updated?.getTime() ?? 0) <= storedMs;
   if (meshChanged && older(mesh.profile.Updated, state.meshUpdatedMs)) throw new MeshError('profile-older');
   if (accountChanged && older(account.profile.Updated, state.accountUpdatedMs)) throw new MeshError('profile-older');
-  const isRevoked = (key: PublicKeyEd448) => state.revokedKeys.has(keyText(key.raw));
+  requireVouchers(state.revokedKeys, binding);
+}
+
+/** @throws MeshError `administrator-required` where only keys of revoked devices vouch */
+function requireVouchers(
+  revokedKeys: ReadonlySet<string>,
+  { mesh, account, signer }: Pick<Binding, 'mesh' | 'account' | 'signer'>,
+): void {
+  const isRevoked = (key: PublicKeyEd448) => revokedKeys.has(keyText(key.raw));
   const meshKeys = [mesh.offlineKey, ...onlineKeysOf(mesh.profile)].map((key) => key.raw);
   const vouchers = account.signers.filter((key) => hasKey(meshKeys, key.raw) && !isRevoked(key));
   if (isRevoked(signer) || vouchers.length === 0) throw new MeshError('administrator-required');

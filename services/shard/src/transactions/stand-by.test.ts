@@ -150,6 +150,30 @@ describe('[R011] the other address becomes the authoritative one', () => {
   });
 });
 
+describe('[S25] an administrator who was shut out', () => {
+  test('does not make the account come to where it stood by, once its catalog is there', async () => {
+    const [home, copyAt] = ['carol@example.com', 'carol@second.example'];
+    const carol = (address: string, month: string, administrators = ['first', 'second'], services = [home, copyAt]) =>
+      new Person('carol', { address, services, administrators, updated: new Date(`2026-${month}-01T00:00:00Z`) });
+    const [first, second] = [carol(home, '01').device('first'), carol(home, '01').device('second')];
+    const devices = await shard.join(carol(home, '01'), first);
+    const { envelopes } = devices.write([
+      entry({ UniqueID: second.udf, Event: 'New' }, second.entry),
+      entry({ UniqueID: second.udf, Event: 'Delete', First: 2, Previous: 2 }),
+    ]);
+    expect(await shard.upload(first, [{ container: 'mmm_Device', envelopes }])).toMatchObject({ status: 201 });
+    expect(await bind(carol(copyAt, '01'))).toBe(201);
+    const principal = { ...first.principal, account: copyAt, moves: true };
+    for (const container of storesOf(home)) {
+      const copied = await shard.upload({ principal }, [{ container, envelopes: framesAt(home, container), index: 0 }]);
+      expect(copied).toMatchObject({ status: 201 });
+    }
+    const turnedBy = (administrators: string[]) => bind(carol(copyAt, '02', administrators, [copyAt, home]));
+    expect(await turnedBy(['second', 'first'])).toBe('administrator-required');
+    expect(await turnedBy(['first', 'second'])).toBe(202);
+  });
+});
+
 describe('[R027] a notice', () => {
   test('tells the account’s devices where it is, and nobody else that there was one', async () => {
     expect(await leaveFor(here, there)).toBe(201);
