@@ -15,7 +15,7 @@ import type { DeliveryResult } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { AddressError, canonicalAddress, parseAddress } from '@meshd/schema/address';
 import type { EntryResponse } from '@meshd/schema/common';
 import type { PostRequest, PostResponse } from '@meshd/schema/protocol';
-import { MeshError } from '@meshd/schema/status';
+import { MeshError, statusRegistry } from '@meshd/schema/status';
 import type { PeerHost } from '../peers.js';
 import { refusal, type WholeReply, whole } from '../reply.js';
 import { refusalOf } from '../shard-router.js';
@@ -160,6 +160,8 @@ function answerOf(
   return whole<'Post'>(isOffer ? 'bodies-awaited' : 'success', members, { described });
 }
 
+const { 'account-moved': moved } = statusRegistry;
+
 /** Accept or Reject, and a receipt that says no more (S80, S81); a reason only where somebody known has moved. */
 function entryOf(
   IndexRequest: number,
@@ -168,11 +170,11 @@ function entryOf(
   { understands }: Pick<TransactionContext, 'understands'>,
 ): EntryResponse {
   const isAccepted = result?.result === 'Accept';
-  const code = result?.statusExtended ?? 0;
+  const hasMoved = result?.statusExtended === moved.extended;
   const receipt = isAccepted && understands('receipt-1') ? result.receipt : undefined;
   return {
     ...{ IndexRequest, Account, Result: isAccepted ? 'Accept' : 'Reject' },
     ...(receipt === undefined ? {} : { Receipt: envelopeOfRpc(receipt) }),
-    ...(code === 0 || !understands('entry') ? {} : { StatusExtended: code }),
+    ...(hasMoved && understands('entry') ? { StatusExtended: moved.extended } : {}),
   };
 }
