@@ -1,6 +1,6 @@
 /** Secrets are found in every form in which they may lie about; otherwise finding none would say nothing. */
 import { describe, expect, it } from 'vitest';
-import { findSecrets, keySecrets, textSecret, udfSecrets } from './secret-forms.js';
+import { keySecrets, type Secret, secretFinder, textSecret, udfSecrets } from './secret-forms.js';
 
 const password = 'Löwe "7" \\ Gasse';
 const secrets = [textSecret('password', password)];
@@ -8,6 +8,7 @@ const base64 = (octets: string | Uint8Array) => Buffer.from(octets as string).to
 const base64url = (octets: string | Uint8Array) => Buffer.from(octets as string).toString('base64url');
 const hex = (octets: string | Uint8Array) => Buffer.from(octets as string).toString('hex');
 const json = (text: string) => JSON.stringify({ Password: text });
+const findSecrets = (of: readonly Secret[], octets: Uint8Array) => secretFinder(of)(octets);
 const isFound = (stored: string | Uint8Array) => findSecrets(secrets, Buffer.from(stored as string)).length === 1;
 
 describe('a secret is found', () => {

@@ -42,12 +42,42 @@ export function keySecrets(what: string, octets: Uint8Array): Secret[] {
   ];
 }
 
-/** What is found of the secrets, each once. @throws Error for a secret too short to be looked for */
-export function findSecrets(secrets: readonly Secret[], octets: Uint8Array): string[] {
-  const layers = layersOf(Buffer.from(octets));
-  return secrets
-    .filter((secret) => formsOf(secret).some((form) => layers.some((layer) => layer.includes(form))))
-    .map(({ what }) => what);
+/** A form of a secret. */
+interface Form {
+  readonly what: string;
+  readonly octets: Buffer;
+}
+
+/**
+ * Makes what finds secrets: all of them in one walk over the octets, as there are thousands of forms.
+ *
+ * @returns given octets, what is found in them, each once
+ * @throws Error for a secret too short to be looked for
+ */
+export function secretFinder(secrets: readonly Secret[]): (octets: Uint8Array) => string[] {
+  const forms = new Map<number, Form[]>();
+  // Nearly every place in the octets is passed over by its two last octets alone.
+  const mayEnd = new Uint8Array(0x10000);
+  for (const { what, octets } of secrets.flatMap(formsOf)) {
+    const start = octets.readUInt32BE(0);
+    forms.set(start, [...(forms.get(start) ?? []), { what, octets }]);
+    mayEnd[start & 0xffff] = 1;
+  }
+  const findIn = (layer: Buffer, found: Set<string>): void => {
+    let window = 0;
+    for (let at = 0; at < layer.length; at += 1) {
+      window = ((window << 8) | (layer[at] as number)) >>> 0;
+      if (at < 3 || mayEnd[window & 0xffff] === 0) continue;
+      for (const { what, octets } of forms.get(window) ?? []) {
+        if (layer.subarray(at - 3, at - 3 + octets.length).equals(octets)) found.add(what);
+      }
+    }
+  };
+  return (octets) => {
+    const found = new Set<string>();
+    for (const layer of layersOf(Buffer.from(octets))) findIn(layer, found);
+    return [...found];
+  };
 }
 
 /** What stands there, and what that encodes, down to the last. */
@@ -72,12 +102,13 @@ function decoded(octets: Buffer): Buffer {
 }
 
 /** A secret as it may stand in octets that were not written to be decoded from their beginning. */
-function formsOf({ what, octets }: Secret): Buffer[] {
+function formsOf({ what, octets }: Secret): Form[] {
   if (octets.length < secretBytesMin) throw new Error(`${what} is too short to be looked for`);
   const raw = Buffer.from(octets);
   const hex = raw.toString('hex');
   const texts = [...escapedForms(raw), hex, hex.toUpperCase(), ...[0, 1, 2].flatMap((at) => base64Forms(raw, at))];
-  return [raw, ...texts.map((text) => Buffer.from(text, 'utf8'))];
+  const forms = new Map([[hex, raw], ...texts.map((text) => [`text ${text}`, Buffer.from(text, 'utf8')] as const)]);
+  return [...forms.values()].map((form) => ({ what, octets: form }));
 }
 
 /** As JSON writes it in a string, in a string in a string, and in ASCII alone. */

@@ -21,7 +21,7 @@ import { secretsOfHome } from './secrets-of-home.js';
 /** For each step of the story, and for what goes before. */
 export const stepMs = 90_000;
 /** While messages are carried from one provider to another. */
-export const patience = { timeout: 60_000, interval: 200 };
+export const patience = { timeout: 60_000, interval: 500 };
 
 /** The stage, set. */
 export interface Stage {
@@ -90,7 +90,9 @@ async function setParts(undo: (() => Promise<unknown>)[], stop: () => Promise<vo
       return text;
     },
     rememberKeys: async (device) => {
-      secrets.push(...(await secretsOfHome(join(two.folder, device), device)));
+      const known = new Set(secrets.map(({ octets }) => Buffer.from(octets).toString('hex')));
+      const found = await secretsOfHome(join(two.folder, device), device);
+      secrets.push(...found.filter(({ octets }) => !known.has(Buffer.from(octets).toString('hex'))));
     },
     kept: async () => {
       const urls = [alpha, beta].flatMap(({ databases }) => [databases.directory, ...databases.shards]);

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll } from 'vitest';
 import { tellByCommandLine } from './by-command-line.js';
+import { tellThroughLibrary } from './by-library.js';
 import { type Stage, setStage, stepMs } from './stage.js';
 import { searchWhatIsKept } from './what-is-kept.js';
 
@@ -15,4 +16,5 @@ beforeAll(async () => {
 afterAll(() => set?.stop(), stepMs);
 
 tellByCommandLine(stage);
+tellThroughLibrary(stage);
 searchWhatIsKept(stage);

@@ -133,10 +133,7 @@ function byStart({ fields: { Start: a = '' } }: CatalogItem, { fields: { Start: 
 function tableOf(group: CatalogCommands, items: readonly CatalogItem[]): string {
   const { kind, columns } = group;
   if (items.length === 0) return `no ${kind.name}s; keep one with: mesh ${kind.name} add`;
-  const rows = items.map((item) => [
-    ...columns.map((name) => cellOf(name, item)),
-    item.isWaiting ? 'waits here' : '',
-  ]);
+  const rows = items.map((item) => [...columns.map((name) => cellOf(name, item)), item.isWaiting ? 'waits here' : '']);
   const heads = columns.map((name) =>
     (times.has(name) ? `${name} (UTC)` : name).replace(/^./, (first) => first.toLowerCase()),
   );

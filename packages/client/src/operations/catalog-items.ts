@@ -5,6 +5,7 @@ import { openedItems } from '../catalog/opened-items.js';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
 import { requireNoEvidence } from '../evidence.js';
+import { requireReading } from '../own-permissions.js';
 import { enqueue, loadPending, type PendingEntry } from '../pending.js';
 import { plainOfPlanned, readingKey } from '../reading-key.js';
 import { encryptBody } from '../writer.js';
@@ -35,6 +36,7 @@ export interface ItemOptions {
  * @throws ClientError
  */
 export async function catalogItems(device: Device, kind: ItemKind, options: ItemOptions = {}): Promise<CatalogItem[]> {
+  requireReading(device, kind.container);
   if (options.offline !== true) await syncAccount(device, [kind.container]);
   const replica = await readableReplica(device, kind.container);
   const items = new Map<string, CatalogItem>();
@@ -161,6 +163,7 @@ async function change(
 ): Promise<ChangedItem> {
   const { environment, home, keys } = device.session;
   await requireNoEvidence(home);
+  requireReading(device, container);
   if (!offline) await syncAccount(device, [container]);
   const { replay } = (await readableReplicaOf(device, container, offline)).reader;
   const uniqueId = uniqueIdFor(keys.keyBlind, container, key);
