@@ -3,10 +3,10 @@
  * line, then through the client library, and in the end everything is searched that the services have kept of it.
  */
 import { afterAll, beforeAll } from 'vitest';
-import { tellByCommandLine } from './by-command-line.js';
-import { tellThroughLibrary } from './by-library.js';
+import { tellByCommandLine } from './by-command-line.scenes.js';
+import { tellThroughLibrary } from './by-library.scenes.js';
 import { type Stage, setStage, stepMs } from './stage.js';
-import { searchWhatIsKept } from './what-is-kept.js';
+import { searchWhatIsKept } from './what-is-kept.scenes.js';
 
 let set: Stage;
 const stage = () => set;

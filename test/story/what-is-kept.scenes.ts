@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { alice } from './by-command-line.js';
+import { alice } from './by-command-line.scenes.js';
 import type { Kept } from './kept-by-service.js';
 import { secretFinder, textSecret } from './secret-forms.js';
 import { type Stage, stepMs } from './stage.js';
