@@ -6,6 +6,7 @@ import { type CommandIo, type IoSettings, processIo, UsageError } from './comman
 import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
 import { registerCatalogCommands } from './commands/catalog.js';
+import { registerCompletionCommand } from './commands/completion.js';
 import { registerConfirmCommands } from './commands/confirm.js';
 import { registerContactCommands } from './commands/contact.js';
 import { registerContactExchangeCommands } from './commands/contact-exchange.js';
@@ -54,12 +55,14 @@ export const meshShape: ProgramShape = {
     registerUdfCommands(program, io);
     registerDareCommands(program, io);
     registerJsonCommands(program, io);
+    registerCompletionCommand(program, io);
   },
 };
 
 const silentErrors = { outputError: () => undefined, writeErr: () => undefined };
 
-function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings): Command {
+/** The program with all its commands, ready to parse. */
+export function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings): Command {
   const program = new Command(shape.name)
     .description(shape.description)
     .option('--json', 'print exactly one JSON document on standard output')

@@ -141,6 +141,19 @@ describe('durability', () => {
     expect(accounts.length).toBeGreaterThan(0);
   });
 
+  it('[R008] where an account is when it is not here is read back', async () => {
+    const fields = testFields({ status: 'moved', away: { to: 'away@example.net', sinceMs: 1_767_225_600_000 } });
+    const store = await stores.open();
+    await store.transactAccount('away@example.com', (transactor) => transactor.commit({ create: fields }));
+    await makeAccount(store, 'present@example.com');
+    await store.stop();
+    const again = await stores.open();
+    const stateOf = (address: string) => again.readAccount(address, ({ state }) => state);
+    const { status, away, quota, ticketsFromMs, meshUpdatedMs } = fields;
+    expect(await stateOf('away@example.com')).toMatchObject({ status, away, quota, ticketsFromMs, meshUpdatedMs });
+    expect((await stateOf('present@example.com'))?.away).toBeNull();
+  });
+
   it('stops after what waits is committed, and takes nothing more', async () => {
     const store = await stores.open();
     await makeAccount(store, 'stop@example.com');

@@ -147,6 +147,7 @@ export function testFields(more: Partial<AccountFields> = {}): AccountFields {
       accountOfflineKey: randomBytes(57),
       accountOnlineKeys: [],
       quota: { bytesMax: 2 ** 30, framesMax: 1_000_000 },
+      away: null,
     },
     ...more,
   };
