@@ -3,7 +3,6 @@
  * the other, bob is her friend at another, and the factory of her lamp has its account there too.
  */
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
-import type { TestProvider } from '@meshd/dev/test-provider';
 import { describe, expect, it, vi } from 'vitest';
 import { type MeshRun, mesh } from '../client/mesh-program.js';
 import { patience, type Stage, stepMs } from './stage.js';
@@ -11,12 +10,15 @@ import { patience, type Stage, stepMs } from './stage.js';
 /** What alice is called, by herself and by bob. */
 export const alice = { address: 'alice@alpha.test', name: 'Alice Archer', subject: 'we met at the choir' };
 const bobAddress = 'bob@beta.test';
+const movedTo = 'alice@beta.test';
 
 /** Registers the steps. */
 export function tellByCommandLine(stage: () => Stage): void {
   /** A command on a device, as it ends. */
   const command = (device: string, args: readonly string[], input?: string): Promise<MeshRun> =>
-    mesh([...args, '--json', '--home', stage().path(device)], input);
+    mesh([...args, '--json', '--home', stage().path(device)], input, {
+      MESHD_DISCOVERY_OVERRIDES: stage().overrides,
+    });
   /** A command that succeeds. @throws Error with what it said */
   // biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
   const run = async (device: string, ...args: readonly string[]): Promise<any> => resultOf(await command(device, args));
@@ -27,7 +29,7 @@ export function tellByCommandLine(stage: () => Stage): void {
     const { code, stderr, stdout } = await command(device, args);
     return code === 0 ? `no failure: ${stdout}` : stderr;
   };
-  const at = ({ url, caFile }: TestProvider) => ['--url', url, '--ca', caFile];
+  const trust = () => ['--ca', stage().caFile];
   const secret = (what: string, text: string) => stage().secret(what, text);
   const entries = async (device: string, kind: string) => (await run(device, kind, 'list', '--offline')).entries;
   const passwordOf = async (device: string, service: string) =>
@@ -46,8 +48,7 @@ export function tellByCommandLine(stage: () => Stage): void {
     it(
       'makes an account on her laptop, gives shares of it to three people, and keeps a password',
       async () => {
-        const { alpha } = stage();
-        expect(await run('laptop', 'account', 'create', alice.address, ...at(alpha))).toMatchObject({
+        expect(await run('laptop', 'account', 'create', alice.address, ...trust())).toMatchObject({
           address: alice.address,
         });
         await run('laptop', 'contact', 'self', '--name', alice.name);
@@ -70,10 +71,9 @@ export function tellByCommandLine(stage: () => Stage): void {
     it(
       '[R313] connects her phone by a PIN',
       async () => {
-        const { alpha } = stage();
         const { pin } = await run('laptop', 'device', 'pin');
         stage().secretUdf('PIN', pin);
-        await run('phone', 'device', 'request', alice.address, '--pin', pin, '--name', 'phone', ...at(alpha));
+        await run('phone', 'device', 'request', alice.address, '--pin', pin, '--name', 'phone', ...trust());
         await stage().rememberKeys('phone');
         const { pending } = await run('laptop', 'device', 'pending');
         expect(await run('laptop', 'device', 'accept', pending[0].id)).toMatchObject({ by: 'pin' });
@@ -86,8 +86,7 @@ export function tellByCommandLine(stage: () => Stage): void {
     it(
       'connects her tablet by a code that she types at both ends, and calls it what it is',
       async () => {
-        const { alpha } = stage();
-        await run('tablet', 'device', 'request', alice.address, '--name', 'tablet', ...at(alpha));
+        await run('tablet', 'device', 'request', alice.address, '--name', 'tablet', ...trust());
         await stage().rememberKeys('tablet');
         const { id } = (await run('laptop', 'device', 'pending')).pending[0];
         await run('laptop', 'device', 'accept', id);
@@ -106,18 +105,17 @@ export function tellByCommandLine(stage: () => Stage): void {
     it(
       'connects a lamp by the code on it, which may know the networks and nothing else',
       async () => {
-        const { alpha, beta } = stage();
-        await run('factory', 'account', 'create', 'factory@beta.test', ...at(beta));
+        await run('factory', 'account', 'create', 'factory@beta.test', ...trust());
         const made = await run('factory', 'device', 'preconfigure', stage().path('lamp'), '--name', 'desk lamp 0815');
         stage().secretUdf('key of the code on the lamp', made.earl.slice(made.earl.lastIndexOf('/') + 1));
         await stage().rememberKeys('lamp');
         const network = ['network', 'add', secret('a network', 'attic-wifi'), '--protocol', 'wpa2', '--password'];
         await run('laptop', ...network, secret('password of the network', 'correct horse battery'));
-        const invite = ['device', 'connect', made.earl, '--permissions', 'mmm_Network:read', ...at(beta)];
+        const invite = ['device', 'connect', made.earl, '--permissions', 'mmm_Network:read', ...trust()];
         // What was published is carried as messages are.
         const invited = vi.waitFor(() => run('laptop', ...invite), patience);
         const came = until(
-          () => run('lamp', 'device', 'poll', ...at(alpha)),
+          () => run('lamp', 'device', 'poll', ...trust()),
           (polled) => (polled.stage === 'connected' ? polled : undefined),
         );
         expect(await invited).toMatchObject({ description: 'desk lamp 0815', connected: true, shown: true });
@@ -181,7 +179,7 @@ export function tellByCommandLine(stage: () => Stage): void {
     it(
       '[R161] asks a friend at another provider to be known, compares codes with him, and has him on all devices',
       async () => {
-        await run('bob', 'account', 'create', bobAddress, ...at(stage().beta));
+        await run('bob', 'account', 'create', bobAddress, ...trust());
         await run('bob', 'contact', 'self', '--name', 'Bob Baker');
         await run('laptop', 'contact', 'request', bobAddress, '--subject', alice.subject);
         const [asked] = (await until(
@@ -239,7 +237,7 @@ export function tellByCommandLine(stage: () => Stage): void {
           ({ messages }) => messages.find((message: { id: string }) => message.id === large),
         );
         const out = stage().path('fetched.txt');
-        await run('bob', 'message', 'fetch', large, '--out', out, ...at(stage().alpha));
+        await run('bob', 'message', 'fetch', large, '--out', out, ...trust());
         expect(await readFile(out)).toEqual(await readFile(path));
       },
       stepMs,
@@ -292,7 +290,7 @@ export function tellByCommandLine(stage: () => Stage): void {
         await stage().rememberKeys('laptop');
         await rm(stage().path('laptop'), { recursive: true });
         const [first = '', , third = ''] = shares;
-        const where = ['--account', alice.address, '--name', 'new laptop', ...at(stage().alpha)];
+        const where = ['--account', alice.address, '--name', 'new laptop', ...trust()];
         const { otherDevices } = await run('new', 'account', 'recover', third, first, ...where);
         expect(otherDevices).toHaveLength(3);
         await run('new', 'device', 'revoke', await nameOfFirst());
@@ -308,9 +306,32 @@ export function tellByCommandLine(stage: () => Stage): void {
         );
         expect(await passwordOf('tablet', 'mail.example')).toBe('changed-again-2027');
         expect((await run('new', 'contact', 'list')).contacts).toMatchObject([{ name: 'Bobby Tenor', verified: true }]);
-        await stage().rememberKeys('new');
-        await stage().rememberKeys('tablet');
-        await stage().rememberKeys('lamp');
+      },
+      stepMs,
+    );
+
+    it(
+      '[R027] moves to her friend’s provider: her devices follow, her friend writes to her there',
+      async () => {
+        const { to, told } = await run('new', 'account', 'move', movedTo, ...trust());
+        expect([to, told]).toEqual([movedTo, [bobAddress]]);
+        expect(await passwordOf('tablet', 'mail.example')).toBe('changed-again-2027');
+        expect((await run('lamp', 'network', 'get', 'attic-wifi')).Password).toBe('correct horse battery');
+        expect(await fails('phone', 'account', 'sync')).not.toMatch(/no failure/);
+        await until(
+          () => run('bob', 'contact', 'list'),
+          ({ contacts }) => contacts.find(({ address }: { address: string }) => address === movedTo),
+        );
+        const text = secret('a message to where she moved', 'welcome to the neighbourhood');
+        const body = JSON.stringify({ Text: text });
+        const sent = await type('bob', body, 'message', 'send', movedTo, '--type', 'Note', '--file', '-');
+        const { id } = sent.messages[0];
+        await until(
+          () => run('tablet', 'message', 'list'),
+          ({ messages }) => messages.find((message: { id: string }) => message.id === id),
+        );
+        expect((await run('tablet', 'message', 'show', id)).body).toMatchObject({ Text: text });
+        for (const device of ['new', 'tablet', 'lamp']) await stage().rememberKeys(device);
       },
       stepMs,
     );

@@ -2,6 +2,9 @@
  * The same story through the client library, as another program would live it: carol at one provider, with five devices, and
  * her friend dave at the other.
  */
+import { readFile } from 'node:fs/promises';
+import { ServiceLocator } from '@meshd/binding/discovery/service-locator';
+import { readDiscoverySettings } from '@meshd/binding/discovery/settings';
 import {
   bookmarkKind,
   credentialKind,
@@ -12,7 +15,8 @@ import {
   taskKind,
 } from '@meshd/client/catalog/kinds';
 import { type Device, withDevice } from '@meshd/client/device';
-import { systemEnvironment } from '@meshd/client/environment';
+import { type ClientEnvironment, systemEnvironment } from '@meshd/client/environment';
+import { moveAccount } from '@meshd/client/move/switch';
 import {
   acceptByCode,
   acceptByPins,
@@ -37,19 +41,26 @@ import { pollHailing, preconfigureDevice } from '@meshd/client/operations/hail';
 import { acceptInvited, hasShownItself, inviteDevice } from '@meshd/client/operations/invite-device';
 import { recoverAccount } from '@meshd/client/operations/recover';
 import { syncAccount, synchronise } from '@meshd/client/operations/sync';
-import type { TestProvider } from '@meshd/dev/test-provider';
-import { describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { patience, type Stage, stepMs } from './stage.js';
 
 const address = 'carol@alpha.test';
+const movedTo = 'carol@beta.test';
 const friend = 'dave@beta.test';
-const environment = systemEnvironment();
 
 /** Registers the steps. */
 export function tellThroughLibrary(stage: () => Stage): void {
+  let environment: ClientEnvironment;
+  let ca: string;
+  beforeAll(async () => {
+    const { overrides, caFile } = stage();
+    const settings = readDiscoverySettings({ overrides });
+    const locator = new ServiceLocator({ ...settings, reach: 'any', clock: () => Date.now() });
+    environment = { ...systemEnvironment(), locator };
+    ca = await readFile(caFile, 'utf8');
+  });
   const home = (name: string) => stage().path(`carol-${name}`);
   const as = <T>(name: string, work: (device: Device) => Promise<T>) => withDevice(home(name), environment, work);
-  const at = ({ url, ca }: TestProvider) => ({ url, ca });
   const secret = (what: string, text: string) => stage().secret(`${what} (carol)`, text);
   const remember = (name: string) => stage().rememberKeys(`carol-${name}`);
   const until = <T>(look: () => Promise<T | undefined>): Promise<T> =>
@@ -68,28 +79,27 @@ export function tellThroughLibrary(stage: () => Stage): void {
     it(
       'has an account on her desk, a phone by PIN and a pad by code',
       async () => {
-        const { alpha } = stage();
-        await createAccount(home('desk'), environment, { address, ...at(alpha) });
+        await createAccount(home('desk'), environment, { address, ca });
         shares = await as('desk', (device) => splitMaster(device, { shareCount: 2, quorum: 2 }));
         for (const share of shares) stage().secretUdf('share of carol', share);
-        const asking = { address, ...at(alpha) };
+        const asking = { address, ca };
         const { pin } = await as('desk', (device) => givePin(device));
         stage().secretUdf('PIN of carol', pin);
         await requestConnection(home('phone'), environment, { ...asking, pin, description: 'carols phone' });
         const [judged] = await as('desk', (device) => acceptByPins(device));
         expect(judged?.outcome).toBe('accepted');
-        expect((await completeConnection(home('phone'), environment, alpha.ca)).stage).toBe('connected');
+        expect((await completeConnection(home('phone'), environment, ca)).stage).toBe('connected');
         const { deviceUdf } = await requestConnection(home('pad'), environment, {
           ...{ ...asking, pin: undefined, description: 'carols pad' },
         });
         await as('desk', async (device) => openRequest(device, await pendingDevice(device, deviceUdf)));
-        const shown = await completeConnection(home('pad'), environment, alpha.ca);
+        const shown = await completeConnection(home('pad'), environment, ca);
         const code = secret('code', shown.stage === 'code' ? shown.code : '');
         const { confirm } = await as('desk', async (device) =>
           acceptByCode(device, await pendingDevice(device, deviceUdf), code),
         );
         await confirmConnection(home('pad'), secret('other half of the code', confirm ?? ''));
-        expect((await completeConnection(home('pad'), environment, alpha.ca)).stage).toBe('connected');
+        expect((await completeConnection(home('pad'), environment, ca)).stage).toBe('connected');
       },
       stepMs,
     );
@@ -97,16 +107,15 @@ export function tellThroughLibrary(stage: () => Stage): void {
     it(
       'invites a bulb by its code, which hails at another provider',
       async () => {
-        const { alpha, beta } = stage();
         const maker = stage().path('maker');
-        await createAccount(maker, environment, { address: 'maker@beta.test', ...at(beta) });
+        await createAccount(maker, environment, { address: 'maker@beta.test', ca });
         const bulb = await withDevice(maker, environment, (device) =>
-          preconfigureDevice(device, home('bulb'), { description: 'carols bulb', hasButton: false, ca: beta.ca }),
+          preconfigureDevice(device, home('bulb'), { description: 'carols bulb', hasButton: false, ca }),
         );
         stage().secretUdf('key of the code on the bulb', bulb.earl.slice(bulb.earl.lastIndexOf('/') + 1));
-        await vi.waitFor(() => as('desk', (device) => inviteDevice(device, bulb.earl, at(beta))), patience);
+        await vi.waitFor(() => as('desk', (device) => inviteDevice(device, bulb.earl, { ca })), patience);
         await until(async () => {
-          const { progress } = await pollHailing(home('bulb'), environment, at(alpha));
+          const { progress } = await pollHailing(home('bulb'), environment, { ca });
           if (progress.stage === 'connected') return true;
           await as('desk', (device) => acceptInvited(device, bulb.deviceUdf));
           return undefined;
@@ -153,7 +162,7 @@ export function tellThroughLibrary(stage: () => Stage): void {
     it(
       'befriends dave at another provider, and answers what he wants confirmed',
       async () => {
-        await createAccount(home('dave'), environment, { address: friend, ...at(stage().beta) });
+        await createAccount(home('dave'), environment, { address: friend, ca });
         await as('desk', (device) => requestContact(device, { address: friend, wantsReply: true }));
         const asked = await until(async () => (await as('dave', pendingContacts)).requests[0]);
         const accepting = { name: secret('what dave calls her', 'Caro of the orchids') };
@@ -180,7 +189,7 @@ export function tellThroughLibrary(stage: () => Stage): void {
       '[S25] [S48] loses everything but the pad, comes back from shares, and shuts the others out',
       async () => {
         for (const name of ['desk', 'phone', 'pad', 'bulb']) await remember(name);
-        const options = { shares, address, description: 'carols new desk', ...at(stage().alpha) };
+        const options = { shares, address, description: 'carols new desk', ca };
         const { otherDevices } = await recoverAccount(home('new'), environment, options);
         expect(otherDevices).toHaveLength(4);
         const desk = await as('desk', async ({ session }) => session.identity.deviceUdf);
@@ -202,7 +211,20 @@ export function tellThroughLibrary(stage: () => Stage): void {
           'carols new desk',
           'carols pad',
         ]);
-        for (const name of ['new', 'pad']) await remember(name);
+      },
+      stepMs,
+    );
+
+    it(
+      '[R027] moves to the other provider, and her pad follows with all that is on it',
+      async () => {
+        await moveAccount(home('new'), environment, { to: { address: movedTo, ca }, leaves: true });
+        await as('pad', (device) => synchronise(device));
+        expect(await as('pad', async ({ session }) => session.state.address)).toBe(movedTo);
+        await put('pad', bookmarkKind, { Path: 'New/home', Uri: secret('a bookmark', 'https://moving.example/boxes') });
+        const paths = (await fieldsOf('new', bookmarkKind)).map(({ Path: path }) => path);
+        expect(paths.sort()).toEqual(['New/home', 'Recipes/plum cake']);
+        for (const name of ['new', 'pad', 'bulb']) await remember(name);
       },
       stepMs,
     );

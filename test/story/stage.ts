@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder } from '@meshd/dev/config';
@@ -29,6 +29,9 @@ export interface Stage {
   readonly alpha: TestProvider;
   /** Where bob lives, and where alice moves. */
   readonly beta: TestProvider;
+  /** Where both are, as the DNS would say it (`MESHD_DISCOVERY_OVERRIDES`), and a file with what is trusted there. */
+  readonly overrides: string;
+  readonly caFile: string;
   readonly redisUrl: string;
   /** What both providers log with, down to the least important. */
   readonly logger: Logger;
@@ -77,9 +80,12 @@ async function setParts(undo: (() => Promise<unknown>)[], stop: () => Promise<vo
   const two = await startTwoProviders({}, { backends: { redisUrl: redis.url }, logger });
   undo.push(() => two.stop());
   const { alpha, beta } = two;
+  const overrides = [alpha, beta].map(({ domain, port }) => `${domain}=127.0.0.1:${port}`).join(',');
+  const caFile = join(two.folder, 'both.pem');
+  await writeFile(caFile, `${alpha.ca}\n${beta.ca}`);
   const secrets: Secret[] = [];
   return {
-    ...{ alpha, beta, redisUrl: redis.url, logger, secrets, stop },
+    ...{ alpha, beta, overrides, caFile, redisUrl: redis.url, logger, secrets, stop },
     path: (name) => join(two.folder, name),
     secret: (what, text) => {
       secrets.push(textSecret(what, text));
