@@ -259,8 +259,9 @@ export async function acceptByPins(
     if (outcome === 'accepted' && !isTaken && given !== undefined) {
       taken.add(given.id);
       const references = [accepted(one.id), accepted(given.id)];
-      const permissions = given.permissions ?? options.permissions;
-      await connect(device, one, { permissions, references, pinWitness: witness });
+      // A PIN that was given out for certain rights gives those and no others.
+      const rights = given.permissions === undefined ? options : { permissions: given.permissions };
+      await connect(device, one, { ...rights, references, pinWitness: witness });
       await noteUsed(device, one.pinUdf);
     }
     judged.push({ pending: one, outcome: isTaken ? 'used' : outcome });
