@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What takes longest, by far: begun last, one of these would keep everybody waiting alone. */
 const longest = [
   'test/federation/beneath-providers.test.ts',
+  'test/story/story.test.ts',
   'test/messages-large/processes.test.ts',
   'test/startup/demo.test.ts',
   'test/startup/npm-start.test.ts',

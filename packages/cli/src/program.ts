@@ -118,12 +118,26 @@ function escapeControls(text: string): string {
   return text.replace(terminalControls, (character) => `\\u${codeOf(character)}`);
 }
 
-function reportError(name: string, error: unknown, debug: boolean): 0 | 1 | 2 {
+/** As much of the line as names a group or command: that is the one whose help is of use. */
+function wordsOf(program: Command, args: readonly string[]): string[] {
+  let command: Command | undefined = program;
+  const words = [program.name()];
+  for (const arg of args) {
+    const next: Command | undefined = command?.commands.find((child) => child.name() === arg);
+    if (next === undefined) continue;
+    words.push(arg);
+    command = next;
+  }
+  return words;
+}
+
+function reportError(program: Command, args: readonly string[], error: unknown, debug: boolean): 0 | 1 | 2 {
+  const name = program.name();
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     // Commander answers a group without a command with its whole help, as an error.
     const what = error.code === 'commander.help' ? 'a command is missing' : oneLine(error);
-    process.stderr.write(`${name}: ${what}; see ${name} --help\n`);
+    process.stderr.write(`${name}: ${what}; see ${wordsOf(program, args).join(' ')} --help\n`);
     return 2;
   }
   process.stderr.write(`${name}: ${oneLine(error)}\n`);
@@ -151,6 +165,6 @@ export async function runProgram(
     await program.parseAsync(args, { from: 'user' });
     return settings.exitCode;
   } catch (error) {
-    return reportError(shape.name, error, options.debug === true);
+    return reportError(program, args, error, options.debug === true);
   }
 }

@@ -208,9 +208,11 @@ export class Session {
     const complete = { ...message, Account: this.state.address } as RequestOf<T>;
     const send = () => this.send(transaction, complete, [this.deviceSigner, ...extraSigners], options);
     const response = await send();
-    if (response.status === moved.status && response.statusExtended === moved.extended) throw movedError(response);
     const isStranger = response.status === stranger.status && response.statusExtended === undefined;
-    return isStranger && (await this.reacquaint()) ? send() : response;
+    // The device that was a stranger may be one that is told so only now.
+    const last = isStranger && (await this.reacquaint()) ? await send() : response;
+    if (last.status === moved.status && last.statusExtended === moved.extended) throw movedError(last);
+    return last;
   }
 
   /**
