@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What takes longest, by far: begun last, one of these would keep everybody waiting alone. */
 const longest = [
   'test/federation/beneath-providers.test.ts',
+  'test/story/story.test.ts',
   'test/messages-large/processes.test.ts',
   'test/startup/demo.test.ts',
   'test/startup/npm-start.test.ts',
@@ -33,8 +34,9 @@ export default defineConfig({
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
     globalSetup: ['test/global-setup.ts', 'test/federation/stage.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Far more than any test needs: what hangs is found, and a machine with other work is given its time.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     // Modules are loaded once a worker and not once a file: files share nothing but what is imported, and leave nothing.
     isolate: false,
     sequence: { sequencer: LongestFirst },

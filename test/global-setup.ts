@@ -1,6 +1,6 @@
 /**
  * What every test run has: one Postgres server and one Redis server, chosen or started once, and given to the tests by
- * address. Each test makes databases of its own on them.
+ * address. Each test makes databases of its own on them, most as copies of two that are migrated here.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestBackends } from '@meshd/dev/backends';
 import { cacheFolder, publishTestBackends, readBackendSettings } from '@meshd/dev/config';
+import { dropDatabases } from '@meshd/dev/databases';
+import { databaseNames, migratedDatabases } from '@meshd/dev/provider-plan';
 import { removeAtEnd } from '@meshd/dev/watchdog';
 import type { TestProject } from 'vitest/node';
 
@@ -28,11 +30,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
     cache: cacheFolder,
     passwords: { postgres: randomBytes(16).toString('hex'), redis: randomBytes(16).toString('hex') },
     volume: 'meshd-test',
+    // What is tested are processes that die, not machines that lose their power.
+    postgresSettings: ['fsync=off', 'full_page_writes=off'],
     say: (text) => console.error(`· ${text}`),
   });
-  publishTestBackends(backends.postgres.url, backends.redis.url);
+  const templates = `test_template_${randomBytes(6).toString('hex')}`;
+  await migratedDatabases(backends.postgres.url, templates, 1);
+  publishTestBackends(backends.postgres.url, backends.redis.url, templates);
   console.error(`· Tests use ${backends.postgres.source} and ${backends.redis.source}`);
   return async () => {
+    await dropDatabases(backends.postgres.url, databaseNames(templates, 1));
     await backends.stop();
     await rm(folder, { recursive: true, force: true });
   };

@@ -12,10 +12,19 @@ export interface MeshRun {
   readonly stderr: string;
 }
 
-/** Runs a command to its end. */
-export function mesh(args: readonly string[], input?: string): Promise<MeshRun> {
+/**
+ * Runs a command to its end.
+ *
+ * @param variables besides those of this process
+ */
+export function mesh(
+  args: readonly string[],
+  input?: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<MeshRun> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [meshLauncher, ...args], (error, stdout, stderr) => {
+    const options = { env: { ...process.env, ...variables } };
+    const child = execFile(process.execPath, [meshLauncher, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
     });
     child.stdin?.end(input);

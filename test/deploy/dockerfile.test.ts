@@ -68,8 +68,8 @@ describe('deploy/Dockerfile', () => {
     const program = command.find((part) => part.includes('/')) as string;
     const folder = target === 'tools' ? 'packages/cli' : `services/${target}`;
     expect(program.startsWith(`${folder}/`)).toBe(true);
-    // dist/ is made by the build; what it is made from stands in src/.
-    expect(existsSync(`${root}${program.replace('/dist/', '/src/').replace(/\.js$/, '.ts')}`)).toBe(true);
+    // dist/ is made by the build, and the bundle from dist/; what that is made from stands in src/.
+    expect(existsSync(`${root}${program.replace(/\/dist\/(bundle\/)?/, '/src/').replace(/\.js$/, '.ts')}`)).toBe(true);
   });
 
   test.each(targets)('%s takes in what its own packages need and no more', (target) => {

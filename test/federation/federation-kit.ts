@@ -2,6 +2,7 @@
  * What the tests of awkward peers stand on: senders at the provider under test, known by its base URL alone, and peers whose
  * domains it finds by the DNS. One stage (`stage.ts`) is shared by all files; senders and peers are a test's own.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -157,6 +158,8 @@ export class Federation {
   readonly #sinks: Sink[] = [];
   readonly #senders: Sender[] = [];
   readonly #ca: string;
+  /** Files of one run share the provider under test. */
+  readonly #mark = randomBytes(4).toString('hex');
   #count = 0;
 
   private constructor(report: StageReport, stage: string, folder: string, ca: string) {
@@ -176,7 +179,7 @@ export class Federation {
   /** A new account at the provider under test. */
   async sender(): Promise<Sender> {
     this.#count += 1;
-    const name = `s${process.pid}-${this.#count}`;
+    const name = `s${this.#mark}-${this.#count}`;
     const address = `${name}@${this.report.domain}`;
     const home = join(this.#folder, name);
     const sender = await Sender.open(home, { address, url: this.report.url, ca: this.#ca });
@@ -187,7 +190,7 @@ export class Federation {
   /** A new peer that the DNS knows. */
   async peer(conduct?: Conduct): Promise<Peer> {
     this.#count += 1;
-    const domain = `p${process.pid}-${this.#count}.${peersDomain}`;
+    const domain = `p${this.#mark}-${this.#count}.${peersDomain}`;
     const options = { domain, folder: join(this.#folder, domain), listen: { host: loopback, port: 0 } };
     const sink = await startSink({ ...options, authority: this.report.peerAuthority, conduct });
     this.#sinks.push(sink);

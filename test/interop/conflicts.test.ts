@@ -136,10 +136,13 @@ describe('forms', () => {
     expect(answer.status).toBe(400);
   });
 
-  it('MovedTo is not known here: without effect, or 501', async () => {
+  it('[R027] MovedTo is told to devices afterwards, or answered with 501', async () => {
     const mine = await Account.open(peer);
     const message = { Account: mine.person.address, MovedTo: 'x@b.example' };
-    expect([201, 501]).toContain((await peer.call('DeleteAccount', message, [mine.signer, mine.admin])).status);
+    const left = await peer.call('DeleteAccount', message, [mine.signer, mine.admin]);
+    expect([201, 501]).toContain(left.status);
+    const asked = await peer.call('Status', { Account: mine.person.address }, [mine.signer]);
+    expect([asked.status, asked.extended ?? null]).toEqual(left.status === 201 ? [303, 25] : [201, null]);
   });
 
   it('[S20] Service is written in lower case', async () => {

@@ -49,6 +49,7 @@ describe('Hello in an envelope', () => {
       'host-1',
       'large-1',
       'manifest-1',
+      'move',
       'offer',
       'page',
       'publish',

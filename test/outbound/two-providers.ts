@@ -3,7 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '@meshd/dev/ports';
-import { makeTestPlan, startPlannedProvider, type TestProvider } from '@meshd/dev/test-provider';
+import {
+  makeTestPlan,
+  startPlannedProvider,
+  type TestProvider,
+  type TestProviderOptions,
+} from '@meshd/dev/test-provider';
 import { mesh } from '../client/mesh-program.js';
 
 /** A person with a home of her own. */
@@ -28,13 +33,15 @@ export interface TwoProviders {
  * Starts them.
  *
  * @param shardSettings of each, by its domain, besides those of a test
+ * @param common what both have of their own: servers beneath them, a logger
  */
 export async function startTwoProviders(
   shardSettings: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  common: Pick<TestProviderOptions, 'backends' | 'logger'> = {},
 ): Promise<TwoProviders> {
   const folder = await mkdtemp(join(tmpdir(), 'meshd-two-'));
   const domains = ['alpha.test', 'beta.test'] as const;
-  const made = await Promise.all(domains.map((domain) => makeTestPlan({ domains: [domain] })));
+  const made = await Promise.all(domains.map((domain) => makeTestPlan({ ...common, domains: [domain] })));
   const ports = await freePorts(domains.length);
   const authorities = await Promise.all(made.map(({ plan }) => readFile(plan.certificates.caFile, 'utf8')));
   const peerCaFile = join(folder, 'ca.crt');
@@ -46,7 +53,8 @@ export async function startTwoProviders(
   const [alpha, beta] = (await Promise.all(
     made.map(({ plan }, at) => {
       const own = shardSettings[domains[at] as string] ?? {};
-      return startPlannedProvider({ ...plan, port: ports[at] as number }, { outboundSettings, shardSettings: own });
+      const options = { ...common, outboundSettings, shardSettings: own };
+      return startPlannedProvider({ ...plan, port: ports[at] as number }, options);
     }),
   )) as [TestProvider, TestProvider];
   return {

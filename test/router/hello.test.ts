@@ -25,6 +25,7 @@ describe('Hello', () => {
       'publish',
       'delivery-1',
       'large-1',
+      'move',
     ]);
     expect(hello.message).toMatchObject({
       Status: 201,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { SingleBar } from 'cli-progress';
 import colorsOf from 'picocolors';
 
@@ -60,6 +61,8 @@ export interface CommandIo {
   note(text: string): void;
   /** Asks the user, where one sits there: one of `choices`, or undefined under `--json` and without a terminal. */
   ask<C extends string>(question: string, choices: readonly C[]): Promise<C | undefined>;
+  /** Asks for a secret, which is not shown; undefined under `--json` and without a terminal. */
+  askSecret(question: string): Promise<string | undefined>;
   /** Shows progress on standard error once the work has lasted a second. */
   progress(label: string, total?: number): Progress;
   /** The exit code where no error is thrown (0 unless set): `dare verify` prints its verdict and exits 1. */
@@ -197,6 +200,22 @@ async function askTerminal<C extends string>(question: string, choices: readonly
   }
 }
 
+/** One line of a terminal, of which nothing is shown. */
+async function askHidden(question: string): Promise<string> {
+  process.stderr.write(`${question}: `);
+  const nothing = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nothing, terminal: true });
+  try {
+    return await lines.question('');
+  } finally {
+    lines.close();
+    process.stderr.write('\n');
+  }
+}
+
+const isAlone = (settings: IoSettings): boolean =>
+  settings.json || process.stdin.isTTY !== true || process.stderr.isTTY !== true;
+
 /** The real world: this process's streams and files. `settings` is filled by the program before a command runs. */
 export function processIo(settings: IoSettings): CommandIo {
   return {
@@ -227,8 +246,10 @@ export function processIo(settings: IoSettings): CommandIo {
       if (!settings.json) process.stderr.write(`${text}\n`);
     },
     async ask(question, choices) {
-      const isAlone = settings.json || process.stdin.isTTY !== true || process.stderr.isTTY !== true;
-      return isAlone ? undefined : askTerminal(question, choices);
+      return isAlone(settings) ? undefined : askTerminal(question, choices);
+    },
+    async askSecret(question) {
+      return isAlone(settings) ? undefined : askHidden(question);
     },
     progress(label, total) {
       return settings.json || process.stderr.isTTY !== true ? silent : barProgress(label, total);

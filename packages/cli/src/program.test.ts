@@ -35,6 +35,12 @@ beforeAll(async () => {
 });
 
 describe('mesh', () => {
+  it('names the help that is of use', async () => {
+    expect((await mesh('bookmark', 'add', 'News/paper')).stderr).toMatch(/; see mesh bookmark add --help\n$/);
+    expect((await mesh('device')).stderr).toBe('mesh: a command is missing; see mesh device --help\n');
+    expect((await mesh('nonsense')).stderr).toMatch(/; see mesh --help\n$/);
+  });
+
   it('exits 2 with one line for wrong usage', async () => {
     const wrong = [
       ['nonsense'],

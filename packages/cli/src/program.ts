@@ -6,6 +6,7 @@ import { type CommandIo, type IoSettings, processIo, UsageError } from './comman
 import { registerAccountCommands } from './commands/account.js';
 import { registerAccountWatchCommands } from './commands/account-watch.js';
 import { registerCatalogCommands } from './commands/catalog.js';
+import { registerCompletionCommand } from './commands/completion.js';
 import { registerConfirmCommands } from './commands/confirm.js';
 import { registerContactCommands } from './commands/contact.js';
 import { registerContactExchangeCommands } from './commands/contact-exchange.js';
@@ -54,12 +55,14 @@ export const meshShape: ProgramShape = {
     registerUdfCommands(program, io);
     registerDareCommands(program, io);
     registerJsonCommands(program, io);
+    registerCompletionCommand(program, io);
   },
 };
 
 const silentErrors = { outputError: () => undefined, writeErr: () => undefined };
 
-function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings): Command {
+/** The program with all its commands, ready to parse. */
+export function buildProgram(shape: ProgramShape, io: CommandIo, settings: IoSettings): Command {
   const program = new Command(shape.name)
     .description(shape.description)
     .option('--json', 'print exactly one JSON document on standard output')
@@ -115,12 +118,26 @@ function escapeControls(text: string): string {
   return text.replace(terminalControls, (character) => `\\u${codeOf(character)}`);
 }
 
-function reportError(name: string, error: unknown, debug: boolean): 0 | 1 | 2 {
+/** As much of the line as names a group or command: that is the one whose help is of use. */
+function wordsOf(program: Command, args: readonly string[]): string[] {
+  let command: Command | undefined = program;
+  const words = [program.name()];
+  for (const arg of args) {
+    const next: Command | undefined = command?.commands.find((child) => child.name() === arg);
+    if (next === undefined) continue;
+    words.push(arg);
+    command = next;
+  }
+  return words;
+}
+
+function reportError(program: Command, args: readonly string[], error: unknown, debug: boolean): 0 | 1 | 2 {
+  const name = program.name();
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     // Commander answers a group without a command with its whole help, as an error.
     const what = error.code === 'commander.help' ? 'a command is missing' : oneLine(error);
-    process.stderr.write(`${name}: ${what}; see ${name} --help\n`);
+    process.stderr.write(`${name}: ${what}; see ${wordsOf(program, args).join(' ')} --help\n`);
     return 2;
   }
   process.stderr.write(`${name}: ${oneLine(error)}\n`);
@@ -148,6 +165,6 @@ export async function runProgram(
     await program.parseAsync(args, { from: 'user' });
     return settings.exitCode;
   } catch (error) {
-    return reportError(shape.name, error, options.debug === true);
+    return reportError(program, args, error, options.debug === true);
   }
 }

@@ -23,6 +23,8 @@ export interface AccountState {
   readonly meshUdf: string;
   readonly deviceUdf: string;
   readonly accountUdf: string;
+  /** Addresses at which the account was before, the last one first: what was signed there is still read. */
+  readonly former?: readonly string[] | undefined;
 }
 
 const stateFile = 'account.json';
@@ -31,7 +33,7 @@ const caFile = 'ca.pem';
 /** All that is of the account; evidence against a service is kept whatever becomes of it. */
 const accountFiles = [
   ...[stateFile, 'keys.json', 'profiles', 'containers', 'pending', 'outgoing', 'tickets', 'heads.dare', 'large'],
-  ...['floors.json', 'opened', 'opened-requests.json', 'binding.json'],
+  ...['floors.json', 'opened', 'opened-requests.json', 'binding.json', 'move.json', 'places.json'],
   caFile,
 ] as const;
 

@@ -4,8 +4,10 @@ import { findAccount, requireAccount } from './account-state.js';
 import { type CatalogedDevices, catalogedDevices } from './cataloged-devices.js';
 import { authorityOf, writersOf } from './entitlement.js';
 import type { ClientEnvironment } from './environment.js';
+import { ClientError } from './errors.js';
 import { Home } from './home.js';
 import { KeptHeads } from './kept-heads.js';
+import { followMove } from './move/follow.js';
 import type { Checkpoint, FindWriter } from './reader.js';
 import { type Brought, renewedIdentity } from './renewal.js';
 import { Replica } from './replica.js';
@@ -23,6 +25,7 @@ export class Device {
   constructor(session: Session) {
     this.session = session;
     this.heads = new KeptHeads(session);
+    session.onRenewed = () => this.forgetWriters();
   }
 
   /** Takes containers without manifests too, in unauthenticated order (S49). */
@@ -99,7 +102,10 @@ export class Device {
   }
 }
 
-/** Runs `work` with the device of a home that has an account, while no other process uses the home. */
+/**
+ * Runs `work` with the device of a home that has an account, while no other process uses the home. Where the account has moved
+ * this device follows first, and `work` is done there from its beginning.
+ */
 export async function withDevice<T>(
   folder: string,
   environment: ClientEnvironment,
@@ -109,14 +115,27 @@ export async function withDevice<T>(
   // Before the lock, which would make the folder.
   await requireAccount(home);
   return home.exclusively(async () => {
-    const state = await requireAccount(home);
-    const device = new Device(await Session.open(home, environment, state));
     try {
-      return await work(device, state);
-    } finally {
-      await device.close();
+      return await withState(home, environment, await requireAccount(home), work);
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== 'moved') throw error;
+      return withState(home, environment, await followMove(home, environment), work);
     }
   });
+}
+
+async function withState<T>(
+  home: Home,
+  environment: ClientEnvironment,
+  state: AccountState,
+  work: (device: Device, state: AccountState) => Promise<T>,
+): Promise<T> {
+  const device = new Device(await Session.open(home, environment, state));
+  try {
+    return await work(device, state);
+  } finally {
+    await device.close();
+  }
 }
 
 /** The account of a home, if it has one. */

@@ -39,12 +39,18 @@ describe('[S43] who may write', () => {
     }
   });
 
-  it('is not one filed under another device, nor of another address', async () => {
+  it('is not one filed under another device', async () => {
     const authority = await authorityOf(identity, address);
     const entry = deviceEntry(keys, identity);
     await expect(writingDevice(entry, 'MAAA', authority)).rejects.toMatchObject({ code: 'frame' });
-    const elsewhere: Authority = { ...authority, address: 'bob@example.com' };
-    await expect(writingDevice(entry, identity.deviceUdf, elsewhere)).rejects.toMatchObject({ code: 'frame' });
+  });
+
+  it('[R011] is of the account at whatever address that is by now; who acts there, the service judges', async () => {
+    const moved: Authority = { ...(await authorityOf(identity, address)), address: 'alice@example.net' };
+    const { deviceUdf } = identity;
+    expect(await writingDevice(deviceEntry(keys, identity), deviceUdf, moved)).toMatchObject({ deviceUdf });
+    const other: Authority = { ...moved, accountUdf: 'MAAA' };
+    expect(await writingDevice(deviceEntry(keys, identity), deviceUdf, other)).toBeUndefined();
   });
 
   it('is nobody, where the entry has no part in the account', async () => {

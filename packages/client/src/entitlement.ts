@@ -94,7 +94,7 @@ export async function writingDevice(
     if (account?.EnvelopedConnectionAccount === undefined) return undefined;
     const { connection, keySignature } = await verifyConnectionAccount(account.EnvelopedConnectionAccount, {
       udf: authority.accountUdf,
-      address: authority.address,
+      // Devices that were shut out before the account moved name the address of then.
       onlineKeys: authority.accountKeys,
     });
     const meshKey = administrationKeyOf(value, authority);

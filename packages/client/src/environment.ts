@@ -26,6 +26,8 @@ export interface ServiceLocation {
   /** `https` address; undefined where the domain says where its service is. */
   readonly url: string | undefined;
   readonly ca: string | undefined;
+  /** The account is being carried from one service to another: requests say so. */
+  readonly moves?: boolean | undefined;
 }
 
 /** What the device takes from the world besides files and the network. */

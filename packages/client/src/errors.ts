@@ -18,6 +18,8 @@
  * - `stale-key`: a device was shut out, and this one has not got the account's new key yet (S62)
  * - `conflict`: other writers were faster at every attempt
  * - `connect`: a connection of a device that does not prove itself (S50 to S57)
+ * - `moved`: the service says that the account is at another one (303/25)
+ * - `copy`: a service does not have what was copied to it, or has something else
  * - `entry`: an entry that cannot be written or decrypted
  */
 export type ClientErrorCode =
@@ -39,6 +41,8 @@ export type ClientErrorCode =
   | 'stale-key'
   | 'conflict'
   | 'connect'
+  | 'moved'
+  | 'copy'
   | 'entry';
 
 /** Status of a refusal, as the service signed it. */

@@ -84,7 +84,11 @@ export interface SpoolReading {
   readonly key: DecryptionKey;
   /** Canonical address of the account. */
   readonly address: string;
+  /** Addresses at which it was before (R011): what came to them and went from them is its own, too. */
+  readonly formerAddresses?: readonly string[] | undefined;
   readonly service: VerifiedService;
+  /** Services at which it was before: their marks are in its spools. */
+  readonly formerServices?: readonly VerifiedService[] | undefined;
   readonly marks: MarkAuthority;
 }
 
@@ -116,11 +120,12 @@ function isToOthers({ signatures }: DareEnvelope): boolean {
 async function readMessage(
   octets: EnvelopeOctets,
   frameIndex: number,
-  { key, address }: SpoolReading,
+  { key, address, formerAddresses = [] }: SpoolReading,
 ): Promise<MessageFrame> {
   const message = await verifyMessage(octets);
   const { envelope, uniqueId: id, messageType: type, sender, recipients, createdMs, account } = message;
-  if (sender !== address && !recipients.includes(address)) throw new Error('it was not sent to this account');
+  const isOurs = [address, ...formerAddresses].some((own) => sender === own || recipients.includes(own));
+  if (!isOurs) throw new Error('it was not sent to this account');
   const encrypted = isEncrypted(envelope);
   const read = message.isOffer ? undefined : await bodyOf(message, key);
   return {
@@ -164,9 +169,17 @@ async function readMark(envelope: DareEnvelope, frameIndex: number, reading: Spo
     await requireOwnDevice(envelope, frameIndex, reading.marks);
     return { kind: 'mark', frameIndex, byService: false, references };
   }
-  // Made at some time in the past: whether the host was in force then only the service knows.
-  const host = await verifyHost(reading.service, profile, connection, undefined, undefined);
-  await verifyEnvelope(envelope, (kid) => (kid === host.key.udf ? host.key : undefined));
+  const services = [reading.service, ...(reading.formerServices ?? [])];
+  for (const [at, service] of services.entries()) {
+    try {
+      // Made at some time in the past: whether the host was in force then only the service knows.
+      const host = await verifyHost(service, profile, connection, undefined, undefined);
+      await verifyEnvelope(envelope, (kid) => (kid === host.key.udf ? host.key : undefined));
+      break;
+    } catch (error) {
+      if (at === services.length - 1) throw error;
+    }
+  }
   return { kind: 'mark', frameIndex, byService: true, references };
 }
 

@@ -151,6 +151,29 @@ describe('[R124] [R251] an entry of this device in a Status', () => {
     expect(payloadOf((await identity()).connectionAccount)).toBe(payloadOf(newer));
   });
 
+  it('[R027] is asked for by a device that the service no longer knows, which then hears that the account has moved', async () => {
+    const newer = connection({ Updated: later });
+    const answers: Record<string, object[]> = {
+      Status: [{ status: 401 }, { status: 303, statusExtended: 25, description: 'alice@example.net' }],
+      Complete: [
+        {
+          ...{ status: 200, succeeded: true },
+          message: { EnvelopedCatalogEntryDevice: entry({ EnvelopedConnectionAccount: newer }) },
+        },
+      ],
+    };
+    const call = async (transaction: string) => ({ succeeded: false, message: {}, ...answers[transaction]?.shift() });
+    const environment = {
+      ...service.environment(),
+      connect: () => Object.assign(service.connect(), { call }) as ReturnType<typeof service.connect>,
+    };
+    const asked = withDevice(home, environment, ({ session }) => session.call('Status', {}));
+    // `withDevice` follows then, and hears nothing more of this service.
+    await expect(asked).rejects.not.toMatchObject({ code: 'refused' });
+    expect(answers).toEqual({ Status: [], Complete: [] });
+    expect(payloadOf((await identity()).connectionAccount)).toBe(payloadOf(newer));
+  });
+
   it('brings a newer profile of the account, whose keys the connection is judged by', async () => {
     const online = strangerKey();
     const change = { Updated: later, KeysOnlineSignature: [publicKey(online)] };

@@ -20,6 +20,7 @@ import type { ClientEnvironment, ServiceConnection, ServiceLocation } from './en
 import { ClientError } from './errors.js';
 import type { Home } from './home.js';
 import type { Identity } from './identity.js';
+import { renewedIdentity } from './renewal.js';
 import { asClientError, laterMsOf, type RepeatOptions, repeatUntilAnswered } from './repeat.js';
 import { forgetConstraints } from './service-constraints.js';
 import { homePins } from './service-pin.js';
@@ -45,8 +46,9 @@ export function connectionFor(home: Home, environment: ClientEnvironment, servic
       clock: () => environment.nowMs(),
       random: environment.random,
       form: environment.form,
-      features: clientFeatures,
-      tickets: homeTickets(home),
+      features: service.moves === true ? [...clientFeatures, 'move'] : clientFeatures,
+      // A ticket would hold on to the words that were named when it was given.
+      tickets: service.moves === true ? undefined : homeTickets(home),
     });
   } catch (error) {
     throw asClientError(error);
@@ -61,6 +63,17 @@ export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1);
 }
 
+/** How a session differs from the ordinary one of its home. */
+export interface SessionOptions {
+  /** Certificates (PEM) of this service; undefined: the usual ones. */
+  readonly ca?: string | undefined;
+  /** It carries the account from one service to another. */
+  readonly moves?: boolean | undefined;
+}
+
+/** Who has moved, and who is a stranger: authenticated answers that say more than no. */
+const { 'account-moved': moved, 'not-authenticated': stranger } = statusRegistry;
+
 /** One device of one account, speaking with its service. */
 export class Session {
   readonly home: Home;
@@ -68,6 +81,8 @@ export class Session {
   readonly state: AccountState;
   #keys: DeviceKeys;
   #identity: Identity;
+  /** It carries the account from one service to another. */
+  readonly moves: boolean;
   readonly #connection: ServiceConnection;
   #service: Promise<VerifiedService> | undefined;
 
@@ -78,7 +93,9 @@ export class Session {
     keys: DeviceKeys,
     identity: Identity,
     connection: ServiceConnection,
+    moves: boolean,
   ) {
+    this.moves = moves;
     this.home = home;
     this.environment = environment;
     this.state = state;
@@ -88,11 +105,18 @@ export class Session {
   }
 
   /** Loads what the home holds. Nothing is sent yet. */
-  static async open(home: Home, environment: ClientEnvironment, state: AccountState): Promise<Session> {
+  static async open(
+    home: Home,
+    environment: ClientEnvironment,
+    state: AccountState,
+    elsewhere: SessionOptions = {},
+  ): Promise<Session> {
     const keys = await loadDeviceKeys(home);
     const identity = await loadIdentity(home, state);
-    const service = { domain: domainOf(state.address), url: state.url, ca: await loadCa(home) };
-    return new Session(home, environment, state, keys, identity, connectionFor(home, environment, service));
+    const ca = 'ca' in elsewhere ? elsewhere.ca : await loadCa(home);
+    const service = { domain: domainOf(state.address), url: state.url, ca, moves: elsewhere.moves };
+    const connection = connectionFor(home, environment, service);
+    return new Session(home, environment, state, keys, identity, connection, elsewhere.moves === true);
   }
 
   /** Profiles and connections of this device, as they are now. */
@@ -136,6 +160,16 @@ export class Session {
     return this.#service;
   }
 
+  /** Services at which the account was before, as far as this home has pinned them. */
+  async formerServices(): Promise<VerifiedService[]> {
+    const services: VerifiedService[] = [];
+    for (const address of this.state.former ?? []) {
+      const pin = await homePins(this.home).get(domainOf(address));
+      if (pin !== undefined) services.push(await verifyService(readEnvelope(pin.profileService)));
+    }
+    return services;
+  }
+
   async #pin(): Promise<ServicePin> {
     return (await homePins(this.home).get(this.domain)) ?? (await this.hello()).pin;
   }
@@ -156,7 +190,15 @@ export class Session {
     return [...onlineKeysOf(profile), offlineKey];
   }
 
-  /** A transaction in profile form, with `Account` filled in. */
+  /** Told when a service has brought other profiles or another connection. */
+  onRenewed: () => void = () => undefined;
+
+  /**
+   * A transaction in profile form, with `Account` filled in. A device that is a stranger to the service may have a newer
+   * connection, which it asks for; then the transaction is tried again, once.
+   *
+   * @throws ClientError `moved` where the service says that the account is elsewhere; else as {@link send}
+   */
   async call<T extends Transaction>(
     transaction: T,
     message: RequestOf<T>,
@@ -164,7 +206,33 @@ export class Session {
     options: SendOptions = {},
   ): Promise<VerifiedResponse<T>> {
     const complete = { ...message, Account: this.state.address } as RequestOf<T>;
-    return this.send(transaction, complete, [this.deviceSigner, ...extraSigners], options);
+    const send = () => this.send(transaction, complete, [this.deviceSigner, ...extraSigners], options);
+    const response = await send();
+    const isStranger = response.status === stranger.status && response.statusExtended === undefined;
+    // The device that was a stranger may be one that is told so only now.
+    const last = isStranger && (await this.reacquaint()) ? await send() : response;
+    if (last.status === moved.status && last.statusExtended === moved.extended) throw movedError(last);
+    return last;
+  }
+
+  /**
+   * Asks for this device's own entry, which is answered under a superseded connection and after a move, too (semantics 6.4),
+   * and takes over what is newer in it.
+   *
+   * @returns whether anything was
+   * @throws ClientError `profile` where the entry does not hold
+   */
+  async reacquaint(): Promise<boolean> {
+    const { state, identity, keys } = this;
+    const message = { ServiceID: state.address, Account: state.address, DeviceUDF: identity.deviceUdf };
+    const response = await this.send('Complete', message, [this.deviceSigner]);
+    if (!response.succeeded) return false;
+    const { EnvelopedProfileMaster: profileMesh, EnvelopedCatalogEntryDevice: deviceEntry } = response.message;
+    const renewed = await renewedIdentity({ identity, keys, address: state.address }, { profileMesh, deviceEntry });
+    if (renewed === undefined) return false;
+    await this.renew(renewed);
+    this.onRenewed();
+    return true;
   }
 
   /**
@@ -209,6 +277,12 @@ export class Session {
   async close(): Promise<void> {
     await this.#connection.close();
   }
+}
+
+function movedError({ status, statusExtended, description }: VerifiedResponse<Transaction>): ClientError {
+  const to = description === undefined || description === '' ? 'another service' : description;
+  const message = `the service says that the account has moved to ${to}; run mesh account sync, which follows it`;
+  return new ClientError('moved', message, { refusal: { status, statusExtended, description } });
 }
 
 /** Throws the refusal that an authenticated answer is, unless it is a success. */

@@ -1,11 +1,11 @@
-import { createDecipheriv } from 'node:crypto';
 import { sha512 } from '@meshd/crypto/digest';
 import { agree, importPublicKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { agreeEd25519, publicOfSeedEd25519 } from '@meshd/crypto/ed25519';
 import { wrapKey } from '@meshd/crypto/key-wrap';
+import { watchNative } from '@meshd/crypto/native-calls.fixture';
 import { systemRandom } from '@meshd/crypto/random';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { plainAnnotation, readDataSequence, saltPrefix, writeDataSequence } from './annotations.js';
 import { contentKeys, decryptContent, encryptContent, padJson, witnessOf } from './content-cipher.js';
 import { decryptEnvelope, decryptWithMasterKey } from './decrypt.js';
@@ -17,13 +17,10 @@ import { type DecryptionKey, decryptionKeyFromSeed, keyEncryptionKey, unwrapMast
 import { asPrinted, b64, hex, toHex, utf8, vectorsOf } from './vectors.fixture.js';
 import { verifyEnvelopeSync } from './verify.js';
 
-vi.mock('node:crypto', async (original) => {
-  const real = await original<typeof import('node:crypto')>();
-  return { ...real, createDecipheriv: vi.fn(real.createDecipheriv) };
-});
-const contentDecryptions = (): unknown[][] =>
-  vi.mocked(createDecipheriv).mock.calls.filter(([cipher]) => /^aes-256-(gcm|cbc)$/.test(cipher));
-afterEach(() => vi.mocked(createDecipheriv).mockClear());
+const deciphers = watchNative('createDecipheriv');
+const contentDecryptions = () => deciphers.calls.filter(([cipher]) => /^aes-256-(gcm|cbc)$/.test(cipher as string));
+afterEach(() => void deciphers.calls.splice(0));
+afterAll(() => deciphers.stop());
 
 const text = (octets: Uint8Array): string => Buffer.from(octets).toString('utf8');
 const codeOf = (action: () => unknown): string => {
@@ -255,7 +252,7 @@ describe('what we refuse to read', () => {
     const without = verified(withEntries(signed, ({ witness: _gone, ...entry }) => entry));
     const other = verified(withEntries(signed, (entry) => ({ ...entry, witness: Buffer.alloc(32) })));
     const short = verified(withEntries(signed, (entry) => ({ ...entry, witness: entry.witness?.subarray(0, 8) })));
-    vi.mocked(createDecipheriv).mockClear();
+    deciphers.calls.length = 0;
     for (const opened of [without, other, short]) {
       expect(codeOf(() => decryptEnvelope(opened, bobKey, 'signature'))).toBe('witness');
       expect(codeOf(() => decryptEnvelope(opened, bobKey, 'manifest'))).toBe('witness');

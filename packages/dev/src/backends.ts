@@ -47,6 +47,8 @@ export interface BackendOptions {
   readonly passwords: { readonly postgres: string; readonly redis: string };
   /** Name of the volume in which a container keeps Postgres's data. */
   readonly volume: string;
+  /** Settings of a Postgres server of our own, as `name=value`. */
+  readonly postgresSettings?: readonly string[];
   readonly say: (text: string) => void;
 }
 
@@ -119,7 +121,8 @@ async function given(url: string, setting: string, works: (url: string) => Promi
 
 async function ownPostgres(options: BackendOptions): Promise<Backend> {
   try {
-    const server = await startPostgres({ folder: options.postgresFolder, password: options.passwords.postgres });
+    const { postgresFolder: folder, passwords, postgresSettings: settings = [] } = options;
+    const server = await startPostgres({ folder, password: passwords.postgres, settings });
     return { url: server.adminUrl, source: 'Postgres of the npm package', program: server.program, stop: server.stop };
   } catch (error) {
     options.say(`Postgres of the npm package does not run here: ${(error as Error).message}`);

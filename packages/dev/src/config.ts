@@ -14,6 +14,8 @@ export const backendSettings = z.object({
 export const testBackendSettings = z.object({
   testPostgresUrl: secretUrl,
   testRedisUrl: secretUrl,
+  /** How databases begin that others are copied from, made by the set-up of the test run. */
+  testTemplates: z.string(),
 });
 
 /** Addresses given in the environment. @throws ConfigError */
@@ -26,16 +28,21 @@ export function readBackendSettings(): z.output<typeof backendSettings> {
  *
  * @throws ConfigError when the test was started without the runner's set-up
  */
-export function readTestBackends(): { postgresUrl: string; redisUrl: string } {
+export function readTestBackends(): { postgresUrl: string; redisUrl: string; templatePrefix: string } {
   const ours = Object.entries(process.env).filter(([name]) => name.startsWith('MESHD_TEST_'));
-  const { testPostgresUrl, testRedisUrl } = readConfig(testBackendSettings, Object.fromEntries(ours));
-  return { postgresUrl: testPostgresUrl, redisUrl: testRedisUrl };
+  const settings = readConfig(testBackendSettings, Object.fromEntries(ours));
+  return {
+    postgresUrl: settings.testPostgresUrl,
+    redisUrl: settings.testRedisUrl,
+    templatePrefix: settings.testTemplates,
+  };
 }
 
 /** Hands the addresses to the processes in which tests run. */
-export function publishTestBackends(postgresUrl: string, redisUrl: string): void {
+export function publishTestBackends(postgresUrl: string, redisUrl: string, templatePrefix: string): void {
   process.env.MESHD_TEST_POSTGRES_URL = postgresUrl;
   process.env.MESHD_TEST_REDIS_URL = redisUrl;
+  process.env.MESHD_TEST_TEMPLATES = templatePrefix;
 }
 
 /** Folder for programs that were downloaded; goes and comes with the installed packages. */

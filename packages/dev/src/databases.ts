@@ -33,15 +33,21 @@ export function databaseUrl(adminUrl: string, name: string): string {
 /**
  * Makes the databases that are missing.
  *
+ * @param templateOf the database of which the one of that name is to be a copy; an empty one when absent
  * @returns their addresses, in the same order
  * @throws Error of the server, when it refuses
  */
-export function ensureDatabases(adminUrl: string, names: readonly string[]): Promise<string[]> {
+export function ensureDatabases(
+  adminUrl: string,
+  names: readonly string[],
+  templateOf: (name: string) => string = () => 'template1',
+): Promise<string[]> {
   return withClient(adminUrl, async (client) => {
     const { rows } = await client.query<{ datname: string }>('SELECT datname FROM pg_database');
     const present = new Set(rows.map((row) => row.datname));
-    for (const name of names) {
-      if (!present.has(name)) await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
+    for (const name of names.filter((each) => !present.has(each))) {
+      const [made, template] = [name, templateOf(name)].map((each) => client.escapeIdentifier(each));
+      await client.query(`CREATE DATABASE ${made} TEMPLATE ${template}`);
     }
     return names.map((name) => databaseUrl(adminUrl, name));
   });

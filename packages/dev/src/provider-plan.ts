@@ -22,6 +22,8 @@ export interface PlanOptions {
   readonly redisUrl: string;
   /** The databases are named after it: `<prefix>_directory`, `<prefix>_shard_0`. */
   readonly databasePrefix: string;
+  /** Prefix of the databases that {@link migratedDatabases} made, of which those of this provider are to be copies. */
+  readonly templatePrefix?: string | undefined;
   readonly shardCount: number;
   readonly logLevel: LogLevel;
   /** The time, milliseconds since 1970. */
@@ -34,14 +36,38 @@ export function databaseNames(prefix: string, shardCount: number): string[] {
   return [`${prefix}_directory`, ...Array.from({ length: shardCount }, (_, index) => `${prefix}_shard_${index}`)];
 }
 
+/**
+ * Makes the databases of a provider where they are missing, and brings them to the form that the services want.
+ *
+ * @param templatePrefix of databases that are so already, to be copied
+ * @returns their addresses, that of the directory first
+ */
+export async function migratedDatabases(
+  postgresUrl: string,
+  prefix: string,
+  shardCount: number,
+  templatePrefix?: string,
+): Promise<[directoryUrl: string, ...shardUrls: string[]]> {
+  const names = databaseNames(prefix, shardCount);
+  const [directory, shard] = databaseNames(templatePrefix ?? '', 1) as [string, string];
+  const templateOf = (name: string): string => (name === names[0] ? directory : shard);
+  const [directoryUrl = '', ...shardUrls] =
+    templatePrefix === undefined
+      ? await ensureDatabases(postgresUrl, names)
+      : await ensureDatabases(postgresUrl, names, templateOf);
+  if (templatePrefix === undefined) {
+    await Promise.all([migrateDirectory(directoryUrl), ...shardUrls.map(migrateShard)]);
+  }
+  return [directoryUrl, ...shardUrls];
+}
+
 /** Makes what is missing and keeps what is there; a second call with the same folders and prefix is the same provider. */
 export async function planProvider(options: PlanOptions): Promise<ProviderPlan> {
   const { domains, shardCount } = options;
   const certificates = await ensureCertificates(options.tlsFolder, domains, options.nowMs);
   await ensureServiceKeys(options.serviceFolder, domains, options.nowMs);
-  const names = databaseNames(options.databasePrefix, shardCount);
-  const [directoryUrl, ...shardUrls] = await ensureDatabases(options.postgresUrl, names);
-  await Promise.all([migrateDirectory(directoryUrl as string), ...shardUrls.map(migrateShard)]);
+  const { postgresUrl, databasePrefix, templatePrefix } = options;
+  const [directoryUrl, ...shardUrls] = await migratedDatabases(postgresUrl, databasePrefix, shardCount, templatePrefix);
   const ports = await freePorts(2 * shardCount + 2);
   const take = (): number => ports.pop() as number;
   return {
@@ -57,7 +83,7 @@ export async function planProvider(options: PlanOptions): Promise<ProviderPlan> 
       adminPort: take(),
       postgresUrl,
     })),
-    directoryUrl: directoryUrl as string,
+    directoryUrl,
     redisUrl: options.redisUrl,
     routerAdminPort: take(),
     outboundAdminPort: take(),

@@ -137,7 +137,8 @@ export async function startPlannedProvider(
 
 async function makePlan(options: TestProviderOptions, undo: (() => Promise<unknown>)[]) {
   const { domains = ['mesh.example'], registration = 'open', shardCount = 2, clock = systemClock } = options;
-  const { postgresUrl, redisUrl } = { ...readTestBackends(), ...options.backends };
+  const shared = readTestBackends();
+  const { postgresUrl, redisUrl } = { ...shared, ...options.backends };
   const folder = await mkdtemp(join(tmpdir(), 'meshd-provider-'));
   removeAtEnd(folder);
   undo.push(() => rm(folder, { recursive: true, force: true }));
@@ -152,6 +153,7 @@ async function makePlan(options: TestProviderOptions, undo: (() => Promise<unkno
     postgresUrl,
     redisUrl,
     databasePrefix,
+    ...(postgresUrl === shared.postgresUrl ? { templatePrefix: shared.templatePrefix } : {}),
     shardCount,
     logLevel: 'info',
     nowMs: clock(),
@@ -173,7 +175,7 @@ async function startServices(
   const shards = await Promise.all(
     plan.shards.map(async (shard) => {
       const config = readConfig(shardConfigSchema, { ...shardSettings(plan, shard), ...options.shardSettings });
-      return started(await startShard(config, { ...common, ...options.shard }));
+      return started(await startShard(config, { ...common, drainMs: 0, ...options.shard }));
     }),
   );
   const outbound = started(

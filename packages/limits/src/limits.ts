@@ -330,6 +330,8 @@ export const outboundTransactionMsMax = 5 * second;
 export const lanesPerDestination = 16;
 /** A leased row is another worker's after this: longer than a transaction with its settling may take. */
 export const outboxLeaseMs = 15 * second;
+/** How often workers look for lanes whose worker has died: after a lease its messages wait no longer than two looks. */
+export const stalledLanesCheckMs = 5 * second;
 /** Rows leased at once. */
 export const outboxLeaseRowsMax = 64;
 /** A failed destination rests this long, doubled with each failure … */

@@ -40,6 +40,7 @@ export const advertisedFeatures: readonly Feature[] = [
   'publish',
   'delivery-1',
   'large-1',
+  'move',
 ];
 
 /** Whether a peer that sent these words understands a feature. Words that we do not know are no fault. */

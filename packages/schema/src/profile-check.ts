@@ -172,7 +172,11 @@ export async function verifyConnection<T extends ConnectionTag>(
  */
 export async function verifyConnectionAccount(
   octets: EnvelopeOctets,
-  account: { readonly udf: string; readonly address: string; readonly onlineKeys: readonly PublicKeyEd448[] },
+  account: {
+    readonly udf: string;
+    readonly address?: string | undefined;
+    readonly onlineKeys: readonly PublicKeyEd448[];
+  },
 ): Promise<
   VerifiedConnection<ConnectionOf<'ConnectionAccount'>> & {
     readonly keyAuthentication: PublicKeyEd448;
@@ -185,7 +189,9 @@ export async function verifyConnectionAccount(
     if (authority !== undefined && !udfEquals(authority, account.udf)) {
       throw new MeshError('object-signature', 'ConnectionAccount is that of another account');
     }
-    if (addresses.length > 0 && !holdsAddress(addresses, account.address)) {
+    const isElsewhere =
+      account.address !== undefined && addresses.length > 0 && !holdsAddress(addresses, account.address);
+    if (isElsewhere) {
       throw new MeshError('object-signature', 'ConnectionAccount is for other addresses');
     }
     const keyAuthentication = publicKeyOf(KeyAuthentication ?? {});

@@ -30,7 +30,7 @@ export const AccountEntry = defineObject({
 export type AccountEntry = ObjectOf<typeof AccountEntry>;
 
 /** Values of `AccountEntry.Status`. */
-export type AccountStatus = 'Pending' | 'Connected' | 'Blocked';
+export type AccountStatus = 'Pending' | 'Connected' | 'Blocked' | 'Moved';
 
 /** Body of the frames of `mmm_Incident`; for the operator alone. */
 export const IncidentReport = defineObject({

@@ -112,6 +112,7 @@ const registry = {
   'profile-older': entry(409, 'A newer profile is stored', 'Synchronise; the profile was changed elsewhere.', {
     extended: 12,
   }),
+  'copy-incomplete': entry(409, 'Copy of the account is not complete', 'Copy what is missing, then switch again.'),
   'event-conflict': entry(409, 'Entry was changed by somebody else', 'Synchronise, merge and try again.', {
     extended: 13,
   }),

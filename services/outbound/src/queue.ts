@@ -4,7 +4,7 @@
  * A job that must wait is moved to its time and keeps its identity, so that a lane never has two. Redis may come later, go
  * away or lose everything: that delays and loses nothing, since the sweeper makes jobs again from the outbox.
  */
-import { lanesPerDestination, outboxLeaseMs } from '@meshd/limits/limits';
+import { lanesPerDestination, outboxLeaseMs, stalledLanesCheckMs } from '@meshd/limits/limits';
 import { laneParkedMs, outboundPostsMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import { deliverJob, deliveryQueue, type Lane, laneName } from '@meshd/rpc/delivery-jobs';
@@ -127,6 +127,7 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
         ...shared,
         concurrency: outboundPostsMax,
         lockDuration: outboxLeaseMs,
+        stalledInterval: stalledLanesCheckMs,
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
       });

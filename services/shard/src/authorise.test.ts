@@ -1,29 +1,18 @@
 import type { SigningKey } from '@meshd/crypto/ed448';
+import { watchNative } from '@meshd/crypto/native-calls.fixture';
 import { openEnvelope } from '@meshd/dare/envelope';
 import { signEnvelope } from '@meshd/dare/sign';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Principal } from './authorise.js';
-import type { TestDevice } from './testing/person.js';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { authorise, type Principal } from './authorise.js';
+import { entry, opening, Person, type TestDevice, TestWriter } from './testing/person.js';
+import { TestShard } from './testing/test-shard.js';
 
 // Counted, not replaced: how many signatures a request costs is part of what is promised.
-const verifications = vi.hoisted(() => ({ count: 0 }));
-vi.mock('@meshd/crypto/ed448', async (importOriginal) => {
-  const original = await importOriginal<typeof import('@meshd/crypto/ed448')>();
-  const verifyAsync: typeof original.verifyAsync = (...parts) => {
-    verifications.count += 1;
-    return original.verifyAsync(...parts);
-  };
-  return { ...original, verifyAsync };
-});
+const verifications = watchNative('verify');
+afterAll(() => verifications.stop());
 
-const { authorise } = await import('./authorise.js');
-const { entry, opening, Person, TestWriter } = await import('./testing/person.js');
-const { TestShard } = await import('./testing/test-shard.js');
-
-type PersonOf = InstanceType<typeof Person>;
-
-let shard: InstanceType<typeof TestShard>;
-let alice: PersonOf;
+let shard: TestShard;
+let alice: Person;
 
 beforeEach(async () => {
   shard = await new TestShard().start();
@@ -31,12 +20,12 @@ beforeEach(async () => {
 });
 
 async function costOf(work: () => Promise<unknown>): Promise<number> {
-  verifications.count = 0;
+  verifications.calls.length = 0;
   await work().catch(() => undefined);
-  return verifications.count;
+  return verifications.calls.length;
 }
 
-const stateOf = (person: PersonOf) => shard.store.stateOf(person.address);
+const stateOf = (person: Person) => shard.store.stateOf(person.address);
 
 describe('authorise', () => {
   test('[S24] a listed device costs no signature check', async () => {
@@ -98,7 +87,7 @@ describe('authorise', () => {
   });
 
   describe('[S25] a device that is to be listed with the offline key', () => {
-    const vouched = (person: PersonOf, device: TestDevice, key: SigningKey) => {
+    const vouched = (person: Person, device: TestDevice, key: SigningKey) => {
       const { payload } = openEnvelope(device.connection);
       const connection = signEnvelope({ payload: payload ?? new Uint8Array(0), keys: [person.accountOnline, key] });
       return { ...device.principal, connection };

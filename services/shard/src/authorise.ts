@@ -27,6 +27,8 @@ export interface Principal {
   readonly connection: EnvelopeOctets | undefined;
   /** Unix time in milliseconds at which the ticket was issued; undefined where the request was signed. */
   readonly ticketIssuedMs?: number | undefined;
+  /** It carries the account from one service to another, and says so (`move`). */
+  readonly moves?: boolean | undefined;
 }
 
 /** A request that may act for an account. */
@@ -54,6 +56,12 @@ export interface AuthoriseOptions {
    * its manifest. `read`: what a device reads before it can make that; its connection bears a signature of the offline key.
    */
   readonly recovery?: 'list' | 'read';
+  /**
+   * What may be done with an account that is at another service. `copy`: what carrying it there and back takes, for a device
+   * that says it does that, while the account stands by. `entry`: a device learns where it is, also under a connection of
+   * its own that a newer one has superseded.
+   */
+  readonly away?: 'copy' | 'entry';
 }
 
 /**
@@ -66,7 +74,8 @@ export interface AuthoriseOptions {
  * @param state undefined for an address without an account.
  * @throws MeshError `not-authenticated` (401), or `device-revoked` (401/4) to the holder of a revoked device's key;
  *   `account-pending` (403/6) and `account-blocked` (403/7) to a device of such an account; `ticket` (401/8) to the bearer of a ticket which no
- *   longer holds, or which is not enough: the client signs instead, and is told what is wrong then.
+ *   longer holds, or which is not enough: the client signs instead, and is told what is wrong then; `account-moved` (303/25), with
+ *   the address, to a device of an account that is at another service.
  */
 export async function authorise(
   principal: Principal,
@@ -77,7 +86,14 @@ export async function authorise(
   // Only to its own devices: nobody else learns that there is such an account.
   if (caller.state.status === 'pending') throw new MeshError('account-pending');
   if (caller.state.status === 'blocked') throw new MeshError('account-blocked');
+  requireHere(caller, options);
   return caller;
+}
+
+function requireHere({ state, principal }: Caller, { away }: AuthoriseOptions): void {
+  if (state.away === null || away === 'entry') return;
+  if (away === 'copy' && principal.moves === true && state.status !== 'moved') return;
+  throw new MeshError('account-moved', state.away.to);
 }
 
 async function identify(
@@ -91,7 +107,11 @@ async function identify(
     return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
   }
   if (principal.ticketIssuedMs !== undefined) throw ticketRefusal(device);
-  if (state.deviceCatalogBegun && !(await mayRecover(principal, state, device, options))) {
+  if (options.away === 'entry' && device !== undefined && (await isSuperseded(principal, state, device))) {
+    return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
+  }
+  const copies = mayCopy(principal, state, device, options);
+  if (state.deviceCatalogBegun && !copies && !(await mayRecover(principal, state, device, options))) {
     return refuse(principal, device);
   }
   const connection = await verifiedConnection(principal, state);
@@ -101,7 +121,7 @@ async function identify(
     principal,
     permissions: connection.permissions,
     device: undefined,
-    by: state.deviceCatalogBegun ? 'recovery' : 'bootstrap',
+    by: state.deviceCatalogBegun && !copies ? 'recovery' : 'bootstrap',
     keySignature: connection.keySignature,
     refusal: refusalOf(device),
   };
@@ -119,6 +139,25 @@ function isCurrent(state: AccountState, device: DeviceRow, principal: Principal)
     return false;
   const { ticketIssuedMs = Number.POSITIVE_INFINITY } = principal;
   return ticketIssuedMs >= state.ticketsFromMs && ticketIssuedMs >= device.ticketsFromMs;
+}
+
+/**
+ * Whether a device may carry the account that stands by, by its connection alone: the catalog here may be older than that. One that
+ * was shut out while the account was here is out.
+ */
+function mayCopy(
+  { moves }: Principal,
+  { away, status }: AccountState,
+  device: DeviceRow | undefined,
+  options: AuthoriseOptions,
+): boolean {
+  const isIn = device === undefined || device.revokedAtMs === null;
+  return isIn && options.away === 'copy' && moves === true && away !== null && status !== 'moved';
+}
+
+/** The device is in use, and this was its connection once: it may learn of the newer one (semantics 6.4), and nothing else. */
+async function isSuperseded(principal: Principal, state: AccountState, device: DeviceRow): Promise<boolean> {
+  return isConnected(state, device) && (await verifiedConnection(principal, state)) !== undefined;
 }
 
 /**

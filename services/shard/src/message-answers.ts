@@ -44,7 +44,8 @@ export async function answerDeliver(
 function rpcResult({ indexRequest, account, result, code, receipt, isOffer }: DeliveryResult, isRouter: boolean) {
   return {
     ...{ indexRequest, account, result },
-    statusExtended: isRouter || code === undefined ? 0 : extendedOf(code),
+    // Another service is told no reason but that a person its own user knows is elsewhere now (S80).
+    statusExtended: code === undefined || (isRouter && code !== 'account-moved') ? 0 : extendedOf(code),
     receipt: receipt === undefined ? undefined : rpcEnvelope(receipt),
     // The same for every account: what an account has room for is nobody's business (S80).
     constraints: isOffer && result === 'Accept' ? { bytesMax: messageBytesMax } : undefined,

@@ -44,9 +44,9 @@ export function required<T>(value: T | undefined, name: string): T {
 
 /** Who asks. */
 export function principalOf(principal: RpcPrincipal | undefined): Principal {
-  const { account, key, connectionDigest, connection, ticketIssuedMs } = required(principal, 'principal');
+  const { account, key, connectionDigest, connection, ticketIssuedMs, moves } = required(principal, 'principal');
   const octets = connection === undefined ? undefined : envelopeOctets(connection);
-  return { account, key, connectionDigest, connection: octets, ticketIssuedMs };
+  return { account, key, connectionDigest, connection: octets, ticketIssuedMs, moves };
 }
 
 export function identityOf(identity: RpcRequestIdentity | undefined): RequestIdentity {

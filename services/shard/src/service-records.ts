@@ -22,7 +22,7 @@ import {
  */
 
 /** Words of the account catalog (schema 11) for the states of accounts. */
-export const statusWords = { connected: 'Connected', pending: 'Pending', blocked: 'Blocked' } as const;
+export const statusWords = { connected: 'Connected', pending: 'Pending', blocked: 'Blocked', moved: 'Moved' } as const;
 
 /** What making a record needs. */
 export interface RecordMaker {
@@ -35,7 +35,7 @@ export interface RecordMaker {
 export type AccountEvent =
   | {
       readonly event: 'New' | 'Update';
-      readonly status: 'Connected' | 'Pending' | 'Blocked';
+      readonly status: (typeof statusWords)[keyof typeof statusWords];
       readonly profileMesh: EnvelopeOctets;
       readonly profileAccount: EnvelopeOctets;
     }
@@ -156,6 +156,7 @@ export function serviceAccount(
     ticketsFromMs: 0,
     // The service's own records must not stop because of a quota.
     quota: { bytesMax: Number.MAX_SAFE_INTEGER, framesMax: Number.MAX_SAFE_INTEGER },
+    away: null,
   };
   const containers = [
     openOwn(accountCatalog, 'catalog', service.udf, nowMs, random),

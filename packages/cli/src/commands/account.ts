@@ -25,6 +25,7 @@ import {
 import { textTable } from '../table.js';
 import { registerAccountCopyCommands } from './account-copy.js';
 import { registerAccountKeyCommands } from './account-keys.js';
+import { registerAccountMoveCommands } from './account-move.js';
 import { noteReplies } from './contact-exchange.js';
 
 /** Enough of a digest for people to compare at a glance; `--json` has all of it. */
@@ -213,6 +214,7 @@ export function registerAccountCommands(program: Command, io: CommandIo): void {
     .option('--conflicts <choice>', 'where a deletion stands against a change: mine, theirs or later (default: ask)')
     .action((flags: SyncFlags) => sync(io, flags));
   registerAccountKeyCommands(account, io);
+  registerAccountMoveCommands(account, io);
   registerAccountCopyCommands(account, io);
   account
     .command('delete')

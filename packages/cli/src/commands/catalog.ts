@@ -21,7 +21,11 @@ import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { withEnvironment } from '../device-environment.js';
-import { textTable } from '../table.js';
+import { shownText, textTable } from '../table.js';
+import { timeText } from '../when.js';
+
+/** Members that are times. */
+const times: ReadonlySet<string> = new Set(['Start', 'Finish']);
 
 interface OfflineFlag {
   readonly offline?: boolean;
@@ -36,21 +40,29 @@ interface CatalogCommands {
   readonly options: readonly { readonly flag: string; readonly member: string; readonly text: string }[];
   /** Columns of lists. */
   readonly columns: readonly string[];
+  /** Arguments of `add`, as somebody would write them. */
+  readonly example: string;
 }
 
 const login = {
   arguments: [{ name: 'service', member: 'Service', text: 'what it is for, for example shop.example' }],
   options: [
     { flag: 'user', member: 'Username', text: 'name of the user' },
-    { flag: 'password', member: 'Password', text: 'the password; without it one line of standard input' },
+    { flag: 'password', member: 'Password', text: 'the password (default: asked for, or one line of standard input)' },
     { flag: 'protocol', member: 'Protocol', text: 'for example http or wpa2' },
   ],
   columns: ['Protocol', 'Service', 'Username'],
 } as const;
 
 const groups: readonly CatalogCommands[] = [
-  { kind: credentialKind, description: 'passwords', ...login },
-  { kind: networkKind, description: 'networks and how to join them', ...login },
+  {
+    ...{ kind: credentialKind, description: 'passwords and whom they belong to', ...login },
+    example: 'shop.example --user alice',
+  },
+  {
+    ...{ kind: networkKind, description: 'networks and how to join them', ...login },
+    example: 'attic-wifi --protocol wpa2',
+  },
   {
     ...{ kind: bookmarkKind, description: 'bookmarks', columns: ['Path', 'Uri', 'Title'] },
     arguments: [
@@ -58,17 +70,23 @@ const groups: readonly CatalogCommands[] = [
       { name: 'uri', member: 'Uri', text: 'where it leads' },
     ],
     options: [{ flag: 'title', member: 'Title', text: 'what it is called' }],
+    example: 'News/paper https://paper.example --title "The paper"',
   },
   {
-    ...{ kind: taskKind, description: 'appointments and things to do', columns: ['Key', 'Start', 'Finish', 'Title'] },
+    ...{
+      kind: taskKind,
+      description: 'appointments and things to do',
+      columns: ['Start', 'Finish', 'Title', 'Location', 'Key'],
+    },
     arguments: [{ name: 'title', member: 'Title', text: 'what is to be done' }],
     options: [
-      { flag: 'start', member: 'Start', text: 'date, or date and time' },
-      { flag: 'finish', member: 'Finish', text: 'date, or date and time' },
+      { flag: 'start', member: 'Start', text: '2027-03-01, or 2027-03-01T09:00Z' },
+      { flag: 'finish', member: 'Finish', text: '2027-03-01, or 2027-03-01T09:00Z' },
       { flag: 'location', member: 'Location', text: 'where' },
       { flag: 'description', member: 'Description', text: 'more about it' },
       { flag: 'key', member: 'Key', text: 'of a task that is there, to change it' },
     ],
+    example: '"See the dentist" --start 2027-03-01T09:00Z --location "High Street"',
   },
 ];
 
@@ -94,20 +112,32 @@ async function add(io: CommandIo, group: CatalogCommands, fields: ItemFields, { 
 /** A password that was not named comes as a line of standard input, so that it stands in no history of commands. */
 async function withSecrets(io: CommandIo, { kind }: CatalogCommands, fields: ItemFields): Promise<ItemFields> {
   if (!kind.secrets.has('Password') || fields.Password !== undefined) return fields;
-  const [line = ''] = Buffer.from(await io.readFile('-'))
-    .toString('utf8')
-    .split(/\r?\n/);
+  const line = (await io.askSecret(`password of ${fields.Service}`)) ?? firstLine(await io.readFile('-'));
   if (line === '') throw new UsageError('give --password, or the password as a line of standard input');
   return { ...fields, Password: line };
 }
 
+const firstLine = (octets: Uint8Array): string => Buffer.from(octets).toString('utf8').split(/\r?\n/, 1).join('');
+
+/** A member as a table shows it: times to the minute, as everywhere. */
+function cellOf(name: string, { fields }: CatalogItem): string {
+  const text = fields[name] ?? '';
+  return times.has(name) && text !== '' ? timeText(Date.parse(text)) : text;
+}
+
+/** By their time; what has none comes last, as it was. */
+function byStart({ fields: { Start: a = '' } }: CatalogItem, { fields: { Start: b = '' } }: CatalogItem): number {
+  return a === '' || b === '' ? Number(a === '') - Number(b === '') : Date.parse(a) - Date.parse(b);
+}
+
 function tableOf(group: CatalogCommands, items: readonly CatalogItem[]): string {
-  if (items.length === 0) return `no ${group.description}`;
-  const rows = items.map(({ fields, isWaiting }) => [
-    ...group.columns.map((name) => fields[name] ?? ''),
-    isWaiting ? 'waits' : '',
-  ]);
-  return textTable([...group.columns.map((name) => name.toLowerCase()), ''], rows);
+  const { kind, columns } = group;
+  if (items.length === 0) return `no ${kind.name}s; keep one with: mesh ${kind.name} add`;
+  const rows = items.map((item) => [...columns.map((name) => cellOf(name, item)), item.isWaiting ? 'waits here' : '']);
+  const heads = columns.map((name) =>
+    (times.has(name) ? `${name} (UTC)` : name).replace(/^./, (first) => first.toLowerCase()),
+  );
+  return textTable([...heads, ''], rows);
 }
 
 async function list(
@@ -118,7 +148,8 @@ async function list(
 ): Promise<void> {
   const { kind } = group;
   const all = await within(io, (device) => catalogItems(device, kind, flags));
-  const items = text === undefined ? all : searchItems(kind, all, text);
+  const found = text === undefined ? all : searchItems(kind, all, text);
+  const items = kind.fields.includes('Start') ? found.toSorted(byStart) : found;
   const shown = items.map((item) => {
     const fields = Object.entries(itemJson(item)).filter(([name]) => !kind.secrets.has(name));
     return Object.fromEntries(fields);
@@ -131,7 +162,7 @@ async function get(io: CommandIo, { kind }: CatalogCommands, key: string, flags:
   io.print(itemJson(item), () =>
     kind.fields
       .filter((name) => item.fields[name] !== '')
-      .map((name) => `${name.toLowerCase().padEnd(12)}${item.fields[name]}`)
+      .map((name) => `${name.toLowerCase().padEnd(12)}${shownText(item.fields[name] ?? '')}`)
       .join('\n'),
   );
 }
@@ -145,12 +176,16 @@ async function remove(io: CommandIo, { kind }: CatalogCommands, key: string, fla
   );
 }
 
+const examplesOf = ({ kind: { name }, example }: CatalogCommands) =>
+  `\nExamples:\n  mesh ${name} add ${example}\n  mesh ${name} search ${/[a-z]+/.exec(example)?.[0]}\n  mesh ${name} list --json`;
+
 const offlineText = 'work without a connection; what changes waits for the next mesh account sync';
 
 function registerGroup(program: Command, io: CommandIo, group: CatalogCommands): void {
   const { kind } = group;
-  const parent = commandGroup(program, kind.name, group.description);
+  const parent = commandGroup(program, kind.name, group.description).addHelpText('after', examplesOf(group));
   const adding = parent.command('add').description(`keep a ${kind.name}, or change it`);
+  adding.addHelpText('after', `\nExample: mesh ${kind.name} add ${group.example}`);
   for (const { name, text } of group.arguments) adding.argument(`<${name}>`, text);
   for (const { flag, text } of group.options) adding.option(`--${flag} <text>`, text);
   adding.option('--offline', offlineText).action(async (...given: unknown[]) => {
@@ -165,24 +200,24 @@ function registerGroup(program: Command, io: CommandIo, group: CatalogCommands):
   parent
     .command('get')
     .description(`show one ${kind.name}, secrets included`)
-    .argument('<key>', 'its key, or the beginning of it')
+    .argument('<key>', `its key, what it is called, or the beginning of either`)
     .option('--offline', offlineText)
     .action((key: string, flags: OfflineFlag) => get(io, group, key, flags));
   parent
     .command('list')
-    .description(`all ${group.description}, without secrets`)
+    .description(`all ${kind.name}s, without secrets`)
     .option('--offline', offlineText)
     .action((flags: OfflineFlag) => list(io, group, undefined, flags));
   parent
     .command('search')
-    .description(`${group.description} in which every word occurs`)
+    .description(`${kind.name}s in which every word occurs`)
     .argument('<text>', 'one word or more')
     .option('--offline', offlineText)
     .action((text: string, flags: OfflineFlag) => list(io, group, text, flags));
   parent
     .command('delete')
     .description(`delete a ${kind.name}`)
-    .argument('<key>', 'its key, or the beginning of it')
+    .argument('<key>', `its key, what it is called, or the beginning of either`)
     .option('--offline', offlineText)
     .action((key: string, flags: OfflineFlag) => remove(io, group, key, flags));
 }

@@ -87,7 +87,7 @@ async function accept(io: CommandIo, id: string, flags: AcceptFlags): Promise<vo
   const { contact, code, reply } = await within(io, (device) => acceptContact(device, id, accepting));
   io.print({ ...contactJson(contact), code, reply: reply === undefined ? null : sentJson(reply) }, () =>
     [
-      `${contact.name || contact.address} is a contact: ${contact.address}`,
+      contact.name === '' ? `${contact.address} is a contact` : `${contact.name} is a contact: ${contact.address}`,
       ...(reply === undefined ? [] : [`your card: ${sentText(reply)}`]),
       ...(contact.isVerified ? [] : [compareText(contact.address, code)]),
     ].join('\n'),

@@ -123,7 +123,7 @@ async function importFile(io: CommandIo, path: string, flags: ImportFlags): Prom
   });
   io.print({ ...contactJson(contact), code }, () =>
     [
-      `${contact.name || contact.address} is a contact: ${contact.address}, account ${udfOf(contact)}`,
+      `${contact.name === '' ? '' : `${contact.name}, `}${contact.address} is a contact, account ${udfOf(contact)}`,
       contact.isVerified ? 'the fingerprint is the one you gave' : compareText(contact.address, code),
     ].join('\n'),
   );

@@ -77,18 +77,18 @@ export function registerDeviceRights(device: Command, io: CommandIo): void {
   device
     .command('grant')
     .description('let a connected device administer the account as well')
-    .argument('<device>', 'its name, or the beginning of it')
+    .argument('<device>', 'what it is called, or the beginning of its fingerprint')
     .option('--administrator', 'connect and shut out devices, give out PINs, change the account’s key')
     .action((name: string, flags: { readonly administrator?: boolean }) => grant(io, name, flags));
   device
     .command('rename')
     .description('call a device otherwise than it calls itself')
-    .argument('<device>', 'its name, or the beginning of it')
+    .argument('<device>', 'what it is called, or the beginning of its fingerprint')
     .argument('<name>', 'for example: kitchen tablet')
     .action((name: string, newName: string) => rename(io, name, newName));
   device
     .command('revoke')
     .description('shut a device out, and change the key that the account is encrypted to')
-    .argument('<device>', 'its name, or the beginning of it')
+    .argument('<device>', 'what it is called, or the beginning of its fingerprint')
     .action((name: string) => revoke(io, name));
 }

@@ -155,7 +155,8 @@ async function accept(io: CommandIo, name: string, flags: AcceptFlags): Promise<
       const wanted = await pendingDevice(device, name);
       if (isOld(wanted)) return acceptOld(io, device, wanted, flags.code, options);
       if (wanted.pinUdf !== undefined && flags.code === undefined) {
-        const judged = (await acceptByPins(device, options)).find(({ pending: { id } }) => id === wanted.id);
+        const byPin = await acceptByPins(device, options, (udf) => udf === wanted.deviceUdf);
+        const judged = byPin.find(({ pending: { id } }) => id === wanted.id);
         if (judged?.outcome === 'accepted') {
           io.print(
             { device: wanted.deviceUdf, by: 'pin' },

@@ -22,6 +22,8 @@ export interface ItemKind {
   readonly fields: readonly string[];
   /** Members that are neither searched nor shown in lists. */
   readonly secrets: ReadonlySet<string>;
+  /** The member by which people call an entry, besides its key. */
+  readonly called: string;
   /** The plain key under which the entry is filed (S63 blinds it). @throws ClientError `entry` */
   keyOf(fields: ItemFields): string;
   /** The body, as the tagged object in JSON. */
@@ -57,7 +59,7 @@ function loginKind(
   table: typeof CatalogedCredential | typeof CatalogedNetwork,
 ): ItemKind {
   return {
-    ...{ name, container, fields: loginFields, secrets: passwordOnly },
+    ...{ name, container, fields: loginFields, secrets: passwordOnly, called: 'Service' },
     keyOf: ({ Protocol: protocol = '', Service: service = '' }) => {
       if (service === '') throw new ClientError('entry', `a ${name} needs the name of its service`);
       return `${protocol}:${service}`;
@@ -79,7 +81,7 @@ const bookmarkFields = ['Path', 'Uri', 'Title'] as const;
 
 /** Bookmarks, by folder and name: `News/paper`. */
 export const bookmarkKind: ItemKind = {
-  ...{ name: 'bookmark', container: 'mmm_Bookmark', fields: bookmarkFields, secrets: none },
+  ...{ name: 'bookmark', container: 'mmm_Bookmark', fields: bookmarkFields, secrets: none, called: 'Title' },
   keyOf: ({ Path: path = '' }) => {
     if (path === '') throw new ClientError('entry', 'a bookmark needs a path, for example News/paper');
     return path;
@@ -103,7 +105,7 @@ function dateOf(name: string, text: string): Date {
 
 /** Appointments and things to do, each under a nonce of its own. */
 export const taskKind: ItemKind = {
-  ...{ name: 'task', container: 'mmm_Calendar', fields: taskFields, secrets: none },
+  ...{ name: 'task', container: 'mmm_Calendar', fields: taskFields, secrets: none, called: 'Title' },
   keyOf: ({ Key: key = '' }) => {
     if (key === '') throw new ClientError('entry', 'a task needs a key');
     return key;

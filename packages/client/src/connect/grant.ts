@@ -27,6 +27,8 @@ export interface Administrator {
   readonly identity: Identity;
   /** Canonical address of the account. */
   readonly address: string;
+  /** All addresses of the account, that one among them; it alone where absent. */
+  readonly addresses?: readonly string[] | undefined;
   /** Online keys of the Mesh and of the account. */
   readonly meshOnline: SigningKey;
   readonly accountOnline: SigningKey;
@@ -90,7 +92,7 @@ export function grantDevice(
     ConnectionAccount,
     {
       ...connectionOf(account, identity.accountUdf, updated),
-      ServiceID: [administrator.address],
+      ServiceID: [...(administrator.addresses ?? [administrator.address])],
       ...(granted.permissions.length === 0 ? {} : { Permissions: [...granted.permissions] }),
     },
     administrator.accountOnline,

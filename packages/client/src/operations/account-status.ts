@@ -92,8 +92,8 @@ export async function askStatus(device: Device, options: AskOptions = {}): Promi
     ProfileMasterDigest: sha512(session.identity.profileMesh.payload ?? new Uint8Array(0)),
     ...(known.length > 0 ? { Known: known.map(statusOf) } : {}),
     ...(options.waitMs === undefined ? {} : { Wait: options.waitMs }),
-    // The only word that this request is about; without it the list of the ticket would hold (schema 13).
-    ...(isBrief ? { Features: ['wait'] } : {}),
+    // The only words that this request is about; without them the list of the ticket would hold (schema 13).
+    ...(isBrief ? { Features: session.moves ? ['wait', 'move'] : ['wait'] } : {}),
   };
   const response = await session.call('Status', request, [], { signal: options.signal });
   requireSuccess('Status', response);

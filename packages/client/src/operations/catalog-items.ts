@@ -5,6 +5,7 @@ import { openedItems } from '../catalog/opened-items.js';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
 import { requireNoEvidence } from '../evidence.js';
+import { requireReading } from '../own-permissions.js';
 import { enqueue, loadPending, type PendingEntry } from '../pending.js';
 import { plainOfPlanned, readingKey } from '../reading-key.js';
 import { encryptBody } from '../writer.js';
@@ -21,6 +22,9 @@ export interface CatalogItem {
   readonly isWaiting: boolean;
 }
 
+/** So many keys are told where a name means several entries. */
+const keysShownMax = 3;
+
 /** Whether to work without a connection. */
 export interface ItemOptions {
   readonly offline?: boolean | undefined;
@@ -32,6 +36,7 @@ export interface ItemOptions {
  * @throws ClientError
  */
 export async function catalogItems(device: Device, kind: ItemKind, options: ItemOptions = {}): Promise<CatalogItem[]> {
+  requireReading(device, kind.container);
   if (options.offline !== true) await syncAccount(device, [kind.container]);
   const replica = await readableReplica(device, kind.container);
   const items = new Map<string, CatalogItem>();
@@ -63,7 +68,7 @@ function itemOf(kind: ItemKind, body: Uint8Array, isWaiting: boolean): CatalogIt
   }
 }
 
-/** One entry. @throws ClientError `usage` where there is none */
+/** One entry, named as {@link itemNamed} says. @throws ClientError `usage` where there is none */
 export async function catalogItem(
   device: Device,
   kind: ItemKind,
@@ -73,13 +78,24 @@ export async function catalogItem(
   return itemNamed(kind, await catalogItems(device, kind, options), key);
 }
 
-/** By the key, or the beginning of one where that is enough. */
-function itemNamed({ name }: ItemKind, items: readonly CatalogItem[], key: string): CatalogItem {
-  const exact = items.find((item) => item.key === key);
-  const found = exact === undefined ? items.filter((item) => item.key.startsWith(key)) : [exact];
+/**
+ * By the key, else by what people call it, else by the beginning of either where that is enough.
+ *
+ * @throws ClientError `usage` where there is none or more than one
+ */
+export function itemNamed({ name, called }: ItemKind, items: readonly CatalogItem[], text: string): CatalogItem {
+  const namesOf = ({ key, fields }: CatalogItem) => [key, fields[called] ?? ''];
+  const ways: ((item: CatalogItem) => boolean)[] = [
+    ({ key }) => key === text,
+    (item) => namesOf(item).includes(text),
+    (item) => namesOf(item).some((each) => each.startsWith(text)),
+  ];
+  const found = ways.map((is) => items.filter(is)).find(({ length }) => length > 0) ?? [];
   if (found.length === 1) return found[0] as CatalogItem;
-  const why = found.length === 0 ? `there is no ${name} ${key}` : `${key} means ${found.length} entries`;
-  throw new ClientError('usage', `${why}; see mesh ${name} list`);
+  const keys = found.slice(0, keysShownMax).map(({ key }) => key);
+  const why = found.length === 0 ? `there is no ${name} ${text}` : `${text} means ${keys.join(', ')}`;
+  const more = found.length > keys.length ? ` and ${found.length - keys.length} more` : '';
+  throw new ClientError('usage', `${why}${more}; see mesh ${name} list`);
 }
 
 /**
@@ -147,6 +163,7 @@ async function change(
 ): Promise<ChangedItem> {
   const { environment, home, keys } = device.session;
   await requireNoEvidence(home);
+  requireReading(device, container);
   if (!offline) await syncAccount(device, [container]);
   const { replay } = (await readableReplicaOf(device, container, offline)).reader;
   const uniqueId = uniqueIdFor(keys.keyBlind, container, key);

@@ -215,19 +215,33 @@ async function takeReply(device: Device, message: ListedMessage, asked: readonly
   if (typeof introduction === 'string') return refuse(introduction);
   const { card, answers } = introduction;
   await syncAccount(device, [contactCatalog]);
-  const known = (await contactsOf(device)).get(sender);
+  const contacts = await contactsOf(device);
+  const before = contacts.get(sender) === undefined ? movedPerson([...contacts.values()], card) : undefined;
+  const known = contacts.get(sender) ?? before;
   const isKnown = standingOf(card, known) === 'known';
   const isAsked = asked.some((request) => request.id === answers && request.recipients.includes(sender));
   if (!isAsked && !isKnown) return refuse(`${sender} answers a request that this account has not sent to it`);
   try {
     const contact =
-      isKnown && known && !isNews(card, known) ? known : await saveContact(device, { address: sender, card });
+      isKnown && known && !isNews(card, known)
+        ? known
+        : await saveContact(device, { address: sender, card, movedFrom: before?.address });
     return { id, sender, contact, reason: undefined };
   } catch (error) {
     // Another account than the one that is known, or was shown in person (S72): the user is told, nothing is replaced.
     if (error instanceof ClientError && error.code === 'profile') return refuse(error.message);
     throw error;
   }
+}
+
+/**
+ * Who is known under another address, where a newer profile of that very account is at this one (R027): the keys are the same, so
+ * it is the same person.
+ */
+function movedPerson(contacts: readonly FiledContact[], card: ContactCard): FiledContact | undefined {
+  const isAtHome = (card.account.ServiceIDs ?? [])[0] === card.address;
+  if (!isAtHome) return undefined;
+  return contacts.find((contact) => standingOf(card, contact) === 'known' && isNews(card, contact));
 }
 
 /** Whether a card brings a newer profile of an account that is known. */

@@ -84,6 +84,8 @@ export interface ContactChange {
   readonly expectedUdf?: string | undefined;
   /** The key was shown in person, or compared. */
   readonly isVerified?: boolean | undefined;
+  /** Address at which this very account was known before it moved. */
+  readonly movedFrom?: string | undefined;
 }
 
 /**
@@ -97,7 +99,8 @@ export async function saveContact(device: Device, change: ContactChange): Promis
   if (change.address === session.state.address) throw new ClientError('usage', 'that is this very account');
   await requireNoEvidence(session.home);
   await syncAccount(device, [contactCatalog]);
-  const known = (await contactsOf(device)).get(change.address);
+  const contacts = await contactsOf(device);
+  const known = contacts.get(change.address) ?? contacts.get(change.movedFrom ?? '');
   const person = changedContact(known, change, () => nonceUdf(session.environment.random));
   const entry = {
     ...{ name: change.address, uniqueId: person.key, base: known?.frameIndex },

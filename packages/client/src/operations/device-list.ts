@@ -43,12 +43,20 @@ export async function listDevices(device: Device): Promise<ListedDevice[]> {
   return listed;
 }
 
-/** One device by its name or the beginning of it. @throws ClientError `usage` */
+/**
+ * One device by its fingerprint or the beginning of it, or by what it is called.
+ *
+ * @throws ClientError `usage` where there is none or more than one: a device chooses its own name, and must not be taken for
+ *   another that way
+ */
 export function deviceNamed(devices: readonly ListedDevice[], name: string): ListedDevice {
-  const found = devices.filter(({ deviceUdf }) => deviceUdf.startsWith(name.toUpperCase()));
+  const found = devices.filter(
+    ({ deviceUdf, description }) => description === name || deviceUdf.startsWith(name.toUpperCase()),
+  );
   if (found.length === 1) return found[0] as ListedDevice;
   const why = found.length === 0 ? `there is no device ${name}` : `${name} means ${found.length} devices`;
-  throw new ClientError('usage', `${why}; see mesh device list`);
+  const next = found.length === 0 ? 'see mesh device list' : 'name it by its fingerprint, which mesh device list shows';
+  throw new ClientError('usage', `${why}; ${next}`);
 }
 
 /** A device that was shut out, and what became of the account's keys. */
@@ -57,7 +65,7 @@ export interface RevokedDevice extends Rotated {
 }
 
 /**
- * Shuts a device out, by its name or the beginning of it, and changes the account's key (S25, S48, S62).
+ * Shuts a device out, named as {@link deviceNamed} says, and changes the account's key (S25, S48, S62).
  *
  * @throws ClientError `usage` for this device, `refused`, `conflict`
  */

@@ -74,7 +74,9 @@ export async function spoolReading(device: Device): Promise<SpoolReading> {
   return {
     key: readingKey(session),
     address: session.state.address,
+    formerAddresses: session.state.former,
     service: await session.serviceProfile(),
+    formerServices: await session.formerServices(),
     marks: {
       accountUdf: session.identity.accountUdf,
       findWriter: await device.writers(),

@@ -306,6 +306,11 @@ describe('[S25] several administrators', () => {
   it('devices are found by name, and none by a wrong one', async () => {
     const devices = await on(laptop, listDevices);
     expect(() => deviceNamed(devices, 'M')).toThrow(/means 3 devices/);
+    expect(deviceNamed(devices, 'tablet').description).toBe('tablet');
+    const [first] = devices;
+    const named = devices.map((each) => ({ ...each, description: first?.deviceUdf ?? '' }));
+    // Nor is one that calls itself as another is called taken for that one.
+    expect(() => deviceNamed(named, first?.deviceUdf ?? '')).toThrow(/means 3 devices; name it by its fingerprint/);
     expect(() => deviceNamed(devices, 'XYZ')).toThrow(/there is no device XYZ/);
   });
 });

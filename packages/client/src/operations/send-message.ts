@@ -49,6 +49,9 @@ export interface SendResult {
 /** Types that open an acquaintance, and so cannot be encrypted to a key that is not known yet (semantics 8.1). */
 const openingTypes: ReadonlySet<string> = new Set(['RequestContact']);
 
+/** Types for which no command has a way in clear: what they carry would be worth nothing, or is nobody else's business. */
+const neverClearTypes: ReadonlySet<string> = new Set(['RequestConfirmation', 'ResponseConfirmation', 'ReplyContact']);
+
 /**
  * Sends a message to each recipient: one envelope a recipient, because a manifest shows its names to every service that gets
  * it (S71). They are on disk before they are sent. `sent` means that the own service has taken responsibility; what became of
@@ -143,8 +146,9 @@ export async function requireKnown(device: Device, recipients: readonly string[]
 
 function requireClear({ type, mayBeClear }: Pick<MessageToSend, 'type' | 'mayBeClear'>, recipient: string): void {
   if (mayBeClear || openingTypes.has(type)) return;
+  const hint = neverClearTypes.has(type) ? '' : ', or send it --clear';
   throw new ClientError(
     'entry',
-    `the key of ${recipient} is not known here: mesh contact request ${recipient} asks for it (or mesh contact import FILE), or send it --clear`,
+    `the key of ${recipient} is not known here: mesh contact request ${recipient} asks for it (or mesh contact import FILE)${hint}`,
   );
 }

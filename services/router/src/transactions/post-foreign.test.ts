@@ -80,7 +80,14 @@ async function delivered({ messages }: Deliver): Promise<ShardAnswer> {
         ? { header: Buffer.from('{}'), payload: Buffer.from('{}'), trailer: undefined }
         : undefined;
       const result = isThere ? 'Accept' : 'Reject';
-      return { indexRequest, account, result, statusExtended: isThere ? 0 : 5, receipt, constraints: undefined };
+      return {
+        indexRequest,
+        account,
+        result,
+        statusExtended: isThere ? 0 : account.startsWith('moved') ? 25 : 5,
+        receipt,
+        constraints: undefined,
+      };
     }),
   );
   const turns = results.some(({ result }) => result === 'Accept') ? turnsOfFiling : 0;
@@ -255,6 +262,15 @@ describe('[S75] services of old', () => {
 });
 
 describe('[S80] what answers tell', () => {
+  it('[R027] no reason but that somebody has moved, which the shard says of those whom the recipient knows', async () => {
+    const named = ['moved@example.com', 'zed@example.com'];
+    const { entries } = await entriesOf({ Features: ['entry'], Accounts: named, Message: [mail(bob, named)] });
+    expect(entries.map(({ Result, StatusExtended }) => [Result, StatusExtended])).toEqual([
+      ['Reject', 25],
+      ['Reject', undefined],
+    ]);
+  });
+
   it('Accept or Reject, in order, and nothing of the account; asked for in the same calls', async () => {
     const invented = 'zed@example.com';
     const calls: number[] = [];

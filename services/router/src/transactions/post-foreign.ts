@@ -15,7 +15,7 @@ import type { DeliveryResult } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { AddressError, canonicalAddress, parseAddress } from '@meshd/schema/address';
 import type { EntryResponse } from '@meshd/schema/common';
 import type { PostRequest, PostResponse } from '@meshd/schema/protocol';
-import { MeshError } from '@meshd/schema/status';
+import { MeshError, statusRegistry } from '@meshd/schema/status';
 import type { PeerHost } from '../peers.js';
 import { refusal, type WholeReply, whole } from '../reply.js';
 import { refusalOf } from '../shard-router.js';
@@ -144,7 +144,7 @@ function answerOf(
   const entries = messages.flatMap(({ indexRequest }) =>
     addressees.map(({ written, account }) => {
       const result = account === undefined ? undefined : found.get(`${indexRequest} ${account}`);
-      return entryOf(indexRequest, written, result, context.understands('receipt-1'));
+      return entryOf(indexRequest, written, result, context);
     }),
   );
   const Entries = context.understands('entry') ? entries : perMessage(entries);
@@ -160,17 +160,21 @@ function answerOf(
   return whole<'Post'>(isOffer ? 'bodies-awaited' : 'success', members, { described });
 }
 
-/** Accept or Reject, and a receipt that says no more (S80, S81). */
+const { 'account-moved': moved } = statusRegistry;
+
+/** Accept or Reject, and a receipt that says no more (S80, S81); a reason only where somebody known has moved. */
 function entryOf(
   IndexRequest: number,
   Account: string,
   result: DeliveryResult | undefined,
-  receipts: boolean,
+  { understands }: Pick<TransactionContext, 'understands'>,
 ): EntryResponse {
   const isAccepted = result?.result === 'Accept';
-  const receipt = isAccepted && receipts ? result.receipt : undefined;
+  const hasMoved = result?.statusExtended === moved.extended;
+  const receipt = isAccepted && understands('receipt-1') ? result.receipt : undefined;
   return {
     ...{ IndexRequest, Account, Result: isAccepted ? 'Accept' : 'Reject' },
     ...(receipt === undefined ? {} : { Receipt: envelopeOfRpc(receipt) }),
+    ...(hasMoved && understands('entry') ? { StatusExtended: moved.extended } : {}),
   };
 }

@@ -72,7 +72,8 @@ export async function userCall(message: MeshRequestUser, context: TransactionCon
     throw new MeshError('not-authenticated', 'the ticket is for another account');
   }
   if (message.DeviceProfile !== undefined) await verifyProfile(message.DeviceProfile, 'ProfileDevice');
-  return { call: callOf(account, context), principal: { account, ...connected.principal } };
+  const principal = { account, ...connected.principal, moves: context.understands('move') };
+  return { call: callOf(account, context), principal };
 }
 
 /** Whom the call is for, by which request, until when. */
@@ -100,7 +101,7 @@ export function describedOf(
 
 /** A connected device, by its connection or by a ticket that such a one got (S33). */
 export interface Connected {
-  readonly principal: Omit<Principal, 'account'>;
+  readonly principal: Omit<Principal, 'account' | 'moves'>;
   /** The account that a ticket is for; a connection says of itself where it belongs, and the shard judges that. */
   readonly account: string | undefined;
 }

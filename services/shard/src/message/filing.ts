@@ -151,7 +151,8 @@ export class Filing {
     this.#reader = reader;
     this.#looked = looked;
     this.#nowMs = context.clock();
-    this.#spool = reader.state?.containers.get(inboundSpool);
+    // What stands by here, or has left, takes nothing: to strangers it is a name that nobody has (S80).
+    this.#spool = reader.state?.away === null ? reader.state.containers.get(inboundSpool) : undefined;
     this.#view = this.#spool && viewOf(this.#spool);
   }
 
@@ -204,14 +205,17 @@ export class Filing {
         ...{ senderDomain: this.#senderDomain, messageType: message.messageType, rules, answersOurs },
         accountUdf: message.accountKey.udf,
         exists: state !== undefined,
-        fits: state === undefined || this.#fits(state, message),
+        fits: state === undefined || state.away !== null || this.#fits(state, message),
         nameTaken: this.#isNameTaken(message),
         contactRequestsLeft: isOffered ? 1 : requestsLeft,
         offer: offer && this.#offerState(offer),
       },
       site,
     );
-    if (decision.result === 'accept') return decision;
+    if (decision.result === 'accept') {
+      const isKnown = !decision.countsAsRequest && (rules.length > 0 || answersOurs);
+      return isKnown && state !== undefined && state.away !== null ? { refused: 'account-moved' } : decision;
+    }
     const incident = incidentOf[decision.why];
     if (incident !== undefined) {
       const detail = `${message.messageType} from ${message.sender}`;

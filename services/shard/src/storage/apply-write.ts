@@ -234,7 +234,8 @@ export function prepareWrite(write: AccountWrite, context: WriteContext): Prepar
     name: context.before.name,
   };
   if (write.remove && owner !== undefined) {
-    const untilMs = context.nowMs + deletedNameMs;
+    // Of an account that has left the name was kept while the notice was.
+    const untilMs = owner.status === 'moved' ? context.nowMs : context.nowMs + deletedNameMs;
     if (owner.containers.has(publicationCatalog)) {
       rows.last.push(upsertAllDue(owner.id, publicationCatalog, context.nowMs));
     }

@@ -136,9 +136,22 @@ describe('durability', () => {
 
   it('migrations run once, whoever starts them', async () => {
     const { migrateShard } = await import('./migrate.js');
-    expect(await Promise.all([migrateShard(database.url), migrateShard(database.url)])).toEqual([6, 6]);
+    expect(await Promise.all([migrateShard(database.url), migrateShard(database.url)])).toEqual([10, 10]);
     const accounts = await database.query('SELECT 1 FROM account');
     expect(accounts.length).toBeGreaterThan(0);
+  });
+
+  it('[R008] where an account is when it is not here is read back', async () => {
+    const fields = testFields({ status: 'moved', away: { to: 'away@example.net', sinceMs: 1_767_225_600_000 } });
+    const store = await stores.open();
+    await store.transactAccount('away@example.com', (transactor) => transactor.commit({ create: fields }));
+    await makeAccount(store, 'present@example.com');
+    await store.stop();
+    const again = await stores.open();
+    const stateOf = (address: string) => again.readAccount(address, ({ state }) => state);
+    const { status, away, quota, ticketsFromMs, meshUpdatedMs } = fields;
+    expect(await stateOf('away@example.com')).toMatchObject({ status, away, quota, ticketsFromMs, meshUpdatedMs });
+    expect((await stateOf('present@example.com'))?.away).toBeNull();
   });
 
   it('stops after what waits is committed, and takes nothing more', async () => {

@@ -1,7 +1,15 @@
 /**
  * Puts the storage together: lease, writers, readers, memory of accounts, sweeper.
  */
-import { clockSkewMsMax, leaseMs, shardWriteConnectionsMax, shutdownMsMax, sweepMs } from '@meshd/limits/limits';
+import {
+  clockSkewMsMax,
+  deletedNameMs,
+  leaseMs,
+  shardWriteConnectionsMax,
+  shutdownMsMax,
+  sweepMs,
+  sweepRowsMax,
+} from '@meshd/limits/limits';
 import { AccountWatches } from './account-watches.js';
 import { type AddressState, prepareWrite } from './apply-write.js';
 import { type Coalescer, makeCoalescer } from './coalescer.js';
@@ -14,6 +22,7 @@ import { openOutbox } from './outbox.js';
 import { openPublications } from './publications.js';
 import { findDamaged, makeParts, makeReader, type Parts } from './reader.js';
 import { runApart } from './sessions.js';
+import { selectLeftBefore } from './sql/account.js';
 import { type AccountTransactor, type AccountWrite, type ContainerState, type Store, serviceAddress } from './store.js';
 import type { StoreOptions } from './store-options.js';
 import { sweepOnce } from './sweeper.js';
@@ -190,12 +199,24 @@ export async function openStore(given: StoreOptions): Promise<Store> {
       service.containers = transactor.state?.containers ?? new Map();
     });
 
-  const sweep = (): Promise<void> =>
-    sweepOnce(
+  /** Ends accounts that left long ago: in their turn, since what is in memory of them must end as well. */
+  const endLeft = async (): Promise<void> => {
+    const left = await rowsOf<[string]>(pool, selectLeftBefore(options.now() - deletedNameMs, sweepRowsMax));
+    for (const [address] of left) {
+      await transactAccount(address, async (transactor) => {
+        if (transactor.state?.status === 'moved') await transactor.commit({ remove: true });
+      });
+    }
+  };
+
+  const sweep = async (): Promise<void> => {
+    await endLeft();
+    await sweepOnce(
       (statements) => runApart(options, lease, statements),
       async (statement) => (await rowsOf<[number]>(pool, statement)).map(([id]) => id),
       options.now(),
     );
+  };
   const sweepTimer = setInterval(() => {
     if (lease.isHeld()) sweep().catch((error) => options.onError?.(storageError(error)));
   }, sweepMs);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { deletedNameMs } from '@meshd/limits/limits';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FrameRow, Store } from './store.js';
 import { keyText } from './store.js';
@@ -333,6 +334,22 @@ describe('remembered requests', () => {
       `SELECT request_id FROM request_seen WHERE principal = 'p'`,
     );
     expect(left.map(({ request_id }) => request_id.toString('hex'))).toEqual([Buffer.from(young.id).toString('hex')]);
+  });
+});
+
+describe('[R027] accounts that have left', () => {
+  it('end when their notice is over, and their name is free; others stay', async () => {
+    const leave = (address: string, sinceMs: number) =>
+      store.transactAccount(address, (transactor) =>
+        transactor.commit({ create: testFields({ status: 'moved', away: { to: 'there@example.net', sinceMs } }) }),
+      );
+    await leave('long-ago@example.com', Date.now() - deletedNameMs - 1000);
+    await leave('lately@example.com', Date.now() - deletedNameMs + 60_000);
+    await store.sweep();
+    const look = (address: string) => store.readAccount(address, ({ state, name }) => ({ state, name }));
+    expect((await look('long-ago@example.com')).state).toBeUndefined();
+    await makeAccount(store, 'long-ago@example.com');
+    expect((await look('lately@example.com')).state).toMatchObject({ status: 'moved' });
   });
 });
 

@@ -9,6 +9,7 @@
  */
 
 import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
+import type { AccountAway, AccountStatus } from './account-status.js';
 import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
 import type { DeviceRow } from './device-rows.js';
 import type { OfferRow, PublicationTables, WaitingOffers } from './hailing-store.js';
@@ -24,12 +25,6 @@ export interface StoredEnvelope {
   readonly payload: Uint8Array | null;
   readonly trailer: Uint8Array | null;
 }
-
-/**
- * `pending`: made, but on hold until something outside the protocol has happened (semantics 6.2 step 6); `blocked`: closed to
- * its own devices by the operator.
- */
-export type AccountStatus = 'connected' | 'pending' | 'blocked';
 
 /** What CreateAccount fills in and a later CreateAccount of the same Mesh replaces (semantics 6.2). Keys are raw Ed448 octets. */
 export interface AccountFields {
@@ -48,6 +43,8 @@ export interface AccountFields {
   /** Tickets issued before this Unix time in milliseconds are void (S33). */
   readonly ticketsFromMs: number;
   readonly quota: Quota;
+  /** Null: the account is here. Else it stands by, or has left (`moved`). */
+  readonly away: AccountAway | null;
 }
 
 /** Bounds of one account (semantics 10). */

@@ -1,7 +1,6 @@
 /** For the tests of this folder: databases, accounts and frames that are well-formed as far as the storage looks. */
 import { hash, randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { migrateShard } from './migrate.js';
 import { openStore } from './open-store.js';
 import type {
   AccountFields,
@@ -14,11 +13,11 @@ import type {
 } from './store.js';
 import type { StoreOptions } from './store-options.js';
 
-/** Address of the server that the test run offers. */
-function serverUrl(): string {
-  const url = process.env.MESHD_TEST_POSTGRES_URL;
-  if (url === undefined) throw new Error('run through vitest: its set-up starts Postgres');
-  return url;
+/** What the test run offers: the address of its server, and how the names of its migrated databases begin. */
+function offered(name: 'POSTGRES_URL' | 'TEMPLATES'): string {
+  const value = process.env[`MESHD_TEST_${name}`];
+  if (value === undefined) throw new Error('run through vitest: its set-up starts Postgres');
+  return value;
 }
 
 /** A database of its own. */
@@ -28,13 +27,13 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes an empty database. */
-export async function emptyDatabase(): Promise<TestDatabase> {
+/** Makes a database that is empty, or a copy of another. */
+export async function emptyDatabase(template = 'template1'): Promise<TestDatabase> {
   const name = `storage_${randomBytes(6).toString('hex')}`;
-  const admin = new pg.Client({ connectionString: serverUrl() });
+  const admin = new pg.Client({ connectionString: offered('POSTGRES_URL') });
   await admin.connect();
-  await admin.query(`CREATE DATABASE ${name}`);
-  const url = new URL(serverUrl());
+  await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  const url = new URL(offered('POSTGRES_URL'));
   url.pathname = `/${name}`;
   const client = new pg.Client({ connectionString: url.href });
   client.on('error', () => {});
@@ -57,10 +56,8 @@ export async function emptyDatabase(): Promise<TestDatabase> {
 }
 
 /** Makes a database of a shard. */
-export async function shardDatabase(): Promise<TestDatabase> {
-  const database = await emptyDatabase();
-  await migrateShard(database.url);
-  return database;
+export function shardDatabase(): Promise<TestDatabase> {
+  return emptyDatabase(`${offered('TEMPLATES')}_shard_0`);
 }
 
 /** Opens its storage. */
@@ -150,6 +147,7 @@ export function testFields(more: Partial<AccountFields> = {}): AccountFields {
       accountOfflineKey: randomBytes(57),
       accountOnlineKeys: [],
       quota: { bytesMax: 2 ** 30, framesMax: 1_000_000 },
+      away: null,
     },
     ...more,
   };

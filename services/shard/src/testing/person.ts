@@ -57,12 +57,15 @@ export interface PersonOptions {
   readonly updated?: Date;
   /** Administration devices, by name; their Mesh keys stand in the ProfileMesh. */
   readonly administrators?: readonly string[];
+  /** Addresses that profile and connections name; `address` alone where absent. */
+  readonly services?: readonly string[];
 }
 
 /** A person with a Mesh and an account; nothing of them is known to the service yet. */
 export class Person {
   readonly name: string;
   readonly address: string;
+  readonly services: readonly string[];
   readonly meshOffline: SigningKey;
   readonly accountOffline: SigningKey;
   readonly accountOnline: SigningKey;
@@ -73,6 +76,7 @@ export class Person {
   constructor(name: string, options: PersonOptions = {}) {
     this.name = name;
     this.address = options.address ?? `${name}@example.com`;
+    this.services = options.services ?? [this.address];
     this.meshOffline = testKey(`${name} mesh offline`);
     this.accountOffline = testKey(`${name} account offline`);
     this.accountOnline = testKey(`${name} account online`);
@@ -94,7 +98,7 @@ export class Person {
         Updated: updated,
         KeyOfflineSignature: publicMember(this.accountOffline),
         KeysOnlineSignature: [publicMember(this.accountOnline)],
-        ServiceIDs: [this.address],
+        ServiceIDs: [...this.services],
         MeshProfileUDF: this.meshOffline.publicKey.udf,
       },
       this.accountOffline,
@@ -134,7 +138,7 @@ export class Person {
       {
         SubjectUDF: signature.publicKey.udf,
         AuthorityUDF: this.accountUdf,
-        ServiceID: [this.address],
+        ServiceID: [...this.services],
         Permissions: [...permissions],
         KeySignature: publicMember(signature),
         KeyAuthentication: publicMember(authentication),
@@ -174,8 +178,9 @@ export class Person {
     signers: readonly RequestSigner[],
     nowMs: number,
     random: Random = systemRandom,
+    service = 'example.com',
   ): Promise<EnvelopeOctets> {
-    const { body } = await signRequest({ transaction, message, service: 'example.com', nowMs, random, signers });
+    const { body } = await signRequest({ transaction, message, service, nowMs, random, signers });
     return readEnvelope(body);
   }
 
@@ -186,7 +191,8 @@ export class Person {
       SignedProfileMesh: this.profileMesh,
       SignedAssertionAccount: this.profileAccount,
     };
-    return this.request('CreateAccount', message, [{ key: this.meshOffline }], nowMs);
+    const service = this.address.slice(this.address.indexOf('@') + 1);
+    return this.request('CreateAccount', message, [{ key: this.meshOffline }], nowMs, systemRandom, service);
   }
 }
 

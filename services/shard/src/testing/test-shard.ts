@@ -26,6 +26,8 @@ export class TestShard {
   nowMs = 1_767_225_600_000;
   registration: Registration = 'open';
   site: SitePolicy = sitePolicyDefault;
+  /** Domains that are served here. */
+  readonly domains = new Set(['example.com']);
   readonly store = new MemoryStore(() => this.nowMs);
   #context: ShardContext | undefined;
   #requestCount = 0;
@@ -47,7 +49,7 @@ export class TestShard {
       registration: this.registration,
       heads: new AccountHeads(() => host),
       waits: new StatusWaits(),
-      domains: new Set(['example.com']),
+      domains: this.domains,
       site: this.site,
       sendingDomains: new SendingDomains(),
       offerTurns: new OfferTurns(),

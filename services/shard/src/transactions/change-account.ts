@@ -24,6 +24,7 @@ export async function changeAccount(context: ShardContext, account: string, acti
     if (state === undefined) throw new MeshError('account-unknown');
     if (state.status === status) return false;
     if (state.status === 'pending') throw new MeshError('malformed', 'the account is on hold');
+    if (state.status === 'moved') throw new MeshError('malformed', 'the account has left');
     const maker = { host: context.host(), nowMs: context.clock(), random: context.random };
     const { profileMesh, profileAccount } = state;
     const entry = { event: 'Update', status: statusWords[status], profileMesh, profileAccount } as const;

@@ -62,6 +62,8 @@ async function answerOf(context: ShardContext, device: AskingDevice, reader: Acc
   const row = state === undefined ? undefined : ownRow(state, device);
   if (state !== undefined && row === undefined && isHailing(state)) return offered(context, device, reader, state);
   if (state === undefined || row === undefined) throw unknown(state, device);
+  // A device that is not connected yet learns nothing of where the account is (semantics 6.3).
+  if (state.away !== null) throw new MeshError('connection-unknown');
   const listed = state.devices.get(device.deviceUdf);
   if (listed?.revokedAtMs === null && isAccepted(row, listed.entryIndex)) return connected(reader, state, listed);
   if (!isPending(row, clock()) && row.status !== 'accepted') throw new MeshError('connection-rejected');
@@ -140,8 +142,9 @@ async function fileReveal(context: ShardContext, device: AskingDevice, reveal: U
 }
 
 /**
- * Complete, as a connected device asks: its entry, as a device does that lost the answer under its base key. Of another device
- * of the account it is told whether that has acted under its new keys yet (S57), and no more.
+ * Complete, as a connected device asks: its entry, as a device does that lost the answer under its base key, or whose connection
+ * was superseded, or whose account is at another service by now. Of another device of the account it is told whether that has
+ * acted under its new keys yet (S57), and no more.
  *
  * @throws MeshError as `authorise`; `connection-unknown` for a `DeviceUDF` that is no device of the account.
  */
@@ -151,13 +154,13 @@ export async function completeConnected(
   deviceUdf: string,
 ): Promise<CompleteResult> {
   const { caller, answer } = await context.store.readAccount(principal.account, async (reader) => {
-    const caller = await authorise(principal, reader.state);
+    const caller = await authorise(principal, reader.state, { away: 'entry' });
     const { device, state } = caller;
     if (device === undefined) throw new MeshError('connection-unknown');
     const answer = isNamed(deviceUdf, device) ? await connected(reader, state, device) : firstSign(state, deviceUdf);
     return { caller, answer };
   });
-  await noteFirstUse(context, caller);
+  if (caller.state.away === null) await noteFirstUse(context, caller);
   return answer;
 }
 

@@ -60,7 +60,7 @@ export async function connect(context: ShardContext, request: ConnectRequest): P
   return context.store.transactAccount(device.account, async (transactor) => {
     const answered = await findAnswer<{ frameIndex: number }>(transactor, writing);
     const { state } = transactor;
-    if (state === undefined) throw new MeshError('account-unknown');
+    if (state === undefined || state.away !== null) throw new MeshError('account-unknown');
     if (state.status === 'pending') throw new MeshError('account-pending');
     if (state.status === 'blocked') throw new MeshError('account-blocked');
     const spool = spoolOf(state);

@@ -1,7 +1,7 @@
 import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
-import { AddressError, type ParsedAddress, parseAddress } from '@meshd/schema/address';
+import { AddressError, canonicalAddress, type ParsedAddress, parseAddress } from '@meshd/schema/address';
 import { accountSpools } from '@meshd/schema/container-name';
 import {
   onlineKeysOf,
@@ -18,9 +18,11 @@ import type { ShardContext } from '../context.js';
 import { openOwn } from '../service-frames.js';
 import { accountRecord, type RecordMaker, statusWords } from '../service-records.js';
 import { verifySignedRequest } from '../signed-request.js';
+import type { AccountAway } from '../storage/account-status.js';
 import { type AccountFields, type AccountState, type AccountTransactor, keyText } from '../storage/store.js';
 import { answerOf, findAnswer, meshPrincipal, type WritingRequest } from '../stored-answer.js';
 import { defaultQuota } from '../upload/quota.js';
+import { arrive } from './arrive.js';
 
 /** What the account is now. */
 export interface CreateAccountResult {
@@ -39,12 +41,13 @@ interface Binding {
 
 /**
  * CreateAccount (semantics 6.2): binds a Mesh to an address of this service, or replaces the profiles of an account of the
- * same Mesh.
+ * same Mesh. Where the first of `ServiceIDs` is another address the account stands by here: it takes what a device copies, and
+ * nothing else, until a newer profile names this address first.
  *
  * @param routedAs address by which the request came to this shard; the payload must name the same.
  * @param envelope the whole request; its signatures are verified here (S24).
  * @throws MeshError: `account-name`, `registration-closed`, `domain-not-served`, `object-signature`, `name-taken`,
- *   `profile-older`, and those of an unauthenticated request.
+ *   `profile-older`, `copy-incomplete`, and those of an unauthenticated request.
  */
 export async function createAccount(
   context: ShardContext,
@@ -106,8 +109,23 @@ function judgeOwner(
   if (state !== undefined || quarantined) throw new MeshError('name-taken');
 }
 
+/** The first of `ServiceIDs` is the authoritative address (R008); at every other one the account stands by. */
+function awayOf({ address, account }: Binding, before: AccountState | undefined, nowMs: number): AccountAway | null {
+  const [first] = account.profile.ServiceIDs ?? [];
+  const to = first === undefined ? address.address : canonicalAddress(first);
+  if (to === address.address) return null;
+  const isSame = before?.away?.to === to && before.status !== 'moved';
+  return isSame ? before.away : { to, sinceMs: nowMs };
+}
+
 /** Tickets given before are void: the keys that they rest on may be others now (S33). */
-function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota'], nowMs: number): AccountFields {
+function fieldsOf(
+  binding: Binding,
+  quota: AccountFields['quota'],
+  nowMs: number,
+  before?: AccountState,
+): AccountFields {
+  const { mesh, account } = binding;
   const online = (keys: readonly PublicKeyEd448[]) => keys.map((key) => key.raw);
   return {
     status: 'connected',
@@ -123,6 +141,7 @@ function fieldsOf({ mesh, account }: Binding, quota: AccountFields['quota'], now
     accountUpdatedMs: account.profile.Updated?.getTime() ?? 0,
     ticketsFromMs: nowMs,
     quota,
+    away: awayOf(binding, before, nowMs),
   };
 }
 
@@ -145,7 +164,10 @@ async function makeAccount(
   const result: CreateAccountResult = { status: 201 };
   await transactor.commit({
     create,
-    containers: accountSpools.map((name) => openOwn(name, 'spool', accountUdf, maker.nowMs, maker.random)),
+    // Where the account stands by, its stores come from where it is: a spool made here would be another one.
+    containers: (create.away === null ? accountSpools : []).map((name) =>
+      openOwn(name, 'spool', accountUdf, maker.nowMs, maker.random),
+    ),
     service: [await accountRecord(context.store, maker, address, entry)],
     seen: answerOf(writing, result),
   });
@@ -164,20 +186,26 @@ async function rebindAccount(
 ): Promise<CreateAccountResult> {
   const meshChanged = isChanged(state.profileMesh.payload, binding.mesh.payloadDigest);
   const accountChanged = isChanged(state.profileAccount.payload, binding.account.payloadDigest);
-  if (!meshChanged && !accountChanged) {
+  if (!meshChanged && !accountChanged && state.status !== 'moved') {
     const result: CreateAccountResult = { status: 201 };
     await transactor.commit({ seen: answerOf(writing, result) });
     return result;
   }
   judgeRebinding(state, binding, meshChanged, accountChanged);
-  // An account on hold, or blocked, does not free itself by newer profiles.
-  const { quota, status } = state;
-  const replace = { ...fieldsOf(binding, quota, context.clock()), status };
+  // An account on hold, or blocked, does not free itself by newer profiles; one that has left may come back.
+  const { quota } = state;
+  const status = state.status === 'moved' ? 'connected' : state.status;
+  const replace = { ...fieldsOf(binding, quota, context.clock(), state), status };
+  const arrival = state.away !== null && replace.away === null ? await arrive(context, transactor, replace) : {};
+  // Who was shut out where the account was is out here as well, by the catalog that was copied.
+  const revokedThere = (arrival.revokedKeys ?? []).map(keyText);
+  requireVouchers(new Set([...state.revokedKeys, ...revokedThere]), binding);
   const { profileMesh, profileAccount } = replace;
   const entry = { event: 'Update', status: statusWords[status], profileMesh, profileAccount } as const;
   const result: CreateAccountResult = { status: 202 };
   await transactor.commit({
     replace,
+    ...arrival,
     service: [await accountRecord(context.store, recordMaker(context), state.address, entry)],
     seen: answerOf(writing, result),
   });
@@ -200,13 +228,21 @@ export function judgeRebinding(
   meshChanged: boolean,
   accountChanged: boolean,
 ): void {
-  const { mesh, account, signer } = binding;
+  const { mesh, account } = binding;
   // Another ProfileAccount would be another account: every manifest names the one that the name belongs to.
   if (!sameKey(account.offlineKey.raw, state.accountOfflineKey)) throw new MeshError('name-taken');
   const older = (updated: Date | undefined, storedMs: number) => (updated?.getTime() ?? 0) <= storedMs;
   if (meshChanged && older(mesh.profile.Updated, state.meshUpdatedMs)) throw new MeshError('profile-older');
   if (accountChanged && older(account.profile.Updated, state.accountUpdatedMs)) throw new MeshError('profile-older');
-  const isRevoked = (key: PublicKeyEd448) => state.revokedKeys.has(keyText(key.raw));
+  requireVouchers(state.revokedKeys, binding);
+}
+
+/** @throws MeshError `administrator-required` where only keys of revoked devices vouch */
+function requireVouchers(
+  revokedKeys: ReadonlySet<string>,
+  { mesh, account, signer }: Pick<Binding, 'mesh' | 'account' | 'signer'>,
+): void {
+  const isRevoked = (key: PublicKeyEd448) => revokedKeys.has(keyText(key.raw));
   const meshKeys = [mesh.offlineKey, ...onlineKeysOf(mesh.profile)].map((key) => key.raw);
   const vouchers = account.signers.filter((key) => hasKey(meshKeys, key.raw) && !isRevoked(key));
   if (isRevoked(signer) || vouchers.length === 0) throw new MeshError('administrator-required');

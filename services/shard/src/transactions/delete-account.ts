@@ -9,8 +9,9 @@ import { MeshError } from '@meshd/schema/status';
 import { adminKeys } from '../account-keys.js';
 import { authorise, type Principal } from '../authorise.js';
 import type { ShardContext } from '../context.js';
-import { accountRecord, incidentRecord } from '../service-records.js';
+import { type AccountEvent, accountRecord, incidentRecord, statusWords } from '../service-records.js';
 import { verifySignedRequest } from '../signed-request.js';
+import type { AccountState, AccountWrite } from '../storage/store.js';
 import { answerOf, devicePrincipal, findAnswer } from '../stored-answer.js';
 
 /** The account is gone. */
@@ -21,6 +22,9 @@ export interface DeleteAccountResult {
 /**
  * DeleteAccount (semantics 6.3): removes the account, keeps its name from others for a while, leaves its stores to the
  * operator for recovery, and records who asked.
+ *
+ * With `MovedTo` the account leaves: its own devices are told of that address instead, for as long as the name would be kept
+ * from others, and the stores stay as long. The Mesh that owns it can bring it back by CreateAccount.
  *
  * @param routedAs address by which the request came to this shard; the payload must name the same.
  * @param envelope the whole request; its signatures, the administrator's among them, are verified here (S24, S25).
@@ -34,29 +38,56 @@ export async function deleteAccount(
 ): Promise<DeleteAccountResult> {
   const { message, authentication, identity, received } = await verifySignedRequest(context, 'DeleteAccount', envelope);
   if (authentication.form !== 'profile') throw new MeshError('not-authenticated');
-  if (message.MovedTo !== undefined) throw new MeshError('not-implemented', 'MovedTo is not taken yet');
   const { key, connection, connectionDigest } = authentication;
   const address = accountOf(message.Account);
   if (address !== routedAs) throw new MeshError('malformed', 'Account is another account');
-  const principal: Principal = { account: address, key: key.raw, connection, connectionDigest };
+  const to = message.MovedTo === undefined ? undefined : canonicalAddress(message.MovedTo);
+  if (to === address) throw new MeshError('malformed', 'MovedTo is the account itself');
+  const principal: Principal = { account: address, key: key.raw, connection, connectionDigest, moves: true };
   const writing = { principal: devicePrincipal(address, key.raw), identity };
   return context.store.transactAccount(address, async (transactor) => {
     // A repetition of the very request that deleted the account finds its answer, though there is no account any more.
     const answered = await findAnswer<DeleteAccountResult>(transactor, writing);
     if (answered !== undefined) return answered;
-    const { state } = await authorise(principal, transactor.state);
+    const { state } = await authorise(principal, transactor.state, { away: 'copy' });
     await requireAdministrator(received, adminKeys(state));
     const maker = { host: context.host(), nowMs: context.clock(), random: context.random };
-    const detail = `deleted on request of the device ${key.udf}`;
-    const incident = incidentRecord(maker, { kind: 'account-deleted', account: address, detail });
     const result: DeleteAccountResult = { status: 201 };
+    const change = to === undefined ? removal : leaving(state, to, maker.nowMs);
+    const detail = `${change.verb} on request of the device ${key.udf}`;
+    const incident = incidentRecord(maker, { kind: change.incident, account: address, detail });
     await transactor.commit({
-      remove: true,
-      service: [await accountRecord(context.store, maker, address, { event: 'Delete' }), incident],
+      ...change.write,
+      service: [await accountRecord(context.store, maker, address, change.entry), incident],
       seen: answerOf(writing, result),
     });
     return result;
   });
+}
+
+/** What becomes of the account, and what is recorded of that. */
+interface Ending {
+  readonly write: Pick<AccountWrite, 'remove' | 'replace'>;
+  readonly entry: AccountEvent;
+  readonly incident: string;
+  readonly verb: string;
+}
+
+const removal: Ending = {
+  write: { remove: true },
+  entry: { event: 'Delete' },
+  incident: 'account-deleted',
+  verb: 'deleted',
+};
+
+function leaving(state: AccountState, to: string, nowMs: number): Ending {
+  const { profileMesh, profileAccount } = state;
+  return {
+    write: { replace: { ...state, status: 'moved', away: { to, sinceMs: nowMs }, ticketsFromMs: nowMs } },
+    entry: { event: 'Update', status: statusWords.moved, profileMesh, profileAccount },
+    incident: 'account-moved',
+    verb: 'left',
+  };
 }
 
 function accountOf(text: string | undefined): string {

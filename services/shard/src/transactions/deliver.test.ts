@@ -7,6 +7,7 @@ import { sitePolicyDefault } from '../message/site-policy.js';
 import { messageOf } from '../testing/outbox-kit.js';
 import { entry, opening, Person, type TestDevice, TestWriter, testKey } from '../testing/person.js';
 import { TestShard } from '../testing/test-shard.js';
+import { deleteAccount } from './delete-account.js';
 import { type DeliverRequest, type DeliveryResult, deliver } from './deliver.js';
 
 /** Alice is at another provider, Bob has an account here. */
@@ -60,6 +61,36 @@ const incidentKinds = () =>
     .map(({ payload }) => JSON.parse(Buffer.from(payload ?? []).toString()).IncidentReport.Kind);
 const inbound = () => shard.store.framesOf(bob.address, 'mmm_Inbound').length - 1;
 const incidents = () => shard.store.framesOf('@service', 'mmm_Incident').length;
+
+describe('[R027] [S80] a recipient who has moved', () => {
+  const leave = async () => {
+    const signers = [{ key: laptop.authentication, connection: laptop.connection }, { key: bob.admin }];
+    const asked = { Account: bob.address, MovedTo: 'bob@beta.test' };
+    await deleteAccount(shard.context, bob.address, await bob.request('DeleteAccount', asked, signers, shard.nowMs));
+  };
+
+  it('is told to those whom he knows, and whose messages would have been filed', async () => {
+    await allow({ Address: alice.address, AccountUDF: alice.accountUdf, Permissions: '*' });
+    await leave();
+    const result = await send(message());
+    expect([result.result, result.code, inbound()]).toEqual(['Reject', 'account-moved', 0]);
+  });
+
+  it('is a name that nobody has to everybody else', async () => {
+    await allow({ Address: alice.address, AccountUDF: alice.accountUdf, Permissions: '-' });
+    const request = { type: 'RequestContact' };
+    const told = async (to?: readonly string[]) => {
+      const options = { ...request, ...(to === undefined ? {} : { to: [...to] }) };
+      const { result, code } = await send(message(options), to === undefined ? {} : { to });
+      return [result, code];
+    };
+    await leave();
+    expect(await told()).toEqual(await told(['nobody@example.com']));
+    expect(inbound()).toBe(0);
+    const other = await send(message());
+    expect([other.result, other.code]).toEqual(['Reject', 'policy']);
+  });
+});
 
 describe('a message that comes in', () => {
   it('[R180] is filed octet for octet where its sender may write, and answered with a receipt', async () => {

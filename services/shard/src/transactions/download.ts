@@ -109,7 +109,7 @@ export async function* download(context: ShardContext, request: DownloadRequest)
   const { account } = request.principal;
   const { caller, selected, seenAtMs } = await context.store.readAccount(account, async (reader) => {
     const seenAtMs = context.clock();
-    const caller = await authorise(request.principal, reader.state, { recovery: 'read' });
+    const caller = await authorise(request.principal, reader.state, { recovery: 'read', away: 'copy' });
     return { caller, selected: selectContainers(reader, caller, request.selections), seenAtMs };
   });
   await noteFirstUse(context, caller);

@@ -110,7 +110,7 @@ export async function status(
 function look(context: ShardContext, { principal, deviceUdf }: StatusRequest): Promise<Look> {
   return context.store.readAccount(principal.account, async (reader) => {
     const seenAtMs = context.clock();
-    const caller = await authorise(principal, reader.state, { recovery: 'read' });
+    const caller = await authorise(principal, reader.state, { recovery: 'read', away: 'copy' });
     if (!isOwnDevice(deviceUdf, caller)) throw new MeshError('not-authorised', 'DeviceUDF is another device');
     return { caller, reader, seenAtMs };
   });

@@ -153,7 +153,8 @@ function expectedAt(view: ContainerView, isFrameZero: boolean, accountUdf: strin
   };
 }
 
-function frameWrite(
+/** A frame as it is stored. */
+export function frameWrite(
   frame: UploadedFrame,
   leaf: Uint8Array,
   { treeDigest, nodes }: Pick<AppendedFrame, 'treeDigest' | 'nodes'>,
@@ -177,7 +178,7 @@ function isStoredEvent(event: string | undefined): event is 'New' | 'Update' | '
 }
 
 /** Each key once, as it stands after the batch. */
-function keysAfter(changes: readonly KeyChange[]): CatalogKey[] {
+export function keysAfter(changes: readonly KeyChange[]): CatalogKey[] {
   const last = new Map<string, CatalogKey>();
   for (const { uniqueId, frameIndex, firstIndex, event } of changes) {
     last.set(uniqueId, { uniqueId, latestIndex: frameIndex, firstIndex, deleted: event === 'Delete' });

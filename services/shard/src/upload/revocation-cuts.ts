@@ -44,6 +44,12 @@ export async function judgeCuts(
   return cuts;
 }
 
+/** The cuts of a Delete that was judged when it was made; those that cannot be read are none. */
+export function cutsIn({ meta }: UploadedFrame): RevocationCut[] {
+  const entries = (meta.KeyValues ?? []).filter(({ Key }) => Key?.startsWith(prefix));
+  return entries.slice(0, containersPerAccountMax).flatMap((entry) => cutOf(entry) ?? []);
+}
+
 function cutOf({ Key: key = '', Value: value = '' }: KeyValue): RevocationCut | undefined {
   const [, size, text] = form.exec(value) ?? [];
   if (size === undefined || text === undefined) return undefined;

@@ -14,6 +14,7 @@ import { mayWrite } from '../permissions.js';
 import { afterChanges, type ConnectionChange } from '../storage/connection-rows.js';
 import type { AccountReader, AccountWrite, ContainerState, ContainerWrite, FrameRow } from '../storage/store.js';
 import { judgeAccess } from './container-access.js';
+import { judgeCopy, judgeCopyAccess } from './copy.js';
 import { type DeviceWork, judgeDevices } from './device-batch.js';
 import { type EntryFault, isFault, reject } from './fault.js';
 import type { UploadedFrame } from './frame.js';
@@ -82,6 +83,8 @@ export class UploadWork {
   readonly #nowMs: number;
   readonly #probe: boolean;
   readonly #quota: Quota;
+  /** The account stands by here, and takes what is copied. */
+  readonly #copies: boolean;
   readonly #views = new Map<string, ContainerView>();
   readonly #judged: JudgedBatch[] = [];
   #selfWrite: ContainerWrite | undefined;
@@ -97,6 +100,7 @@ export class UploadWork {
     this.#caller = caller;
     this.#nowMs = nowMs;
     this.#probe = probe;
+    this.#copies = caller.state.away !== null;
     const { bytesUsed: bytes, frameCount, containers, quota } = caller.state;
     this.#quota = { ...defaultQuota, ...quota };
     this.#usage = { bytes, frameCount, containerCount: containers.size };
@@ -112,7 +116,10 @@ export class UploadWork {
   /** Judges one batch and takes it, or throws what is wrong with it. */
   async add(batch: UpdateBatch): Promise<void> {
     const first = batch.frames[0] as UploadedFrame;
-    refuseFault(judgeAccess(batch.container, this.#caller.permissions, first.indexRequest));
+    const judge = this.#copies ? judgeCopyAccess : judgeAccess;
+    refuseFault(judge(batch.container, this.#caller.permissions, first.indexRequest));
+    const bodiless = this.#copies || this.#probe ? undefined : batch.frames.find(({ redacted }) => redacted);
+    if (bodiless !== undefined) throw new Refused([reject(bodiless.indexRequest, 'malformed', 'the body is missing')]);
     const view = this.#viewOf(batch.container);
     const position = judgePosition(batch, view?.frameCount ?? 0);
     if (isFault(position)) throw new Refused([position]);
@@ -125,6 +132,7 @@ export class UploadWork {
   /** Judges the Self entries and takes them, or throws what is wrong with each at fault. */
   async addSelf(frames: readonly UploadedFrame[]): Promise<void> {
     const { state, permissions } = this.#caller;
+    if (state.away !== null) throw new MeshError('account-moved', state.away.to);
     const judged = frames.map((frame) => judgeSelf(frame, state));
     const faults = judged.filter(isFault);
     const pending = judged.filter((each): each is PendingSelf => !isFault(each));
@@ -210,12 +218,14 @@ export class UploadWork {
     const { state } = this.#caller;
     const stored = state.containers.get(batch.container);
     const keys = await readKeys(this.#reader, stored, batch.frames, this.#changesOf(batch.container));
-    const judged = judgeBatch({ batch, accountUdf: state.accountUdf, view, keys, probe: this.#probe });
+    const input = { batch, accountUdf: state.accountUdf, view, keys, probe: this.#probe };
+    const judged = this.#copies ? judgeCopy(input) : judgeBatch(input);
     if (Array.isArray(judged)) throw new Refused(judged);
     this.#charge(batch.frames, view === undefined);
     if (batch.container === publicationCatalog) await this.#publish(judged, stored, keys);
     const signer = await this.#verifyManifests(judged);
-    if (batch.container === deviceCatalog) await this.#addDevices(judged, signer);
+    // What the catalog of an account that stands by says of devices is judged when it comes to be here.
+    if (batch.container === deviceCatalog && !this.#copies) await this.#addDevices(judged, signer);
     if (signer !== undefined && this.#isForeign(signer, batch.container)) {
       this.restored.push({ container: batch.container, firstIndex: judged.firstIndex, count: batch.frames.length });
     }

@@ -1,6 +1,8 @@
 /** Accounts, their revoked keys, and names that nobody may take yet. */
+
+import type { AccountStatus } from '../account-status.js';
 import type { Statement } from '../database.js';
-import type { AccountFields, AccountStatus } from '../store.js';
+import type { AccountFields } from '../store.js';
 
 const octets = (view: Uint8Array | null): Buffer | null =>
   view === null ? null : Buffer.from(view.buffer, view.byteOffset, view.length);
@@ -11,6 +13,7 @@ const fieldColumns = [
   ...['profile_account_header', 'profile_account_payload', 'profile_account_trailer'],
   ...['mesh_offline_key', 'mesh_online_keys', 'account_offline_key', 'account_online_keys'],
   ...['mesh_updated_ms', 'account_updated_ms', 'tickets_from_ms', 'quota_bytes', 'quota_frames'],
+  ...['away_to', 'away_since_ms'],
 ];
 
 function fieldValues(fields: AccountFields): unknown[] {
@@ -22,6 +25,7 @@ function fieldValues(fields: AccountFields): unknown[] {
     ...[octets(fields.meshOfflineKey), fields.meshOnlineKeys.map(octets)],
     ...[octets(fields.accountOfflineKey), fields.accountOnlineKeys.map(octets)],
     ...[fields.meshUpdatedMs, fields.accountUpdatedMs, fields.ticketsFromMs, quota.bytesMax, quota.framesMax],
+    ...[fields.away?.to ?? null, fields.away?.sinceMs ?? null],
   ];
 }
 
@@ -109,6 +113,8 @@ export type AccountSelectRow = readonly [
   ticketsFromMs: number,
   quotaBytes: number,
   quotaFrames: number,
+  awayTo: string | null,
+  awaySinceMs: number | null,
 ];
 
 /** The living account of an address and the quarantine of the name: always one row, without account its id is null. */
@@ -127,23 +133,34 @@ export function selectAccount(address: string): Statement {
 const copy = (view: Buffer): Uint8Array => Uint8Array.from(view);
 const copyOrNull = (view: Buffer | null): Uint8Array | null => (view === null ? null : Uint8Array.from(view));
 
-/** The numbers at the end of a row of {@link selectAccount}. */
+/** The numbers near the end of a row of {@link selectAccount}. */
 type Times = [number, number, number, number, number];
 
 /** The fields that a row of {@link selectAccount} tells. */
 export function fieldsOfRow(row: AccountSelectRow): AccountFields {
   const [, , , , status, meshUdf, accountUdf, meshHeader, meshPayload, meshTrailer, ...rest] = row;
   const [accountHeader, accountPayload, accountTrailer, meshOffline, meshOnline, accountOffline, accountOnline] = rest;
-  const [meshUpdatedMs, accountUpdatedMs, ticketsFromMs, bytesMax, framesMax] = row.slice(-5) as number[] as Times;
+  const [meshUpdatedMs, accountUpdatedMs, ticketsFromMs, bytesMax, framesMax] = row.slice(-7, -2) as number[] as Times;
+  const [awayTo, awaySinceMs] = row.slice(-2) as [string | null, number | null];
   return {
     ...{ status, meshUdf, accountUdf, meshUpdatedMs, accountUpdatedMs, ticketsFromMs },
     quota: { bytesMax, framesMax },
+    away: awayTo === null ? null : { to: awayTo, sinceMs: awaySinceMs ?? 0 },
     profileMesh: { header: copy(meshHeader), payload: copy(meshPayload), trailer: copyOrNull(meshTrailer) },
     profileAccount: { header: copy(accountHeader), payload: copy(accountPayload), trailer: copyOrNull(accountTrailer) },
     meshOfflineKey: copy(meshOffline),
     meshOnlineKeys: meshOnline.map(copy),
     accountOfflineKey: copy(accountOffline),
     accountOnlineKeys: accountOnline.map(copy),
+  };
+}
+
+/** Addresses of accounts that left before this time, one column: their notices are over. */
+export function selectLeftBefore(beforeMs: number, accountsMax: number): Statement {
+  return {
+    text: `SELECT address FROM account WHERE status = 'moved' AND deleted_at_ms IS NULL AND away_since_ms < $1
+      ORDER BY away_since_ms LIMIT $2`,
+    values: [beforeMs, accountsMax],
   };
 }
 

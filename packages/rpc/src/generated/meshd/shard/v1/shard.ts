@@ -49,7 +49,11 @@ export interface Principal {
     | Envelope
     | undefined;
   /** when the ticket was issued; absent: the request was signed (S33) */
-  ticketIssuedMs?: number | undefined;
+  ticketIssuedMs?:
+    | number
+    | undefined;
+  /** the requester named `move`: it carries the account from one service to another */
+  moves?: boolean | undefined;
 }
 
 /** What a ticket is sealed over (S31) and the router cannot know. */
@@ -1005,6 +1009,7 @@ function createBasePrincipal(): Principal {
     connectionDigest: new Uint8Array(0),
     connection: undefined,
     ticketIssuedMs: undefined,
+    moves: undefined,
   };
 }
 
@@ -1024,6 +1029,9 @@ export const Principal: MessageFns<Principal> = {
     }
     if (message.ticketIssuedMs !== undefined) {
       writer.uint32(40).uint64(message.ticketIssuedMs);
+    }
+    if (message.moves !== undefined) {
+      writer.uint32(640).bool(message.moves);
     }
     return writer;
   },
@@ -1079,6 +1087,14 @@ export const Principal: MessageFns<Principal> = {
             }
 
             message.ticketIssuedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 80: {
+            if (tag !== 640) {
+              break;
+            }
+
+            message.moves = reader.bool();
             continue;
           }
         }
