@@ -19,6 +19,7 @@ import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
 import { requireNoEvidence } from '../evidence.js';
 import { buildSelfMessage, freshMessageId, markMessage } from '../self-message.js';
+import { addressesOf } from '../service-addresses.js';
 import { requireSuccess } from '../session.js';
 import { openingDrafts, seal } from '../writer.js';
 import { nameAdministrator, requireAllStores } from './administrators.js';
@@ -239,7 +240,7 @@ export async function connect(
   await syncAccount(device);
   const { environment, keys, identity, state } = session;
   const administrator = {
-    ...{ identity, address: state.address },
+    ...{ identity, address: state.address, addresses: await addressesOf(identity.profileAccount) },
     meshOnline: keys.key('meshOnline'),
     accountOnline: keys.key('accountOnline'),
   };
