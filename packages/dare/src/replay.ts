@@ -219,11 +219,27 @@ export async function tileManifests(
   state: ReaderState,
   context: ReplayContext,
 ): Promise<Tiled> {
+  const verifying: CheckedFrame[] = [];
+  const tiled = await tile(envelopes, state, context, verifying).catch(async (error) => {
+    // What is wrong first is told, not what was noticed first.
+    for (const frame of verifying) await requireSigned(frame);
+    throw error;
+  });
+  for (const frame of verifying) await requireSigned(frame);
+  return tiled;
+}
+
+/** All but the signatures that are left in `verifying`. */
+async function tile(
+  envelopes: readonly DareEnvelope[],
+  state: ReaderState,
+  context: ReplayContext,
+  verifying: CheckedFrame[],
+): Promise<Tiled> {
   const accepted: AuthenticFrame[] = [];
   let pending: AuthenticFrame[] = [];
   let settled = state;
   let running = state;
-  const verifying: CheckedFrame[] = [];
   for (const envelope of envelopes) {
     const frame = positioned(envelope, running, envelopes);
     const { frameIndex } = frame;
@@ -243,6 +259,5 @@ export async function tileManifests(
       settled = running;
     }
   }
-  for (const frame of verifying) await requireSigned(frame);
   return { frames: accepted, state: settled, uncoveredCount: pending.length };
 }
