@@ -34,8 +34,9 @@ export default defineConfig({
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
     globalSetup: ['test/global-setup.ts', 'test/federation/stage.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Far more than any test needs: what hangs is found, and a machine with other work is given its time.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     // Modules are loaded once a worker and not once a file: files share nothing but what is imported, and leave nothing.
     isolate: false,
     sequence: { sequencer: LongestFirst },
