@@ -1,6 +1,7 @@
 /** `npm run bench [-- NAME…]`: measures all figures, or those named, and prints one JSON line each on standard output. */
 import { controllerGoodput, controllerLate } from './controller.bench.ts';
 import { decodeUpload, jsonBDecode } from './decode.bench.ts';
+import { connectPin, firstSync, searchCredentials } from './devices.bench.ts';
 import { downloadFrames, downloadMemory } from './download.bench.ts';
 import { type Figure, measure } from './harness.ts';
 import { rankKnownRecipient } from './known-recipient.bench.ts';
@@ -26,6 +27,7 @@ const figures: readonly Figure[] = [
   ...[uploadSingle, uploadBatch, downloadFrames, downloadMemory],
   ...[statusTicket, uploadSingleTicket, downloadNewestJsonB, resyncUnchanged],
   ...[statusMillion, downloadPageMillion, proofMillion],
+  ...[connectPin, firstSync, searchCredentials],
   ...[post4kPostfix, post64kPostfix, postLink10mbit, post1000Destinations, rankKnownRecipient],
   ...[controllerGoodput, controllerLate],
   // Last: what waits for the black hole goes on waiting.

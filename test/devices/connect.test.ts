@@ -1,7 +1,13 @@
 /** A laptop connects a phone by PIN, a tablet by code, and shuts one out; all by the command line, over the wire. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withDevice } from '@meshd/client/device';
+import { deviceEntries } from '@meshd/client/device-entries';
+import { systemEnvironment } from '@meshd/client/environment';
+import { connectionFor } from '@meshd/client/session';
+import { decryptEnvelope } from '@meshd/dare/decrypt';
+import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mesh } from '../client/mesh-program.js';
@@ -46,7 +52,6 @@ const request = (device: string, ...more: readonly string[]) => {
 async function notesOf(device: string): Promise<string> {
   const out = join(folder, `${device}-out`);
   await run(device, 'container', 'download', 'my_Notes', '--out', out);
-  const { readFile } = await import('node:fs/promises');
   return readFile(join(out, 'notes.txt'), 'utf8');
 }
 
@@ -109,6 +114,32 @@ describe('a device is connected', () => {
     const { devices } = await run('laptop', 'device', 'list');
     expect(devices.map(({ description }: { description: string }) => description)).toContain('phone');
     expect(devices.filter(({ administrator }: { administrator: boolean }) => administrator)).toHaveLength(1);
+  });
+
+  it('[R149] [S13] [S52] [S55] cannot be played by who made it: its base keys read nothing and act as nobody', async () => {
+    const environment = systemEnvironment();
+    await withDevice(join(folder, 'phone'), environment, async (device) => {
+      const { keys, identity, home } = device.session;
+      const base = keys.key('deviceAuthentication');
+      const connection = connectionFor(home, environment, {
+        ...{ domain: provider.domain, url: provider.url, ca: await readFile(provider.caFile, 'utf8') },
+      });
+      const asked = { ServiceID: address, DeviceUDF: identity.deviceUdf };
+      const told = await connection.call('Complete', asked, [{ key: base, profile: identity.profileDevice }]);
+      expect([told.status, told.statusExtended, told.message.EnvelopedCatalogEntryDevice]).toEqual([403, 5, undefined]);
+      for (const key of [base, keys.key('deviceOffline')]) {
+        const posing = { key, connection: identity.connectionAccount };
+        expect((await connection.call('Status', { Account: address }, [posing])).status).toBe(401);
+      }
+      await connection.close();
+      // Nor does what lies in the catalog open to them, should it leak.
+      const entry = (await deviceEntries(device)).find(({ deviceUdf }) => deviceUdf === identity.deviceUdf)?.entry;
+      for (const sealed of [entry?.EnvelopedActivationDevice, entry?.Accounts?.[0]?.EnvelopedActivationAccount]) {
+        const activation = openEnvelope(sealed as EnvelopeOctets);
+        const decrypt = () => decryptEnvelope(activation, keys.decryption('deviceEncryption'), 'manifest');
+        expect(decrypt).toThrow(/not encrypted to this key/);
+      }
+    });
   });
 
   it('keeps passwords in step with the others, also what was changed without a connection', async () => {

@@ -13,7 +13,6 @@ import { type ClientEnvironment, type ServiceLocation, systemEnvironment } from 
 import { Home } from '@meshd/client/home';
 import { addService, listServices, removeService } from '@meshd/client/move/services';
 import { moveAccount, moveSteps, resumeMove, undoMove } from '@meshd/client/move/switch';
-import { acceptByPins, givePin } from '@meshd/client/operations/administer-devices';
 import { completeConnection, requestConnection } from '@meshd/client/operations/connect-device';
 import {
   acceptContact,
@@ -24,6 +23,7 @@ import {
 } from '@meshd/client/operations/contact-exchange';
 import { codeWith, contactNamed, listContacts, verifyContact } from '@meshd/client/operations/contacts';
 import { createAccount } from '@meshd/client/operations/create-account';
+import { acceptByPins, givePin } from '@meshd/client/operations/device-pins';
 import { downloadContainer } from '@meshd/client/operations/download';
 import { findMessage, listMessages } from '@meshd/client/operations/messages';
 import { synchronise } from '@meshd/client/operations/sync';

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Device, withDevice } from '@meshd/client/device';
 import { systemEnvironment } from '@meshd/client/environment';
-import { acceptByPins, givePin } from '@meshd/client/operations/administer-devices';
 import {
   answerConfirmation,
   askedConfirmation,
@@ -22,6 +21,7 @@ import {
 } from '@meshd/client/operations/contact-exchange';
 import { codeWith, contactNamed, listContacts, udfOf, verifyContact } from '@meshd/client/operations/contacts';
 import { createAccount } from '@meshd/client/operations/create-account';
+import { acceptByPins, givePin } from '@meshd/client/operations/device-pins';
 import { markMessages } from '@meshd/client/operations/message-marks';
 import { findMessage, type ListedMessage, listMessages } from '@meshd/client/operations/messages';
 import { setOwnName } from '@meshd/client/operations/own-contact';

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => running?.stop());
 
 describe('a device that is not connected', () => {
-  it('[R283] Connect: filed, and told whom it asks: 201, ConnectResponse', async () => {
+  it('[R016] [R283–R287] Connect: filed, and told whom it asks: 201, ConnectResponse', async () => {
     const { offline, baseAuthentication, profile } = account.device;
     const members = {
       ServiceID: account.person.address,
@@ -39,7 +39,7 @@ describe('a device that is not connected', () => {
     });
   });
 
-  it('[R241] Complete, while nobody has answered: 300/17, StatusResponse', async () => {
+  it('[R241] [R243] Complete, while nobody has answered: 300/17, StatusResponse', async () => {
     const signer = { key: account.device.baseAuthentication, profile: account.device.profile };
     const message = { ServiceID: account.person.address, DeviceUDF: account.device.offline.udf };
     const pending = { status: 300, extended: 17, http: 200, tag: 'StatusResponse' };

@@ -17,13 +17,7 @@ import {
 import { type Device, withDevice } from '@meshd/client/device';
 import { type ClientEnvironment, systemEnvironment } from '@meshd/client/environment';
 import { moveAccount } from '@meshd/client/move/switch';
-import {
-  acceptByCode,
-  acceptByPins,
-  givePin,
-  openRequest,
-  pendingDevice,
-} from '@meshd/client/operations/administer-devices';
+import { acceptByCode, openRequest, pendingDevice } from '@meshd/client/operations/administer-devices';
 import { catalogItem, catalogItems, freshItemKey, putItem } from '@meshd/client/operations/catalog-items';
 import {
   answerConfirmation,
@@ -36,6 +30,7 @@ import { acceptContact, pendingContacts, requestContact, takeReplies } from '@me
 import { listContacts, verifyContact } from '@meshd/client/operations/contacts';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { listDevices, revokeDevice } from '@meshd/client/operations/device-list';
+import { acceptByPins, givePin } from '@meshd/client/operations/device-pins';
 import { splitMaster } from '@meshd/client/operations/escrow';
 import { pollHailing, preconfigureDevice } from '@meshd/client/operations/hail';
 import { acceptInvited, hasShownItself, inviteDevice } from '@meshd/client/operations/invite-device';

@@ -8,7 +8,15 @@ import type { DareEnvelope, EnvelopeOctets } from '@meshd/dare/envelope';
 import { connectionHostMsMax } from '@meshd/limits/limits';
 import type { ConnectionHost } from '@meshd/schema/connections';
 import { onlineKeysOf, publicKeyOf, verifyConnection, verifyProfile } from '@meshd/schema/profile-check';
+import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
+
+/** Services and hosts whose signatures were checked and need not be again: the same octets give the same result. */
+const servicesMax = 64;
+const hostsMax = 64;
+const services = new LRUCache<string, VerifiedService>({ max: servicesMax });
+/** By the service that vouches for them. */
+const hosts = new WeakMap<VerifiedService, LRUCache<string, VerifiedHost>>();
 
 /** A ProfileService whose own signature holds. */
 export interface VerifiedService {
@@ -38,6 +46,15 @@ export interface VerifiedHost {
  * @throws BindingError `host-refused`
  */
 export async function verifyService(octets: EnvelopeOctets): Promise<VerifiedService> {
+  const name = octetsDigest([octets]);
+  const known = services.get(name);
+  if (known !== undefined) return known;
+  const service = await serviceOf(octets);
+  services.set(name, service);
+  return service;
+}
+
+async function serviceOf(octets: EnvelopeOctets): Promise<VerifiedService> {
   const verified = await refuseAs('the ProfileService', () => verifyProfile(octets, 'ProfileService'));
   const online = await refuseAs('a key of the ProfileService', () => onlineKeysOf(verified.profile));
   return {
@@ -64,15 +81,33 @@ export async function verifyHost(
   domain: string | undefined,
   nowMs: number | undefined,
 ): Promise<VerifiedHost> {
+  const known = hosts.get(service) ?? new LRUCache<string, VerifiedHost>({ max: hostsMax });
+  hosts.set(service, known);
+  const name = chainDigest(profileHost, connectionHost);
+  const host = known.get(name) ?? (await chainOf(service, profileHost, connectionHost));
+  known.set(name, host);
+  // Neither is a matter of signatures, and both are of the caller and his time.
+  if (domain !== undefined && !host.domains.includes(domain)) refuse(`does not name ${domain}`);
+  const isInForce = nowMs === undefined || (nowMs >= host.notBeforeMs && nowMs < host.notAfterMs);
+  if (!isInForce) refuse('is not in force at this time');
+  return host;
+}
+
+const refuse = (why: string): never => {
+  throw new BindingError('host-refused', `the ConnectionHost ${why}`);
+};
+
+/** All of the chain that the octets alone decide. */
+async function chainOf(
+  service: VerifiedService,
+  profileHost: EnvelopeOctets,
+  connectionHost: EnvelopeOctets,
+): Promise<VerifiedHost> {
   const host = await verifyProfileHost(profileHost);
   const connection = await connectionOf(service, connectionHost);
-  const refuse = (why: string): never => {
-    throw new BindingError('host-refused', `the ConnectionHost ${why}`);
-  };
   if (connection.SubjectUDF !== host.udf) refuse('is that of another host');
   if (connection.AuthorityUDF !== service.udf) refuse('is that of another service');
   const domains = connection.ServiceID ?? [];
-  if (domain !== undefined && !domains.includes(domain)) refuse(`does not name ${domain}`);
   // Raw keys, not names, decide whether both speak of one key (S04).
   const named = await refuseAs('the key of the ConnectionHost', () => publicKeyOf(connection.KeyAuthentication ?? {}));
   if (!named.equals(host.key)) refuse('names another key than the ProfileHost');
@@ -80,7 +115,6 @@ export async function verifyHost(
   const notAfterMs = connection.NotAfter?.getTime();
   if (notBeforeMs === undefined || notAfterMs === undefined) return refuse('has no term');
   if (notAfterMs - notBeforeMs > connectionHostMsMax) refuse('has a longer term than is allowed');
-  if (nowMs !== undefined && (nowMs < notBeforeMs || nowMs >= notAfterMs)) refuse('is not in force at this time');
   return { key: host.key, udf: host.udf, domains, notBeforeMs, notAfterMs };
 }
 
@@ -116,8 +150,12 @@ async function refuseAs<T>(what: string, judge: () => T | Promise<T>): Promise<T
 
 /** Names a host's credentials by what they say, so that a chain is verified once and not with every response. */
 export function chainDigest(profileHost: EnvelopeOctets, connectionHost: EnvelopeOctets): string {
+  return octetsDigest([profileHost, connectionHost]);
+}
+
+function octetsDigest(envelopes: readonly EnvelopeOctets[]): string {
   const empty = new Uint8Array(0);
   // The signature stands in the trailer: a copy of the payload under a false one must not be taken for verified.
-  const parts = [profileHost, connectionHost].flatMap((e) => [e.header, e.payload ?? empty, e.trailer ?? empty]);
+  const parts = envelopes.flatMap((e) => [e.header, e.payload ?? empty, e.trailer ?? empty]);
   return Buffer.from(sha512(...parts.map((part) => sha512(part)))).toString('latin1');
 }

@@ -29,6 +29,12 @@ function digestOfFrame(envelope: DareEnvelope): Uint8Array {
   return envelope.payloadDigest;
 }
 
+/** A frame says where it stands: so it is found again in the file. @throws Error */
+export function requirePlace({ header }: DareEnvelope, frameIndex: number): void {
+  const stated = header.ContainerInfo?.Index;
+  if (stated !== frameIndex) throw new Error(`it says that it is frame ${stated}`);
+}
+
 /**
  * Opens the next frame and puts it into both trees. Says nothing of who wrote it.
  * @throws ClientError `frame` if it says that it stands elsewhere, or its digest does not match
@@ -37,8 +43,7 @@ export function appendFrame(trees: Trees, octets: EnvelopeOctets): { readonly fr
   const frameIndex = trees.log.frameCount;
   try {
     const envelope = openEnvelope(octets);
-    const stated = envelope.header.ContainerInfo?.Index;
-    if (stated !== frameIndex) throw new Error(`it says that it is frame ${stated}`);
+    requirePlace(envelope, frameIndex);
     const payloadDigest = digestOfFrame(envelope);
     const leaf = leafOfFrame(frameIndex, coreOfFrame(envelope, payloadDigest), envelope.signatures);
     const after = { tree: appendDare(trees.tree, payloadDigest).state, log: appendLeaf(trees.log, leaf) };

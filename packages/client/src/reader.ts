@@ -10,7 +10,7 @@ import { uploadEntriesMax } from '@meshd/limits/limits';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import { hasServiceMadeZero, isServiceSpool, replayRules } from './container-rules.js';
 import { ClientError } from './errors.js';
-import { appendFrame, type Frame, noTrees, type Trees } from './frame.js';
+import { appendFrame, type Frame, noTrees, requirePlace, type Trees } from './frame.js';
 import { Replay } from './replay.js';
 
 /** A state of a container that this device has verified once, and behind which it never goes back (S47). */
@@ -26,7 +26,7 @@ export interface TrustedHead {
 }
 
 /** What becomes part of the state: a frame, its place and its leaf. */
-type AcceptedFrame = Pick<Frame, 'frameIndex' | 'envelope' | 'leaf'>;
+type AcceptedFrame = Pick<Frame, 'frameIndex' | 'envelope' | 'leaf'> & { readonly trees: Trees };
 
 /** The key of `kid` if its owner may write to the container at this index, else undefined. */
 export type FindWriter = (kid: string, container: string, frameIndex: number) => PublicKeyEd448 | undefined;
@@ -115,8 +115,8 @@ export class ContainerReader {
    */
   restore(octets: EnvelopeOctets): Frame {
     if (this.size === 0) this.#legacy = this.#hasNoManifests(octets);
-    const { frame } = appendFrame(this.#trees, octets);
-    this.#accept([frame]);
+    const { frame, trees } = appendFrame(this.#trees, octets);
+    this.#accept([{ ...frame, trees }]);
     return frame;
   }
 
@@ -169,12 +169,12 @@ export class ContainerReader {
     );
   }
 
-  #inServiceOrder(candidates: readonly EnvelopeOctets[]): readonly Frame[] {
-    const frames: Frame[] = [];
+  #inServiceOrder(candidates: readonly EnvelopeOctets[]): readonly AcceptedFrame[] {
+    const frames: AcceptedFrame[] = [];
     let trees = this.#trees;
     for (const octets of candidates) {
       const next = appendFrame(trees, octets);
-      frames.push(next.frame);
+      frames.push({ ...next.frame, trees: next.trees });
       trees = next.trees;
     }
     this.#accept(frames);
@@ -198,6 +198,7 @@ export class ContainerReader {
           serviceMadeZero: hasServiceMadeZero(this.container),
         },
       );
+      for (const { envelope, frameIndex } of frames) requirePlace(envelope, frameIndex);
       this.#accept(frames);
       return frames;
     } catch (cause) {
@@ -208,7 +209,7 @@ export class ContainerReader {
 
   /** Makes frames part of the state: trees, log identity, replay; every one against what was trusted before. */
   #accept(frames: readonly AcceptedFrame[]): void {
-    for (const { frameIndex, envelope, leaf } of frames) {
+    for (const { frameIndex, envelope, leaf, trees } of frames) {
       const meta = envelope.contentMetaData ?? {};
       if (frameIndex === 0) {
         this.#logId = logId(this.#options.accountUdf, this.container, leaf);
@@ -216,7 +217,7 @@ export class ContainerReader {
       } else {
         this.#replay?.apply(frameIndex, meta);
       }
-      this.#trees = appendFrame(this.#trees, envelope.octets).trees;
+      this.#trees = trees;
       this.#checkTrusted();
     }
   }

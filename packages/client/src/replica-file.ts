@@ -7,12 +7,16 @@ import type { ContainerReader } from './reader.js';
 /** Octets fetched from the file at a time while frames are read in order. */
 const windowBytes = 1024 * 1024;
 
-/** The first `size` octets of an open file, read in windows. */
-export function fileSource(descriptor: number, size: number): OctetSource {
+/**
+ * The first `size` octets of an open file, read in windows.
+ *
+ * @param aheadBytes octets read at a time; as many as a frame has where only that is read
+ */
+export function fileSource(descriptor: number, size: number, aheadBytes = windowBytes): OctetSource {
   let windowAt = 0;
   let window = new Uint8Array(0);
   const fill = (at: number, length: number) => {
-    const octets = new Uint8Array(Math.min(Math.max(length, windowBytes), size - at));
+    const octets = new Uint8Array(Math.min(Math.max(length, aheadBytes), size - at));
     let done = 0;
     while (done < octets.length) {
       const count = readSync(descriptor, octets, done, octets.length - done, at + done);

@@ -146,7 +146,10 @@ export class Replica {
   /** A stored frame, with its body if that is here. @throws ClientError `state` if there is none */
   async envelope(frameIndex: number): Promise<EnvelopeOctets> {
     const offset = this.#offsets[frameIndex];
-    const frame = offset === undefined ? undefined : frameAt(fileSource(this.#file.fd, this.#state.size), offset);
+    const { size } = this.#state;
+    const end = this.#offsets[frameIndex + 1] ?? size;
+    const source = fileSource(this.#file.fd, size, end - (offset ?? end));
+    const frame = offset === undefined ? undefined : frameAt(source, offset);
     if (frame === undefined) {
       throw new ClientError('state', `the replica of ${this.reader.container} has no frame ${frameIndex}`);
     }

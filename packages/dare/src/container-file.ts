@@ -131,10 +131,11 @@ export function appendEnvelope(state: FileState, octets: EnvelopeOctets): Append
   const received = partOf(octets.header);
   const { TreePosition: _elsewhere, ...info } = (received.ContainerInfo ?? {}) as JsonObject;
   const header = { ...received, ContainerInfo: { ...info, ...objectOf(infoOf(state)) } };
-  const stated = { ...received, ...(octets.trailer === null ? {} : partOf(octets.trailer)) };
+  const given = octets.trailer === null ? {} : partOf(octets.trailer);
+  const stated = { ...received, ...given };
   const missing = Object.entries(digestMembers(state, payloadDigest)).filter(([name]) => !Object.hasOwn(stated, name));
   const trailer = {
-    ...(octets.trailer === null ? {} : partOf(octets.trailer)),
+    ...given,
     ...objectOf(Object.fromEntries(missing)),
   };
   const hasTrailer = Object.keys(trailer).length > 0;
@@ -157,9 +158,9 @@ function objectOf(members: object | undefined): JsonObject {
 
 function payloadDigestOf(opened: DareEnvelope): Uint8Array {
   if (opened.payload !== null) {
-    checkPayloadDigest(opened);
+    const checked = checkPayloadDigest(opened);
     // The trees are over SHA-2-512 whatever `dig` says.
-    return sha512(opened.payload);
+    return opened.header.dig === 'S512' ? checked : sha512(opened.payload);
   }
   if (opened.payloadDigest === undefined) throw new DareError('redacted', 'a redacted frame states its PayloadDigest');
   return opened.payloadDigest;

@@ -58,6 +58,8 @@ export interface AuthenticFrame {
   readonly core: Uint8Array;
   readonly leaf: Uint8Array;
   readonly treeDigest: Uint8Array;
+  /** Both trees with this frame. */
+  readonly trees: ReaderTrees;
 }
 
 /** Result of reading: what is authentic, and the state after it. A tail that no manifest covers is in neither. */
@@ -96,7 +98,7 @@ function positioned(
   envelope: DareEnvelope,
   state: Pick<ReaderState, 'tree' | 'log'>,
   given: readonly DareEnvelope[],
-): AuthenticFrame & ReaderTrees {
+): AuthenticFrame {
   const frameIndex = state.log.frameCount;
   const stated = statedIndex(envelope);
   if (stated !== undefined && stated !== frameIndex) {
@@ -107,10 +109,11 @@ function positioned(
   const core = coreOfFrame(envelope, payloadDigest);
   const leaf = leafOfFrame(frameIndex, core, envelope.signatures);
   const { state: tree, treeDigest } = appendDare(state.tree, payloadDigest);
-  return { frameIndex, envelope, core, leaf, treeDigest, tree, log: appendLeaf(state.log, leaf) };
+  return { frameIndex, envelope, core, leaf, treeDigest, trees: { tree, log: appendLeaf(state.log, leaf) } };
 }
 
-interface ReaderTrees {
+/** Both trees over the first frames of a container. */
+export interface ReaderTrees {
   readonly tree: TreeState;
   readonly log: LogState;
 }
@@ -155,14 +158,20 @@ export function checkManifestPlace(
   }
 }
 
+/**
+ * Checks a manifest in its place.
+ *
+ * @returns undefined where the frame has none; else whether its signature holds, which is still to be awaited: the frames
+ *   after it can be digested meanwhile
+ */
 async function checkManifest(
   frame: AuthenticFrame,
   before: ReaderState,
   context: ReplayContext,
   given: readonly DareEnvelope[],
-): Promise<boolean> {
+): Promise<(() => Promise<boolean>) | undefined> {
   const found = manifestOf(frame.envelope);
-  if (found === undefined) return false;
+  if (found === undefined) return undefined;
   const { entry, manifest } = found;
   try {
     checkManifestPlace(manifest, entry, { ...context, covered: before.covered, log: before.log });
@@ -172,15 +181,29 @@ async function checkManifest(
     const what = misplacement(manifest.index, frame.frameIndex, given);
     throw new DareError('tiling', `${error.message}: ${what}`, { cause: error });
   }
-  if (frame.frameIndex < (context.trustedCount ?? 0)) return true;
+  if (frame.frameIndex < (context.trustedCount ?? 0)) return isTrusted;
   const key = await context.entitled(entry, manifest);
   if (key === undefined)
     throw new DareError('entitlement', `frame ${frame.frameIndex} was signed by someone not entitled`);
-  if (!(await verifyManifest(key, manifest, frame.core))) {
-    throw new DareError('signature', `the manifest of frame ${frame.frameIndex} does not verify`);
-  }
-  return true;
+  const verifying = verifyManifest(key, manifest, frame.core);
+  return () => verifying;
 }
+
+const isTrusted = async (): Promise<boolean> => true;
+
+/** @throws DareError `signature` */
+async function requireSigned({ frameIndex, verified }: CheckedFrame): Promise<void> {
+  if (!(await verified())) throw new DareError('signature', `the manifest of frame ${frameIndex} does not verify`);
+}
+
+/** A frame with a manifest whose signature is being verified. */
+interface CheckedFrame {
+  readonly frameIndex: number;
+  readonly verified: () => Promise<boolean>;
+}
+
+/** Signatures that are verified at the same time: enough for every core that there may be. */
+const verifyingMax = 16;
 
 /**
  * Reads further frames of a container and checks that manifests tile them (S43). Whether `Event`, `First`, `Previous`
@@ -200,18 +223,26 @@ export async function tileManifests(
   let pending: AuthenticFrame[] = [];
   let settled = state;
   let running = state;
+  const verifying: CheckedFrame[] = [];
   for (const envelope of envelopes) {
-    const { tree, log, ...frame } = positioned(envelope, running, envelopes);
-    const isZero = frame.frameIndex === 0;
-    const covers = isZero && context.serviceMadeZero ? true : await checkManifest(frame, running, context, envelopes);
-    if (isZero && !covers) throw new DareError('manifest', 'frame 0 has no manifest: the container is legacy');
+    const frame = positioned(envelope, running, envelopes);
+    const { frameIndex } = frame;
+    const isOwn = frameIndex === 0 && context.serviceMadeZero === true;
+    const verified = isOwn ? isTrusted : await checkManifest(frame, running, context, envelopes);
+    if (frameIndex === 0 && verified === undefined) {
+      throw new DareError('manifest', 'frame 0 has no manifest: the container is legacy');
+    }
     pending.push(frame);
-    running = { tree, log, covered: covers ? log.frameCount : running.covered };
-    if (covers) {
+    const { tree, log } = frame.trees;
+    running = { tree, log, covered: verified === undefined ? running.covered : log.frameCount };
+    if (verified !== undefined) {
+      verifying.push({ frameIndex, verified });
+      if (verifying.length >= verifyingMax) await requireSigned(verifying.shift() as CheckedFrame);
       accepted.push(...pending);
       pending = [];
       settled = running;
     }
   }
+  for (const frame of verifying) await requireSigned(frame);
   return { frames: accepted, state: settled, uncoveredCount: pending.length };
 }

@@ -237,6 +237,10 @@ describe('requests and responses', () => {
     }
   });
 
+  test('[R242] Complete asks all that Status asks, and more', () => {
+    expect(isA(protocol.CompleteRequest, protocol.StatusRequest)).toBe(true);
+  });
+
   test('[R200] [R303] every response has the base members, and Status is written first', () => {
     for (const { table } of responseRegistry.entries.values()) {
       expect(table.fields.slice(0, 4).map((field) => field.name)).toEqual([

@@ -5,12 +5,9 @@ import type { ClientEnvironment } from '@meshd/client/environment';
 import {
   type AcceptOptions,
   acceptByCode,
-  acceptByPins,
   acceptByWitness,
-  givePin,
   openRequest,
   pendingDevice,
-  pinLifeMsMax,
   rejectRequest,
 } from '@meshd/client/operations/administer-devices';
 import {
@@ -19,6 +16,7 @@ import {
   type Progress,
   requestConnection,
 } from '@meshd/client/operations/connect-device';
+import { acceptByPins, givePin, pinLifeMsMax } from '@meshd/client/operations/device-pins';
 import { deviceRequests, type PendingDevice } from '@meshd/client/operations/pending-devices';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';

@@ -62,7 +62,7 @@ const changed = (body: Uint8Array, change: (entry: CatalogedDevice) => Cataloged
   encodeTagged(CatalogedDevice, change(decodeDeviceEntry(body)), 'json');
 
 describe('[S51] [S52] the entry that connects a device', () => {
-  it('gives it keys of its own and the account’s key to read with', async () => {
+  it('[R147] gives it keys of its own and the account’s key to read with', async () => {
     const [alice, made] = [administratorOf(), request()];
     const { keys, identity } = await acceptEntry(await granted(made, alice), asked(made, alice));
     expect(identity.accountUdf).toBe(alice.identity.accountUdf);

@@ -1,5 +1,6 @@
 import { constantTimeEqual } from '@meshd/crypto/digest';
 import { type PublicKeyEd448, signingKeyFromSeed } from '@meshd/crypto/ed448';
+import { fingerprint64 } from '@meshd/crypto/key-udf';
 import { udfEquals } from '@meshd/crypto/udf';
 import { decryptEnvelope } from '@meshd/dare/decrypt';
 import { digestOf, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
@@ -24,6 +25,7 @@ import { ClientError } from '../errors.js';
 import type { Identity } from '../identity.js';
 import { combineOverlay } from './overlay.js';
 import { checkPinWitness } from './pin.js';
+import type { MeshParts } from './transcript.js';
 
 /** The base keys of a device. */
 export interface BaseSeeds {
@@ -47,7 +49,7 @@ export interface Asked {
   readonly profileMesh: EnvelopeOctets;
   readonly profileAccount: EnvelopeOctets;
   /** Gives the `PinWitness` that is due (S54); undefined where no PIN was used. */
-  readonly pinWitness?: ((connectionDeviceDigest: Uint8Array) => Uint8Array) | undefined;
+  readonly pinWitness?: ((connectionDeviceDigest: Uint8Array, mesh: MeshParts) => Uint8Array) | undefined;
 }
 
 /** A device that is connected. */
@@ -94,7 +96,11 @@ async function accepted(entry: CatalogedDevice, asked: Asked): Promise<Accepted>
   const authority = { udf: accountUdf, address: asked.address, onlineKeys: accountKeys };
   const inAccount = await verifyConnectionAccount(connectionAccount, authority);
   const activationDevice = await openActivation(ActivationDevice, entry.EnvelopedActivationDevice, meshKeys, asked);
-  requirePin(activationDevice, connectionDevice, asked);
+  const parts = {
+    meshFingerprint: fingerprint64('Ed448', mesh.offlineKey.raw),
+    ...{ profileMeshDigest: mesh.payloadDigest, profileAccountDigest: account.payloadDigest },
+  };
+  requirePin(activationDevice, connectionDevice, parts, asked);
   const activationAccount = await openActivation(
     ActivationAccount,
     part.EnvelopedActivationAccount,
@@ -153,9 +159,14 @@ async function openActivation<T>(
     .value as T;
 }
 
-function requirePin({ PinWitness }: ActivationDevice, connection: EnvelopeOctets, { pinWitness }: Asked): void {
+function requirePin(
+  { PinWitness }: ActivationDevice,
+  connection: EnvelopeOctets,
+  mesh: MeshParts,
+  { pinWitness }: Asked,
+): void {
   if (pinWitness === undefined) return;
-  checkPinWitness(PinWitness, pinWitness(digestOf(connection.payload ?? new Uint8Array(0))));
+  checkPinWitness(PinWitness, pinWitness(digestOf(connection.payload ?? new Uint8Array(0)), mesh));
 }
 
 type Names = readonly [signature: KeyName, encryption: KeyName, authentication: KeyName];

@@ -123,6 +123,11 @@ function publicMember(seed: Uint8Array): PublicKey {
   return { UDF: udf, PublicParameters: { tag: 'PublicKeyECDH', value: { crv: 'Ed448', Public: raw } } };
 }
 
+/** A Mesh and an account that were verified. */
+export interface VerifiedMeshParts extends MeshParts {
+  readonly meshUdf: string;
+}
+
 /**
  * The Mesh and the account, as their profiles prove them.
  *
@@ -132,10 +137,11 @@ export async function meshPartsOf(
   profileMesh: EnvelopeOctets,
   profileAccount: EnvelopeOctets,
   address: string,
-): Promise<MeshParts> {
+): Promise<VerifiedMeshParts> {
   const mesh = await verifyProfile(profileMesh, 'ProfileMesh');
   const account = await verifyAccountAssertion(profileAccount, mesh, address);
   return {
+    meshUdf: mesh.offlineKey.udf,
     meshFingerprint: fingerprint64('Ed448', mesh.offlineKey.raw),
     profileMeshDigest: mesh.payloadDigest,
     profileAccountDigest: account.payloadDigest,

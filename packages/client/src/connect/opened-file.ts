@@ -12,6 +12,8 @@ const file = 'opened-requests.json';
 export interface OpenedRequest {
   /** rA. */
   readonly adminNonce: Uint8Array;
+  /** T of S50 as it was when rA was drawn: with rA known, nobody may put another request in its place. */
+  readonly transcript: Uint8Array;
   readonly wrongCount: number;
 }
 
@@ -19,30 +21,38 @@ export interface OpenedRequest {
 export interface OpenedRequests {
   /** By the identifier of the acknowledgement. */
   readonly requests: ReadonlyMap<string, OpenedRequest>;
-  /** `PinUDF` of requests that were accepted: none is taken twice (S54). */
-  readonly usedPinUdfs: ReadonlySet<string>;
+  /** `PinUDF` of requests that were accepted, and the messages that keep their PINs: none is taken twice (S54). */
+  readonly usedPins: ReadonlySet<string>;
+}
+
+interface StoredRequest {
+  adminNonce: string;
+  transcript: string;
+  wrongCount: number;
 }
 
 interface Stored {
   version: 1;
-  requests: Record<string, { adminNonce: string; wrongCount: number }>;
-  usedPinUdfs: string[];
+  requests: Record<string, StoredRequest>;
+  usedPins: string[];
 }
 
 /** What this home remembers. */
 export async function loadOpened(home: Home): Promise<OpenedRequests> {
   const stored = await home.readJson<Stored>(file);
-  const requests = Object.entries(stored?.requests ?? {}).map(([id, { adminNonce, wrongCount }]) => {
-    return [id, { adminNonce: textToOctets(adminNonce), wrongCount }] as const;
+  const requests = Object.entries(stored?.requests ?? {}).map(([id, { adminNonce, transcript, wrongCount }]) => {
+    const octets = { adminNonce: textToOctets(adminNonce), transcript: textToOctets(transcript) };
+    return [id, { ...octets, wrongCount }] as const;
   });
-  return { requests: new Map(requests), usedPinUdfs: new Set(stored?.usedPinUdfs) };
+  return { requests: new Map(requests), usedPins: new Set(stored?.usedPins) };
 }
 
 /** Keeps it, durably. */
-export async function saveOpened(home: Home, { requests, usedPinUdfs }: OpenedRequests): Promise<void> {
-  const entries = [...requests].map(([id, { adminNonce, wrongCount }]) => {
-    return [id, { adminNonce: octetsToText(adminNonce), wrongCount }] as const;
+export async function saveOpened(home: Home, { requests, usedPins }: OpenedRequests): Promise<void> {
+  const entries = [...requests].map(([id, { adminNonce, transcript, wrongCount }]) => {
+    const texts = { adminNonce: octetsToText(adminNonce), transcript: octetsToText(transcript) };
+    return [id, { ...texts, wrongCount }] as const;
   });
-  const stored: Stored = { version: 1, requests: Object.fromEntries(entries), usedPinUdfs: [...usedPinUdfs] };
+  const stored: Stored = { version: 1, requests: Object.fromEntries(entries), usedPins: [...usedPins] };
   await home.writeJson(stored, file);
 }

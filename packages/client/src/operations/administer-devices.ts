@@ -1,18 +1,15 @@
 import { fingerprint64 } from '@meshd/crypto/key-udf';
-import { udfEquals } from '@meshd/crypto/udf';
 import { connectionWitness } from '@meshd/schema/connection-witness';
 import type { Permission } from '@meshd/schema/connections';
 import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
-import { ChallengeConnection, MessagePIN, type Reference } from '@meshd/schema/messages-mesh';
+import { ChallengeConnection, type Reference } from '@meshd/schema/messages-mesh';
 import { administrationMembers, epochMembers } from '../account-keys.js';
 import { meshPartsOf } from '../connect/asking.js';
 import { grantDevice } from '../connect/grant.js';
-import { loadOpened, saveOpened } from '../connect/opened-file.js';
-import { isPinUdf, makePin, pinWitness, type StretchedPin, stretchPin } from '../connect/pin.js';
+import { loadOpened, type OpenedRequest, saveOpened } from '../connect/opened-file.js';
 import {
   clientCommit,
   isTypedCode,
-  pinnedDigest,
   requestDigest,
   revealNonceBytes,
   shortCodes,
@@ -27,56 +24,18 @@ import { requireSuccess } from '../session.js';
 import { openingDrafts, seal } from '../writer.js';
 import { nameAdministrator, requireAllStores } from './administrators.js';
 import { codeAttemptsMax } from './connect-device.js';
-import { deviceRequests, type GivenPin, type PendingDevice } from './pending-devices.js';
+import { deviceRequests, type PendingDevice } from './pending-devices.js';
 import { sendBatch } from './send-batch.js';
 import { verifiedStores } from './stores.js';
 import { syncAccount } from './sync.js';
 
-const hourMs = 60 * 60 * 1000;
-/** How long a PIN holds (S54). */
-export const pinLifeMsMax = 24 * hourMs;
 const conflictsMax = 5;
 
-/** A PIN to hand to somebody. */
-export interface MadePin {
-  readonly pin: string;
-  readonly expiresMs: number;
-}
-
-/**
- * Gives out a PIN (S54): drawn here, kept for the other administration devices, good for one device and for a day.
- *
- * @param lifeMs at most a day
- * @throws ClientError `usage`, `refused`
- */
-export async function givePin(device: Device, lifeMs = pinLifeMsMax): Promise<MadePin> {
-  if (lifeMs <= 0 || lifeMs > pinLifeMsMax) throw new ClientError('usage', 'a PIN holds for 24 hours at most');
-  const { environment } = device.session;
-  const pin = makePin(environment.random);
-  const expiresMs = environment.nowMs() + lifeMs;
-  await keepPin(device, { PIN: pin, Expires: new Date(expiresMs) });
-  return { pin, expiresMs };
-}
-
-/**
- * Keeps a PIN where all administration devices find it, and nobody else.
- *
- * @param pin with the one device that it is good for, and what that may do then, where these are known (S56)
- * @throws ClientError `refused`
- */
-export async function keepPin(
+/** Says something to the account's devices, as an administrator (S25). @throws ClientError `refused` */
+export async function tellSelf(
   device: Device,
-  pin: Pick<MessagePIN, 'PIN' | 'Expires' | 'DeviceUDF' | 'Permissions'>,
+  messages: readonly Parameters<typeof buildSelfMessage>[0][],
 ): Promise<void> {
-  const { environment, keys, identity } = device.session;
-  const uniqueId = freshMessageId(environment);
-  const body = { MessageID: uniqueId, Account: identity.accountUdf, ...pin };
-  // To the administrators alone: every other device of the account could let devices in by it.
-  const readers = [keys.key('meshEncryption').publicKey.raw];
-  await tellSelf(device, [{ table: MessagePIN, body, uniqueId, readers }]);
-}
-
-async function tellSelf(device: Device, messages: readonly Parameters<typeof buildSelfMessage>[0][]): Promise<void> {
   const { session } = device;
   const signer = session.keys.key('meshOnline');
   const { accountUdf } = session.identity;
@@ -99,7 +58,10 @@ export async function pendingDevice(device: Device, name: string): Promise<Pendi
 /**
  * Opens a request (S53): challenges the device, which then shows its code. Doing it again changes nothing.
  *
- * @throws ClientError `refused` where another administration device has opened it
+ * What was opened is remembered with the challenge: from then on the service knows both nonces, and would have all the time
+ * it wants to look for another request, under the same name, that has the code of the device.
+ *
+ * @throws ClientError `refused` where another administration device has opened it, `connect` for a device too old for a code
  */
 export async function openRequest(device: Device, pending: PendingDevice): Promise<void> {
   const { session } = device;
@@ -107,9 +69,9 @@ export async function openRequest(device: Device, pending: PendingDevice): Promi
   const opened = await loadOpened(home);
   if (opened.requests.has(pending.id)) return;
   const adminNonce = environment.random(revealNonceBytes);
+  const { transcript } = await transcriptOf(device, pending);
   // Kept first: what was challenged and forgotten could not be accepted by anybody.
-  const requests = new Map(opened.requests).set(pending.id, { adminNonce, wrongCount: 0 });
-  await saveOpened(home, { ...opened, requests });
+  await keepOpened(device, pending.id, { adminNonce, transcript, wrongCount: 0 });
   const uniqueId = freshMessageId(environment);
   const body = { MessageID: uniqueId, References: [{ MessageID: pending.id }], AdminNonce: adminNonce };
   await tellSelf(device, [{ table: ChallengeConnection, body, uniqueId }]);
@@ -134,7 +96,8 @@ export interface AcceptedDevice {
  * Accepts a device whose code was typed here (S53), and gives the half that is to be typed there.
  *
  * @throws ClientError `connect` for a wrong code, after the third of which the request is rejected, and at once for a secret
- *   that the device has not committed to; `usage` where the device has not shown its code yet
+ *   that the device has not committed to, or a request that is not the one which was opened; `usage` where the device has
+ *   not shown its code yet
  */
 export async function acceptByCode(
   device: Device,
@@ -142,24 +105,21 @@ export async function acceptByCode(
   typed: string,
   options: AcceptOptions = {},
 ): Promise<AcceptedDevice> {
-  const { home } = device.session;
-  const opened = await loadOpened(home);
-  const known = opened.requests.get(pending.id);
+  const known = await openedRequest(device, pending);
   const { revealNonce } = pending;
   if (known === undefined || revealNonce === undefined) {
     throw new ClientError('usage', 'the device has not shown its code yet; run this command again when it has');
   }
   const { transcript, commit, request } = await transcriptOf(device, pending);
+  if (Buffer.compare(transcript, known.transcript) !== 0) {
+    throw await givenUp(device, pending, known, 'this is another request than the one that was opened');
+  }
   if (Buffer.compare(clientCommit(request, revealNonce), commit) !== 0) {
-    await rejectRequest(device, pending);
-    throw new ClientError(
-      'connect',
-      'the device has shown another secret than it promised: somebody stands between; the request is rejected',
-    );
+    throw await givenUp(device, pending, known, 'the device has shown another secret than it promised');
   }
   const { code, confirm } = shortCodes(transcript, revealNonce, known.adminNonce);
   if (!isTypedCode(typed, code)) {
-    const next = await countWrong(device, pending, known.adminNonce);
+    const next = await countWrong(device, pending, known);
     throw new ClientError('connect', `this is not the code of that device; ${next}`);
   }
   const deviceUdf = await connect(device, pending, { ...options, references: [accepted(pending.id)] });
@@ -181,8 +141,9 @@ export async function acceptByWitness(
   options: AcceptOptions = {},
 ): Promise<AcceptedDevice> {
   const witness = await witnessOf(device, pending);
+  const known = (await openedRequest(device, pending)) ?? unchallenged;
   if (!isTypedCode(typed, witness)) {
-    const next = await countWrong(device, pending, new Uint8Array(0));
+    const next = await countWrong(device, pending, known);
     throw new ClientError('connect', `this is not what that device should show, all seven groups of it; ${next}`);
   }
   const deviceUdf = await connect(device, pending, { ...options, references: [accepted(pending.id)] });
@@ -198,21 +159,44 @@ async function witnessOf({ session }: Device, { request, serverNonce }: PendingD
   return connectionWitness({ meshFingerprint, serverNonce, deviceFingerprint, clientNonce: request.clientNonce });
 }
 
-/** Notes that a code was typed wrong. @returns what the user should do next */
-async function countWrong(device: Device, pending: PendingDevice, adminNonce: Uint8Array): Promise<string> {
-  const { home } = device.session;
+/** Of an old device nothing was challenged. */
+const unchallenged: OpenedRequest = {
+  ...{ adminNonce: new Uint8Array(0), transcript: new Uint8Array(0), wrongCount: 0 },
+};
+
+async function keepOpened({ session: { home } }: Device, id: string, request: OpenedRequest): Promise<void> {
   const opened = await loadOpened(home);
-  const wrongCount = (opened.requests.get(pending.id)?.wrongCount ?? 0) + 1;
-  const requests = new Map(opened.requests).set(pending.id, { adminNonce, wrongCount });
-  await saveOpened(home, { ...opened, requests });
+  await saveOpened(home, { ...opened, requests: new Map(opened.requests).set(id, request) });
+}
+
+/** What this device remembers of a request. @throws ClientError `connect` for one that is over, whatever the service shows */
+async function openedRequest({ session }: Device, { id }: PendingDevice): Promise<OpenedRequest | undefined> {
+  const known = (await loadOpened(session.home)).requests.get(id);
+  if (known === undefined || known.wrongCount < codeAttemptsMax) return known;
+  throw new ClientError('connect', 'the request is over; have the device ask anew');
+}
+
+/** Notes that a code was typed wrong. @returns what the user should do next */
+async function countWrong(device: Device, pending: PendingDevice, known: OpenedRequest): Promise<string> {
+  const wrongCount = known.wrongCount + 1;
+  await keepOpened(device, pending.id, { ...known, wrongCount });
   if (wrongCount < codeAttemptsMax) return 'look again';
   await rejectRequest(device, pending);
   return 'the request is rejected; have the device ask anew';
 }
 
-const accepted = (id: string): Reference => ({ MessageID: id, Relationship: 'Accept' });
+/** Ends a request for good: nothing typed later makes it right. */
+async function givenUp(device: Device, pending: PendingDevice, known: OpenedRequest, why: string) {
+  await keepOpened(device, pending.id, { ...known, wrongCount: codeAttemptsMax });
+  await rejectRequest(device, pending);
+  return new ClientError('connect', `${why}: somebody stands between; the request is rejected`);
+}
 
-async function transcriptOf({ session }: Device, { request: verified, serverNonce }: PendingDevice) {
+/** Says of a message that it was accepted. */
+export const accepted = (id: string): Reference => ({ MessageID: id, Relationship: 'Accept' });
+
+/** What both ends of a request compute from it (S50). @throws ClientError `connect` for a device too old for it */
+export async function transcriptOf({ session }: Device, { request: verified, serverNonce }: PendingDevice) {
   const { identity, state } = session;
   const { profile, clientNonce, commitment, account } = verified;
   if (commitment === undefined) {
@@ -225,79 +209,6 @@ async function transcriptOf({ session }: Device, { request: verified, serverNonc
   const mesh = await meshPartsOf(identity.profileMesh, identity.profileAccount, state.address);
   const commit = commitment.clientCommit;
   return { request, commit, mesh, transcript: transcriptDigest(request, commit, mesh, serverNonce) };
-}
-
-/** What became of a request with a PIN. */
-export type PinOutcome = 'accepted' | 'invalid' | 'used' | 'expired';
-
-/** A request, and what its PIN came to. */
-export interface PinJudged {
-  readonly pending: PendingDevice;
-  readonly outcome: PinOutcome;
-}
-
-/**
- * Accepts the requests that prove a PIN which was given out and not used yet, without asking (S54). Others fall back to the
- * code, and the user is told why.
- *
- * @param isMeant says of which devices; of all where absent
- * @throws ClientError `refused`
- */
-export async function acceptByPins(
-  device: Device,
-  options: AcceptOptions = {},
-  isMeant: (deviceUdf: string) => boolean = () => true,
-): Promise<PinJudged[]> {
-  const { pending, pins } = await deviceRequests(device);
-  const judged: PinJudged[] = [];
-  const taken = new Set<string>();
-  for (const one of pending) {
-    if (one.pinUdf === undefined || !isMeant(one.deviceUdf)) continue;
-    if (one.stage === 'accepted' || one.stage === 'rejected') continue;
-    const { given, outcome, witness } = await judgePin(device, one, pins);
-    const isTaken = given !== undefined && taken.has(given.id);
-    if (outcome === 'accepted' && !isTaken && given !== undefined) {
-      taken.add(given.id);
-      const references = [accepted(one.id), accepted(given.id)];
-      // A PIN that was given out for certain rights gives those and no others.
-      const rights = given.permissions === undefined ? options : { permissions: given.permissions };
-      await connect(device, one, { ...rights, references, pinWitness: witness });
-      await noteUsed(device, one.pinUdf);
-    }
-    judged.push({ pending: one, outcome: isTaken ? 'used' : outcome });
-  }
-  return judged;
-}
-
-interface JudgedPin {
-  readonly outcome: PinOutcome;
-  readonly given?: GivenPin;
-  readonly witness?: (connectionDeviceDigest: Uint8Array) => Uint8Array;
-}
-
-async function judgePin(device: Device, pending: PendingDevice, pins: readonly GivenPin[]): Promise<JudgedPin> {
-  const { environment, home, state } = device.session;
-  const { pinUdf = '' } = pending;
-  // Old devices send the PIN itself, which proves nothing of what else they ask (S54).
-  if (pending.request.commitment === undefined) return { outcome: 'invalid' };
-  const { request, commit, mesh } = await transcriptOf(device, pending);
-  const pinned = pinnedDigest(request, commit);
-  const { usedPinUdfs } = await loadOpened(home);
-  const meant = pins.filter(({ deviceUdf }) => deviceUdf === undefined || udfEquals(deviceUdf, pending.deviceUdf));
-  for (const given of meant) {
-    const stretched: StretchedPin = await stretchPin(given.pin, state.address);
-    if (!isPinUdf(pinUdf, stretched, pinned)) continue;
-    if (given.isUsed || usedPinUdfs.has(pinUdf)) return { outcome: 'used', given };
-    if (given.expiresMs <= environment.nowMs()) return { outcome: 'expired', given };
-    const witness = (digest: Uint8Array) => pinWitness(stretched, pinned, mesh, digest);
-    return { outcome: 'accepted', given, witness };
-  }
-  return { outcome: 'invalid' };
-}
-
-async function noteUsed({ session: { home } }: Device, pinUdf: string): Promise<void> {
-  const opened = await loadOpened(home);
-  await saveOpened(home, { ...opened, usedPinUdfs: new Set(opened.usedPinUdfs).add(pinUdf) });
 }
 
 /** Says no. @throws ClientError `refused` */

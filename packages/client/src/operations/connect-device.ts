@@ -7,10 +7,9 @@ import { fingerprint64 } from '@meshd/crypto/key-udf';
 import { udfEquals } from '@meshd/crypto/udf';
 import { type EnvelopeOctets, readEnvelope } from '@meshd/dare/envelope';
 import { connectionWitness } from '@meshd/schema/connection-witness';
-import { verifyProfile } from '@meshd/schema/profile-check';
 import type { StatusResponse } from '@meshd/schema/protocol';
 import { type AccountState, findAccount, saveAccount, saveCa, saveIdentity } from '../account-state.js';
-import { acceptEntry, type BaseSeeds } from '../connect/acceptance.js';
+import { type Asked, acceptEntry, type BaseSeeds } from '../connect/acceptance.js';
 import { type AskedState, forgetAsked, loadAsked, saveAsked } from '../connect/asked-file.js';
 import { type Commitment, type MadeRequest, makeRequest, meshPartsOf } from '../connect/asking.js';
 import { pinWitness, stretchPin } from '../connect/pin.js';
@@ -109,19 +108,18 @@ export async function requestIn(
     ...{ description: options.description ?? hostname(), nowMs: environment.nowMs(), random: environment.random },
   });
   await saveCa(home, ca);
-  const acknowledged = await withService(home, environment, { address, url, ca }, async (connection) => {
+  const { acknowledged, mesh } = await withService(home, environment, { address, url, ca }, async (connection) => {
     const response = await connection.call('Connect', { MessageConnectionRequestClient: made.message }, [
       signerOf(made),
     ]);
     requireSuccess(`to connect this device to ${address}`, response);
     return acknowledgedBy(home, address, made, response.message);
   });
-  const { offlineKey } = await verifyProfile(acknowledged.profileMesh, 'ProfileMesh');
-  requireMesh(fingerprint64('Ed448', offlineKey.raw), device?.meshFingerprint);
+  requireMesh(mesh.meshFingerprint, device?.meshFingerprint);
   const rest = { adminNonce: undefined, isConfirmed: false, wrongCount: 0, entry: undefined };
   const asked = { address, url, pin, made, acknowledged, ...rest };
   await saveAsked(home, asked);
-  return { address, deviceUdf: made.deviceUdf, meshUdf: offlineKey.udf, mode: modeOf(asked) };
+  return { address, deviceUdf: made.deviceUdf, meshUdf: mesh.meshUdf, mode: modeOf(asked) };
 }
 
 function requireMesh(answering: Uint8Array, wanted: Uint8Array | undefined): void {
@@ -328,14 +326,14 @@ async function finishOrHold(home: Home, asked: AskedState): Promise<Progress> {
   return { stage: 'connected', address };
 }
 
-async function witnessOf(asked: AskedState) {
-  const { pin, acknowledged, address } = asked;
+/** What the PIN is to prove, once Mesh and account of the entry were verified (S54). */
+async function witnessOf(asked: AskedState): Promise<Asked['pinWitness']> {
+  const { pin, address } = asked;
   if (pin === undefined) return undefined;
   const { request, commit } = commitmentOf(asked);
   const stretched = await stretchPin(pin, address);
-  const mesh = await meshPartsOf(acknowledged.profileMesh, acknowledged.profileAccount, address);
   const pinned = pinnedDigest(request, commit);
-  return (connectionDeviceDigest: Uint8Array) => pinWitness(stretched, pinned, mesh, connectionDeviceDigest);
+  return (connectionDeviceDigest, mesh) => pinWitness(stretched, pinned, mesh, connectionDeviceDigest);
 }
 
 /** The administrator says which service it is: trust on first use ends here (S26). */

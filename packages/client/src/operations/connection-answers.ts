@@ -8,7 +8,7 @@ import { AcknowledgeConnection, ChallengeConnection } from '@meshd/schema/messag
 import { onlineKeysOf, verifyProfile } from '@meshd/schema/profile-check';
 import type { ConnectResponse } from '@meshd/schema/protocol';
 import type { Acknowledged, AskedState } from '../connect/asked-file.js';
-import { type MadeRequest, meshPartsOf } from '../connect/asking.js';
+import { type MadeRequest, meshPartsOf, type VerifiedMeshParts } from '../connect/asking.js';
 import { revealNonceBytes } from '../connect/transcript.js';
 import { ClientError } from '../errors.js';
 import type { Home } from '../home.js';
@@ -20,20 +20,26 @@ import { domainOf } from '../session.js';
 const acknowledgeTags = defineTags('acknowledgement', { AcknowledgeConnection });
 const challengeTags = defineTags('challenge', { ChallengeConnection });
 
+/** An acknowledgement that holds, and what it proves of those that were asked. */
+export interface VerifiedAcknowledgement {
+  readonly acknowledged: Acknowledged;
+  readonly mesh: VerifiedMeshParts;
+}
+
 /** Trusts nothing as sent (S51): the acknowledgement is the host's, and is for this very request. */
 export async function acknowledgedBy(
   home: Home,
   address: string,
   made: MadeRequest,
   answer: ConnectResponse,
-): Promise<Acknowledged> {
+): Promise<VerifiedAcknowledgement> {
   const { EnvelopedConnectionResponse: octets, EnvelopedProfileMaster: profileMesh } = answer;
   const { EnvelopedAccountAssertion: profileAccount } = answer;
   if (octets === undefined || profileMesh === undefined || profileAccount === undefined) {
     throw refused('the service did not say whom this device asks');
   }
   await requireHostsWord(home, address, octets);
-  await meshPartsOf(profileMesh, profileAccount, address);
+  const mesh = await meshPartsOf(profileMesh, profileAccount, address);
   const payload = octets.payload ?? new Uint8Array(0);
   const { value } = decodeTagged(acknowledgeTags, payload, { form: 'json', refuseRepeated: true });
   const own = digestOf(made.message.payload ?? new Uint8Array(0));
@@ -41,7 +47,7 @@ export async function acknowledgedBy(
   if (Buffer.compare(own, acknowledged) !== 0) throw refused('the service has acknowledged another request');
   const { MessageID: messageId, ServerNonce: serverNonce } = value;
   if (messageId === undefined || serverNonce?.length !== connectNonceBytes) throw refused('its nonce has another size');
-  return { messageId, serverNonce, profileMesh, profileAccount };
+  return { acknowledged: { messageId, serverNonce, profileMesh, profileAccount }, mesh };
 }
 
 async function requireHostsWord(home: Home, address: string, octets: EnvelopeOctets): Promise<void> {

@@ -10,7 +10,7 @@ import type { Device } from '../device.js';
 import type { ServiceLocation } from '../environment.js';
 import { ClientError } from '../errors.js';
 import { requireSuccess } from '../session.js';
-import { acceptByPins, keepPin } from './administer-devices.js';
+import { acceptByPins, keepPin } from './device-pins.js';
 import { fetchPublication } from './publish.js';
 import { sendMessage } from './send-message.js';
 

@@ -99,8 +99,8 @@ async function note(device: Device, found: Found, envelope: DareEnvelope): Promi
     if (type === AcknowledgeConnection.name || type === RevealConnection.name) {
       await requireHost(device, envelope);
       const { tag, value } = decodeTagged(tags, envelope.payload, { form: 'json', refuseRepeated: true });
-      if (tag === 'AcknowledgeConnection') found.acknowledgements.set(id, value);
-      // The first one counts: a device reveals once.
+      // The first one counts: a request is filed once, and a device reveals once.
+      if (tag === 'AcknowledgeConnection' && !found.acknowledgements.has(id)) found.acknowledgements.set(id, value);
       const [name, reveal] = tag === 'RevealConnection' ? [value.References?.[0]?.MessageID, value.ClientReveal] : [];
       if (name !== undefined && reveal !== undefined && !found.reveals.has(name)) found.reveals.set(name, reveal);
     } else if (type === MessagePIN.name && device.session.keys.has('meshEncryption')) {

@@ -3,8 +3,9 @@ import type { SigningKey } from '@meshd/crypto/ed448';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type ContainerTrees, frameZero, sealBatch } from '@meshd/dare/batch';
-import { coreOf, leafOfFrame, logId } from '@meshd/dare/core';
-import { type SignatureEntry, Trailer } from '@meshd/dare/header';
+import { type CoreParts, type CoreRecipient, coreOf, leafOfFrame, logId } from '@meshd/dare/core';
+import type { EncryptedContent } from '@meshd/dare/encrypt';
+import { Header, type SignatureEntry, Trailer } from '@meshd/dare/header';
 import { appendLeafKeeping } from '@meshd/dare/log-proof';
 import { emptyLog, encodeEdge, root } from '@meshd/dare/log-tree';
 import { manifestAlgorithm, manifestKinds, signManifest } from '@meshd/dare/manifest';
@@ -38,6 +39,8 @@ export interface BulkLoad {
   /** Time at which the first frame was stored; each later one a millisecond after. */
   readonly storedAtMs?: number;
   readonly kind?: 'catalog' | 'spool';
+  /** What every entry holds, in place of bare octets: an encrypted body with its header. The octets differ, and open no more. */
+  readonly content?: Pick<EncryptedContent, 'header' | 'payload'>;
 }
 
 /** The container as its writer knows it, to go on from there. */
@@ -126,10 +129,16 @@ class FrameMaker {
   leafZero = new Uint8Array(0);
   readonly #options: FrameMakerOptions;
   readonly #payload: Buffer;
+  readonly #encryption: Pick<CoreParts, 'enc' | 'salt' | 'recipients'>;
+  /** Members of the header that are the same in every entry. */
+  readonly #headerMembers: string;
 
   constructor(options: FrameMakerOptions) {
     this.#options = options;
-    this.#payload = Buffer.from(systemRandom(options.payloadBytes ?? 64));
+    this.#payload = Buffer.from(options.content?.payload ?? systemRandom(options.payloadBytes ?? 64));
+    const { enc = '', Salt: salt, recipients = [] } = options.content?.header ?? {};
+    this.#encryption = { enc, salt, recipients: recipients.map(coreRecipient) };
+    this.#headerMembers = headerText(options.content?.header ?? {});
   }
 
   get frameCount(): number {
@@ -166,14 +175,14 @@ class FrameMaker {
     const contentMetaData = Buffer.from(
       `{"UniqueID":"${uniqueId}","cty":"application/mmm"${event === undefined ? '' : `,"Event":"${event}"`}}`,
     );
-    const core = coreOf({ payloadDigest, contentMetaData, enc: '', recipients: [] });
+    const core = coreOf({ payloadDigest, contentMetaData, ...this.#encryption });
     const signatures = this.#isBatchEnd(frameIndex) ? [this.#manifest(core)] : [];
     const leaf = leafOfFrame(frameIndex, core, signatures);
     const { log, completed } = appendLeafKeeping(this.trees.log, leaf);
     const { state: tree, treeDigest } = appendDare(this.trees.tree, payloadDigest);
     this.trees = { tree, log };
     const header = Buffer.from(
-      `{"dig":"S512","ContentMetaData":"${encodeBase64Url(contentMetaData)}","ContainerInfo":{"Index":${frameIndex}}}`,
+      `{${this.#headerMembers},"ContentMetaData":"${encodeBase64Url(contentMetaData)}","ContainerInfo":{"Index":${frameIndex}}}`,
     );
     const trailer =
       signatures.length === 0
@@ -217,6 +226,18 @@ class FrameMaker {
       ...[header, payload, trailer, payloadDigest, treeDigest, leaf, nodes],
     ]);
   }
+}
+
+/** The members of a header, without braces. */
+function headerText(header: Header): string {
+  return Buffer.from(encodeObject(Header, { dig: 'S512', ...header }, 'json'))
+    .toString('utf8')
+    .slice(1, -1);
+}
+
+function coreRecipient({ kid = '', epk, wmk }: NonNullable<Header['recipients']>[number]): CoreRecipient {
+  const nothing = new Uint8Array(0);
+  return { kid, epk: epk?.PublicKeyECDH?.Public ?? nothing, wmk: wmk ?? nothing };
 }
 
 interface StoredFrame {
