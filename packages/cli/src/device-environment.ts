@@ -52,7 +52,7 @@ function asUsage<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof AddressError ? new UsageError(`${error.message}; write NAME@DOMAIN`) : error;
+    throw error instanceof AddressError ? new UsageError(`${error.detail}; write NAME@DOMAIN`) : error;
   }
 }
 

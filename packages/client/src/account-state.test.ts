@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom } from '@meshd/crypto/random';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AccountState, loadIdentity, saveIdentity } from './account-state.js';
+import {
+  type AccountState,
+  askedFile,
+  hailingFile,
+  loadIdentity,
+  requireAccount,
+  saveIdentity,
+} from './account-state.js';
 import { makeDeviceKeys } from './device-keys.js';
 import { Home } from './home.js';
 import { makeIdentity } from './identity.js';
@@ -30,6 +37,18 @@ describe('a home whose profiles', () => {
       code: 'state',
       message: `${path} is damaged; restore it from a backup`,
     });
+  });
+});
+
+describe('a home without an account', () => {
+  it('says what it waits for', async () => {
+    const home = new Home(folder);
+    await expect(requireAccount(home)).rejects.toThrow(/create one with: mesh account create/);
+    await home.writeJson({}, askedFile);
+    await expect(requireAccount(home)).rejects.toThrow(/has asked to be connected.*mesh device complete --wait/);
+    // Such a device asks, too, once it was invited.
+    await home.writeJson({}, hailingFile);
+    await expect(requireAccount(home)).rejects.toThrow(/by its code.*mesh device poll --wait/);
   });
 });
 

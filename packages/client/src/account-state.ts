@@ -28,6 +28,9 @@ export interface AccountState {
 }
 
 const stateFile = 'account.json';
+/** Of a device that has asked to be connected, and of one that is connected by its code; what they hold, `connect` knows. */
+export const askedFile = 'connecting.json';
+export const hailingFile = 'hailing.json';
 const caFile = 'ca.pem';
 
 /** All that is of the account; evidence against a service is kept whatever becomes of it. */
@@ -54,12 +57,21 @@ export async function findAccount(home: Home): Promise<AccountState | undefined>
   return state;
 }
 
+/** What a home without an account waits for, and what to do. */
+async function withoutAccount(home: Home): Promise<string> {
+  if (await home.has(hailingFile)) {
+    return `no account in ${home.folder} yet: it is connected by its code; go on with: mesh device poll --wait`;
+  }
+  if (await home.has(askedFile)) {
+    return `no account in ${home.folder} yet: it has asked to be connected to one; go on with: mesh device complete --wait`;
+  }
+  return `no account in ${home.folder}; create one with: mesh account create NAME@DOMAIN`;
+}
+
 /** @throws ClientError `usage` before an account is created */
 export async function requireAccount(home: Home): Promise<AccountState> {
   const state = await findAccount(home);
-  if (state === undefined) {
-    throw new ClientError('usage', `no account in ${home.folder}; create one with: mesh account create NAME@DOMAIN`);
-  }
+  if (state === undefined) throw new ClientError('usage', await withoutAccount(home));
   return state;
 }
 

@@ -177,7 +177,7 @@ async function remove(io: CommandIo, { kind }: CatalogCommands, key: string, fla
 }
 
 const examplesOf = ({ kind: { name }, example }: CatalogCommands) =>
-  `\nExamples:\n  mesh ${name} add ${example}\n  mesh ${name} search ${/[a-z]+/.exec(example)?.[0]}\n  mesh ${name} list --json`;
+  `\nExamples:\n  mesh ${name} add ${example}\n  mesh ${name} search ${/[a-z]+/i.exec(example)?.[0]}\n  mesh ${name} list --json`;
 
 const offlineText = 'work without a connection; what changes waits for the next mesh account sync';
 

@@ -1,4 +1,5 @@
 import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { askedFile } from '../account-state.js';
 import { ClientError } from '../errors.js';
 import type { Home } from '../home.js';
 import { octetsToText, textToOctets } from '../octet-text.js';
@@ -9,8 +10,6 @@ import type { Commitment, MadeRequest } from './asking.js';
  * The file of a device that has asked to be connected and is not yet: everything it needs to go on after a restart. It holds
  * the device's base keys and the secret of the code, and is replaced by the account's own files at the end.
  */
-
-const file = 'connecting.json';
 
 /** Of whom the device asked, as the service told and the device verified. */
 export interface Acknowledged {
@@ -99,15 +98,15 @@ export async function saveAsked(home: Home, state: AskedState): Promise<void> {
     ...{ adminNonce: optionalText(state.adminNonce), isConfirmed: state.isConfirmed, wrongCount: state.wrongCount },
     entry: optionalText(state.entry),
   };
-  await home.writeJson(stored, file);
+  await home.writeJson(stored, askedFile);
 }
 
 /** The request of this home, if there is one. @throws ClientError `state` */
 export async function loadAsked(home: Home): Promise<AskedState | undefined> {
-  const stored = await home.readJson<StoredState>(file);
+  const stored = await home.readJson<StoredState>(askedFile);
   if (stored === undefined) return undefined;
   if (stored.version !== 1) {
-    throw new ClientError('state', `${home.path(file)} is of another version; update this program`);
+    throw new ClientError('state', `${home.path(askedFile)} is of another version; update this program`);
   }
   const { seeds, octets, envelopes } = stored;
   const made: MadeRequest = {
@@ -139,5 +138,5 @@ export async function loadAsked(home: Home): Promise<AskedState | undefined> {
 
 /** Forgets it, secrets and all. */
 export async function forgetAsked(home: Home): Promise<void> {
-  await home.remove(file);
+  await home.remove(askedFile);
 }

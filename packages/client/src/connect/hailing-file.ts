@@ -1,4 +1,5 @@
 import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { hailingFile } from '../account-state.js';
 import { ClientError } from '../errors.js';
 import type { Home } from '../home.js';
 import { octetsToText, textToOctets } from '../octet-text.js';
@@ -9,8 +10,6 @@ import type { BaseSeeds } from './acceptance.js';
  * code, where it hails, and which offers it has taken. A reset to how it left the factory keeps all of that: an offer of
  * before is taken once and never again (S56).
  */
-
-const file = 'hailing.json';
 
 /** An offer that was found good, and the PIN that follows from it: asked with until the account answers. */
 export interface TakenOffer {
@@ -73,15 +72,15 @@ export async function saveHailing(home: Home, state: HailingState): Promise<void
     usedNonces: [...usedNonces],
     taken: taken && { ...taken, meshFingerprint: octetsToText(taken.meshFingerprint) },
   };
-  await home.writeJson(stored, file);
+  await home.writeJson(stored, hailingFile);
 }
 
 /** What this home was made with; undefined in one of a device that does not hail. @throws ClientError `state` */
 export async function loadHailing(home: Home): Promise<HailingState | undefined> {
-  const stored = await home.readJson<StoredState>(file);
+  const stored = await home.readJson<StoredState>(hailingFile);
   if (stored === undefined) return undefined;
   if (stored.version !== 1) {
-    throw new ClientError('state', `${home.path(file)} is of another version; update this program`);
+    throw new ClientError('state', `${home.path(hailingFile)} is of another version; update this program`);
   }
   const { version: _, seeds, profileDevice, usedNonces, taken, ...plain } = stored;
   return {
