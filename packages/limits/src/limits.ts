@@ -219,6 +219,10 @@ export const unknownNamesMax = 20_000;
 export const sweepMs = minute;
 /** Rows deleted by one statement of the sweeper; writers wait no longer than that. */
 export const sweepRowsMax = 2000;
+/** Deletions whose bodies are asked for at once; what is behind them is asked for when these are done. */
+export const erasuresAtOnceMax = 100;
+/** Frames whose bodies one transaction removes: each is looked up in the turn of its account, which waits that long. */
+export const erasedAtOnceMax = 64;
 /** Between two looks at the version of the slot map, should a notification get lost. */
 export const directoryPollMs = 5 * second;
 /** Requests that a shard works on for all routers together. */

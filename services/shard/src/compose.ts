@@ -13,7 +13,14 @@ import { type Logger, silentLogger } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import type { ShardConfig } from './config.js';
 import { OfferTurns } from './connect/offers.js';
-import { defineOutboxFigures, defineShardFigures, defineStoreFigures, type OutboxFigures } from './figures.js';
+import { startErasing } from './erasing.js';
+import {
+  defineOutboxFigures,
+  defineShardFigures,
+  defineStoreFigures,
+  type OutboxFigures,
+  type StoreFigures,
+} from './figures.js';
 import { Handlers } from './handlers.js';
 import { AccountHeads } from './heads.js';
 import { IncidentTally } from './message/incident-tally.js';
@@ -46,6 +53,8 @@ export interface ShardOverrides {
   readonly leaseWaitMsMax?: number;
   /** Between failing readiness and closing the listener; tests have no router that must notice. */
   readonly drainMs?: number;
+  /** How often bodies of deleted entries are removed, milliseconds. */
+  readonly eraseEveryMs?: number;
 }
 
 /** The process, running. */
@@ -90,6 +99,7 @@ class ShardProcess implements Shard {
   #handlers: ShardHandlers = notReady;
   readonly #waits = new StatusWaits();
   readonly #outboxFigures: OutboxFigures;
+  readonly #storeFigures: StoreFigures;
   #host!: HostWatch;
   #server!: ShardServer;
   #directory!: Directory;
@@ -104,6 +114,7 @@ class ShardProcess implements Shard {
     this.#logger = overrides.logger ?? silentLogger();
     this.#metrics = overrides.metrics ?? createMetrics();
     this.#outboxFigures = defineOutboxFigures(this.#metrics);
+    this.#storeFigures = defineStoreFigures(this.#metrics);
     this.#clock = overrides.clock ?? systemClock;
     this.#random = overrides.random ?? systemRandom;
   }
@@ -208,7 +219,7 @@ class ShardProcess implements Shard {
   }
 
   async #openStore(): Promise<void> {
-    const figures = defineStoreFigures(this.#metrics);
+    const figures = this.#storeFigures;
     const { leaseWaitMsMax, onLeaseLost } = this.#overrides;
     this.#store = await openStore({
       url: this.#config.postgresUrl,
@@ -295,6 +306,11 @@ class ShardProcess implements Shard {
       onError: (error) => this.#logger.error({ err: error }, 'messages were not expired'),
     });
     this.#stops.push(stopExpiry);
+    const erasing = {
+      onErased: (count: number) => this.#storeFigures.erased.inc(count),
+      onError: (error: unknown) => this.#logger.error({ err: error }, 'bodies of deleted entries were not removed'),
+    };
+    this.#stops.push(startErasing(context, erasing, this.#overrides.eraseEveryMs));
     // The first step of stopping: what is in work ends while everything it needs is still open.
     this.#stops.push(() => this.#drain());
   }

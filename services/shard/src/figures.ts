@@ -55,6 +55,8 @@ export function defineOutboxFigures(metrics: Metrics): OutboxFigures {
 export interface StoreFigures {
   /** Frames found to be other than they were written. */
   readonly damaged: Counter<never>;
+  /** Bodies of deleted entries that were removed. */
+  readonly erased: Counter<never>;
   /** Counts one database transaction. */
   observe(report: GroupReport): void;
 }
@@ -69,6 +71,7 @@ export function defineStoreFigures(metrics: Metrics): StoreFigures {
   const frames = metrics.counter('shard_frames_committed_total', 'Frames committed, those of the service included');
   return {
     damaged: metrics.counter('shard_frames_damaged_total', 'Frames that failed their digest when they were read'),
+    erased: metrics.counter('shard_bodies_erased_total', 'Bodies of deleted entries that were removed'),
     observe: ({ writeCount, frameCount, durationMs }) => {
       commits.observe(durationMs / 1000);
       writes.observe(writeCount);

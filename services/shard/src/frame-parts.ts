@@ -12,7 +12,7 @@ export interface FrameParts {
   readonly trailer: boolean;
 }
 
-/** A stored frame; `payload` may be null when it was not read, the digest is there in any case. */
+/** A stored frame; `payload` is null when it was not read or was removed, the digest is there in any case. */
 export interface StoredFrame extends EnvelopeOctets {
   readonly payloadDigest: Uint8Array;
 }
@@ -27,7 +27,7 @@ export interface StoredFrame extends EnvelopeOctets {
 export function selectParts(frame: StoredFrame, parts: FrameParts): EnvelopeOctets {
   const header = parts.header ? frame.header : reducedHeader(frame.header);
   const trailer = parts.trailer ? frame.trailer : null;
-  if (parts.payload) return { header, payload: frame.payload, trailer };
+  if (parts.payload && frame.payload !== null) return { header, payload: frame.payload, trailer };
   if (!parts.trailer) return { header, payload: null, trailer: null };
   return { header: withTrailer(header, frame), payload: null, trailer: null };
 }

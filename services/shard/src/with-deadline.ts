@@ -32,6 +32,7 @@ export function withDeadline(context: ShardContext, deadlineAt: number): ShardCo
     transactAccount: (address, transact) => store.transactAccount(address, inTime(transact)),
     watchAccount: (address, listener) => store.watchAccount(address, listener),
     ensureService: (make) => store.ensureService(make),
+    erasures: (after, countMax) => store.erasures(after, countMax),
     problems: () => store.problems(),
     sweep: () => store.sweep(),
     stop: () => store.stop(),

@@ -1,6 +1,6 @@
-import { sweepMs } from '@meshd/limits/limits';
 import { destinationForgetMs, outboxEndedAtOnceMax } from '@meshd/limits/outbox';
 import type { ShardContext } from '../context.js';
+import { regularly } from '../regularly.js';
 import { endRows } from './ending.js';
 
 /**
@@ -31,23 +31,7 @@ export interface ExpiryEvents {
   readonly onError: (error: unknown) => void;
 }
 
-/**
- * Looks at once, since time went on while the shard did not run, and then every `sweepMs`, one look at a time, until the function returned is called; that waits for the look under way.
- */
+/** Ends what has expired, regularly; see {@link regularly}. */
 export function startExpiry(context: ShardContext, { onExpired, onError }: ExpiryEvents): () => Promise<void> {
-  let looking: Promise<void> | undefined;
-  const look = (): void => {
-    looking ??= expireMessages(context)
-      .then(onExpired, onError)
-      .finally(() => {
-        looking = undefined;
-      });
-  };
-  const timer = setInterval(look, sweepMs);
-  timer.unref();
-  look();
-  return async () => {
-    clearInterval(timer);
-    await looking;
-  };
+  return regularly(() => expireMessages(context).then(onExpired, onError));
 }

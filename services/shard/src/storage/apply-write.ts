@@ -7,12 +7,14 @@ import { containersPerAccountMax, deletedNameMs, deletedStoresMs } from '@meshd/
 import { publicationCatalog } from '@meshd/schema/container-name';
 import { afterChanges } from './connection-rows.js';
 import type { Statement } from './database.js';
+import type { ErasureStep } from './erasure-store.js';
 import { StorageError } from './errors.js';
 import * as account from './sql/account.js';
 import { keyRow } from './sql/catalog-key.js';
 import { changeConnection } from './sql/connection-request.js';
 import { containerRow, headRow } from './sql/container.js';
 import { upsertDevice } from './sql/device.js';
+import { eraseStep, insertErasures } from './sql/erasure.js';
 import { frameInsertRow } from './sql/frame.js';
 import { insertOffer, upsertAllDue, upsertDue } from './sql/hailing.js';
 import { changeContact, deleteContacts, messageSeenRow } from './sql/message.js';
@@ -180,9 +182,22 @@ function ownerOf(rows: WriteRows, write: AccountWrite, context: WriteContext): A
 
 function needsOwner(write: AccountWrite): boolean {
   const { replace, remove, containers, devices, revokedKeys, deviceCatalogBegun } = write;
-  const { outbox, contacts, connections, offers, publications } = write;
-  const lists = [containers, devices, revokedKeys, outbox, contacts, connections, offers, publications];
-  return [replace, remove, deviceCatalogBegun, ...lists.map((list) => list?.[0])].some((part) => part !== undefined);
+  const { outbox, contacts, connections, offers, publications, erasures, erased } = write;
+  const lists = [containers, devices, revokedKeys, outbox, contacts, connections, offers, publications, erasures];
+  return [replace, remove, deviceCatalogBegun, erased, ...lists.map((list) => list?.[0])].some(
+    (part) => part !== undefined,
+  );
+}
+
+/** Adds the removing of bodies: what is proved of the container stays as it is, and it takes less room. */
+function addErased(rows: WriteRows, before: ContainerState | undefined, step: ErasureStep): ContainerState {
+  if (before === undefined) throw new StorageError('stale', `no container ${step.erasure.container}`);
+  if (before.damaged) throw new StorageError('damaged', `container ${before.name} is read-only`);
+  const bytesFreed = step.frames.reduce((sum, frame) => sum + frame.bytesFreed, 0);
+  const after = { ...before, bytesUsed: before.bytesUsed - bytesFreed };
+  rows.moved.push(headRow(before.frameCount, after));
+  rows.last.push(...eraseStep(before.id, step));
+  return after;
 }
 
 function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, context: WriteContext): AccountState {
@@ -194,6 +209,19 @@ function addParts(rows: WriteRows, owner: AccountState, write: AccountWrite, con
     bytesUsed += after.bytesUsed - (before?.bytesUsed ?? 0);
     frameCount += after.frameCount - (before?.frameCount ?? 0);
   }
+  if (write.erased !== undefined) {
+    const { container } = write.erased.erasure;
+    if (write.containers?.some(({ name }) => name === container)) invalid('bodies are removed by a write of its own');
+    const before = containers.get(container);
+    const after = addErased(rows, before, write.erased);
+    containers = new Map(containers).set(container, after);
+    bytesUsed += after.bytesUsed - (before?.bytesUsed ?? 0);
+  }
+  const erasures = (write.erasures ?? []).flatMap(({ container, frameIndex }) => {
+    const id = containers.get(container)?.id;
+    return id === undefined ? invalid('an erasure has no container') : [[id, frameIndex]];
+  });
+  rows.last.push(...insertErasures(erasures));
   for (const device of write.devices ?? []) {
     rows.last.push(upsertDevice(owner.id, device));
     devices = new Map(devices).set(device.deviceUdf, device);

@@ -23,6 +23,7 @@ import { openPublications } from './publications.js';
 import { findDamaged, makeParts, makeReader, type Parts } from './reader.js';
 import { runApart } from './sessions.js';
 import { selectLeftBefore } from './sql/account.js';
+import { type ErasureSelectRow, selectErasures } from './sql/erasure.js';
 import { type AccountTransactor, type AccountWrite, type ContainerState, type Store, serviceAddress } from './store.js';
 import type { StoreOptions } from './store-options.js';
 import { sweepOnce } from './sweeper.js';
@@ -240,6 +241,13 @@ export async function openStore(given: StoreOptions): Promise<Store> {
     publications: publications.tables,
     ...{ readAccount, transactAccount, ensureService, sweep },
     approachAccount: (address) => active(() => cache.approach(address)),
+    erasures: (after, countMax) =>
+      active(async () => {
+        const rows = await rowsOf<ErasureSelectRow>(pool, selectErasures(after, countMax));
+        return rows.map(([containerId, frameIndex, address, container]) => {
+          return { containerId, frameIndex, address, container };
+        });
+      }),
     watchAccount: (address, listener) => watches.add(address, listener),
     problems: () => [
       ...(lostBecause === undefined && lease.isHeld() ? [] : [`lease of the shard: ${lostBecause ?? 'not held'}`]),

@@ -12,6 +12,7 @@ import type { NodeLookup, NodeName } from '@meshd/dare/log-proof';
 import type { AccountAway, AccountStatus } from './account-status.js';
 import type { ConnectionChange, ConnectionRow } from './connection-rows.js';
 import type { DeviceRow } from './device-rows.js';
+import type { Erasure, ErasureStep, PendingErasure } from './erasure-store.js';
 import type { OfferRow, PublicationTables, WaitingOffers } from './hailing-store.js';
 import type { LargeTables } from './large-store.js';
 import type { ContactChange, ContactRule, MessageSeen } from './message-rows.js';
@@ -218,6 +219,10 @@ export interface AccountWrite {
   readonly offers?: readonly OfferRow[];
   /** Keys of `mmm_Publication` that the write changes: what they say now is to be handed over. */
   readonly publications?: readonly string[];
+  /** Frames from which, backwards, the bodies of a deleted entry are to be removed (S64). */
+  readonly erasures?: readonly Erasure[];
+  /** Bodies that are removed. */
+  readonly erased?: ErasureStep;
 }
 
 /** Frames whose payload is left out of an answer (semantics 6.5). Frames without payload have nothing to leave out. */
@@ -351,6 +356,8 @@ export interface Store {
   ensureService(
     make: () => { readonly fields: AccountFields; readonly containers: readonly ContainerWrite[] },
   ): Promise<void>;
+  /** Bodies that are to be removed, in an order of their own, behind the one given. */
+  erasures(after: PendingErasure | undefined, countMax: number): Promise<readonly PendingErasure[]>;
   /** Problems an operator should know of: lease, database, damaged containers. Empty when all is well. */
   problems(): readonly string[];
   /** Deletes what has expired: remembered requests, purged accounts, old quarantines. Also runs by itself. */

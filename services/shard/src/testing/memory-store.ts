@@ -1,6 +1,7 @@
 import { completingLeaf } from '@meshd/dare/log-proof';
 import { AccountWatches } from '../storage/account-watches.js';
 import { afterChanges } from '../storage/connection-rows.js';
+import type { ErasureStep, PendingErasure } from '../storage/erasure-store.js';
 import type { OfferRow, PublicationTables } from '../storage/hailing-store.js';
 import type { LargeTables } from '../storage/large-store.js';
 import type { ContactChange, MessageSeen } from '../storage/message-rows.js';
@@ -49,6 +50,8 @@ export class MemoryStore implements Store {
   readonly offers: (OfferRow & { readonly address: string })[] = [];
   /** Keys of publications that changed, in order. */
   readonly published: string[] = [];
+  /** Bodies that are to be removed. */
+  pendingErasures: PendingErasure[] = [];
   /** Writes committed so far. */
   commitCount = 0;
   readonly #accounts = new Map<string, MemoryAccount>();
@@ -98,6 +101,10 @@ export class MemoryStore implements Store {
   /** So are large files. */
   get large(): LargeTables {
     throw new Error('no large files in memory');
+  }
+
+  async erasures(after: PendingErasure | undefined): Promise<readonly PendingErasure[]> {
+    return after === undefined ? [...this.pendingErasures] : [];
   }
 
   watchAccount(address: string, listener: () => void): () => void {
@@ -186,6 +193,8 @@ export class MemoryStore implements Store {
     }
     const account = this.#accounts.get(address);
     for (const container of write.containers ?? []) this.#write(account as MemoryAccount, container);
+    for (const { container, frameIndex } of write.erasures ?? []) this.#noteErasure(address, container, frameIndex);
+    if (write.erased !== undefined) this.#erase(address, write.erased);
     for (const { container, make } of write.service ?? []) {
       const stored = this.#accounts.get(serviceAddress)?.containers.get(container);
       if (stored === undefined) throw new Error('no service account');
@@ -264,6 +273,26 @@ export class MemoryStore implements Store {
     const bytesUsed = container.frames.reduce((sum, frame) => sum + frameBytes(frame), 0);
     const frameCount = container.frames.length;
     container.state = { ...container.state, dareTree, logTree, manifestFrom, frameCount, bytesUsed };
+  }
+
+  #noteErasure(address: string, container: string, frameIndex: number): void {
+    const containerId = this.#accounts.get(address)?.containers.get(container)?.state.id ?? 0;
+    this.pendingErasures.push({ address, container, containerId, frameIndex });
+  }
+
+  #erase(address: string, { erasure, frames, next }: ErasureStep): void {
+    const container = this.#accounts.get(address)?.containers.get(erasure.container);
+    if (container === undefined) throw new Error('no such container');
+    for (const { frameIndex, header } of frames) {
+      const frame = container.frames[frameIndex] as MemoryFrame;
+      container.frames[frameIndex] = { ...frame, header, payload: null, payloadBytes: 0 };
+    }
+    const bytesFreed = frames.reduce((sum, frame) => sum + frame.bytesFreed, 0);
+    container.state = { ...container.state, bytesUsed: container.state.bytesUsed - bytesFreed };
+    const isOther = (each: PendingErasure) =>
+      each.containerId !== container.state.id || each.frameIndex !== erasure.frameIndex;
+    this.pendingErasures = this.pendingErasures.filter(isOther);
+    if (next !== undefined) this.#noteErasure(address, erasure.container, next);
   }
 
   #update(account: MemoryAccount, write: AccountWrite): void {

@@ -96,7 +96,8 @@ interface Selected {
  * Download (semantics 6.5): frames of the account's containers in storage order, streamed, so that memory is bounded by
  * a chunk and not by the answer.
  *
- * The account is looked at once; frames appended meanwhile are not in the answer, those selected cannot change.
+ * The account is looked at once; frames appended meanwhile are not in the answer, of
+ * those selected nothing changes but that bodies of deleted entries may go (S64).
  *
  * @throws MeshError before the first part: `container-unknown` for a single selection of none, `not-authorised` for a
  *   container that the device may not read, `malformed` for an unknown filter or a slice of several frames; `internal`

@@ -16,6 +16,7 @@ import type { AccountReader, AccountWrite, ContainerState, ContainerWrite, Frame
 import { judgeAccess } from './container-access.js';
 import { judgeCopy, judgeCopyAccess } from './copy.js';
 import { type DeviceWork, judgeDevices } from './device-batch.js';
+import { erasuresOf } from './erasures.js';
 import { type EntryFault, isFault, reject } from './fault.js';
 import type { UploadedFrame } from './frame.js';
 import { type JudgedBatch, judgeBatch, leavesOf } from './judge.js';
@@ -201,6 +202,7 @@ export class UploadWork {
       ...this.#devices,
       connections: [...this.#connections, ...firstUseOf(this.#caller)],
       publications: [...this.#published],
+      erasures: this.#judged.flatMap(erasuresOf),
       contacts: this.#judged.flatMap(({ batch }) => contactChanges(batch.container, batch.frames)),
     };
   }

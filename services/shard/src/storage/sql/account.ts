@@ -196,6 +196,7 @@ export function purgeKeys(accountId: number, rowsMax: number): Statement {
 export function purgeAccount(accountId: number): Statement[] {
   const where = (text: string): Statement => ({ text, values: [accountId] });
   return [
+    where('DELETE FROM frame_erasure USING container WHERE id = container_id AND account_id = $1'),
     where('DELETE FROM container WHERE account_id = $1'),
     where('DELETE FROM device WHERE account_id = $1'),
     where('DELETE FROM connection_request WHERE account_id = $1'),
