@@ -5,20 +5,24 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { credentialKind } from '@meshd/client/catalog/kinds';
 import { type Device, withDevice } from '@meshd/client/device';
 import { systemEnvironment } from '@meshd/client/environment';
 import { grantAdministration } from '@meshd/client/operations/administrators';
+import { catalogItems, deleteItem, putItem } from '@meshd/client/operations/catalog-items';
 import { completeConnection, requestConnection } from '@meshd/client/operations/connect-device';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { listDevices, renameDevice, revokeDevice } from '@meshd/client/operations/device-list';
 import { acceptByPins, givePin } from '@meshd/client/operations/device-pins';
 import { downloadContainer } from '@meshd/client/operations/download';
 import { splitMaster } from '@meshd/client/operations/escrow';
+import { checkProof, proveFrame } from '@meshd/client/operations/prove';
 import { recoverAccount } from '@meshd/client/operations/recover';
 import { rotateAccountKey } from '@meshd/client/operations/rotate';
 import { synchronise } from '@meshd/client/operations/sync';
 import { uploadFiles } from '@meshd/client/operations/upload';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const environment = systemEnvironment();
@@ -42,6 +46,23 @@ async function notes(name: string): Promise<string[]> {
   return entries.flatMap(({ name: file }) => file ?? []);
 }
 
+/** Octets of the bodies in a container as the database holds them, in order; null: removed. */
+async function bodyBytes(name: string): Promise<(number | null)[]> {
+  const found: (number | null)[] = [];
+  for (const connectionString of provider.databases.shards) {
+    const client = new pg.Client({ connectionString });
+    await client.connect();
+    const { rows } = await client.query<{ bytes: number | null }>(
+      `SELECT octet_length(payload) AS bytes FROM frame JOIN container ON id = container_id WHERE name = $1
+       ORDER BY frame_index`,
+      [name],
+    );
+    found.push(...rows.map(({ bytes }) => bytes));
+    await client.end();
+  }
+  return found;
+}
+
 /** A device connected by PIN. */
 async function connect(by: string, name: string, administrator = false): Promise<void> {
   const { pin } = await on(by, (device) => givePin(device));
@@ -52,7 +73,7 @@ async function connect(by: string, name: string, administrator = false): Promise
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meshd-rotation-'));
-  provider = await startTestProvider();
+  provider = await startTestProvider({ shard: { eraseEveryMs: 100 } });
   address = `alice@${provider.domain}`;
   ca = await readFile(provider.caFile, 'utf8');
   await createAccount(home('laptop'), environment, { address, url: provider.url, ca });
@@ -86,6 +107,32 @@ describe('an account over the years', () => {
     const key = (name: string) =>
       on(name, async ({ session }) => Buffer.from(session.identity.profileAccount.payload ?? []).toString('utf8'));
     expect(await key('watch')).toBe(await key('laptop'));
+  });
+
+  it('[S64] deletes an entry: its bodies leave the service, and every device still verifies the store, later ones too', async () => {
+    const change = (name: string, Password: string) =>
+      on(name, (device) => putItem(device, credentialKind, { Service: 'shop.example', Password }));
+    await change('laptop', 'first secret');
+    await change('phone', 'second secret');
+    await change('laptop', 'other');
+    const stored = () => bodyBytes('mmm_Credential');
+    const before = await stored();
+    expect(before.filter((bytes) => bytes !== null && bytes > 0)).toHaveLength(3);
+    const shown = await on('phone', (device) => downloadContainer(device, 'mmm_Credential'));
+    await on('phone', (device) => deleteItem(device, credentialKind, 'shop.example'));
+    await expect.poll(stored, { timeout: 20_000 }).toEqual([before[0], null, null, null, 0]);
+    for (const name of ['phone', 'laptop', 'watch']) {
+      const { entries } = await on(name, (device) => downloadContainer(device, 'mmm_Credential'));
+      expect(entries.filter(({ current }) => current)).toEqual([]);
+      await on(name, (device) => synchronise(device));
+    }
+    const { file } = await on('watch', (device) => proveFrame(device, 'mmm_Credential', 1));
+    expect(await checkProof(file)).toMatchObject({ frameIndex: 1, frameCount: 5 });
+    expect(shown.entries).toHaveLength(3);
+    await change('watch', 'a new life');
+    expect((await on('laptop', (device) => catalogItems(device, credentialKind))).map(({ fields }) => fields)).toEqual([
+      expect.objectContaining({ Password: 'a new life' }),
+    ]);
   });
 
   it('[S25] makes another device an administrator, which names devices and shuts out the first', async () => {

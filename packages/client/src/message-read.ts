@@ -1,6 +1,6 @@
 import { type VerifiedService, verifyHost } from '@meshd/binding/host-chain';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
-import { canonicalName } from '@meshd/crypto/udf';
+import { canonicalName, udfEquals } from '@meshd/crypto/udf';
 import { coreOfFrame } from '@meshd/dare/core';
 import { decryptEnvelope, isEncrypted } from '@meshd/dare/decrypt';
 import { checkPayloadDigest, type DareEnvelope, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
@@ -35,6 +35,8 @@ export interface MessageFrame {
   /** As the sender's device said. */
   readonly createdMs: number;
   readonly isEncrypted: boolean;
+  /** To this account, encrypted to a key that it had given up when the message was made (S62): the sender has not heard of it. */
+  readonly isUnderFormerKey: boolean;
   /** Members of the body; undefined where it was left out, or is not for this device. */
   readonly body: JsonObject | undefined;
   /** The body as it was written: the tagged object in JSON, padding included. */
@@ -82,6 +84,8 @@ export interface MarkAuthority {
 /** What reading needs. */
 export interface SpoolReading {
   readonly key: DecryptionKey;
+  /** Since when that and each of its former keys is the account's, Unix milliseconds, newest first. */
+  readonly keysSinceMs?: readonly number[] | undefined;
   /** Canonical address of the account. */
   readonly address: string;
   /** Addresses at which it was before (R011): what came to them and went from them is its own, too. */
@@ -117,11 +121,8 @@ function isToOthers({ signatures }: DareEnvelope): boolean {
   return octets !== undefined && decodeManifest(octets).kind === manifestKinds.message;
 }
 
-async function readMessage(
-  octets: EnvelopeOctets,
-  frameIndex: number,
-  { key, address, formerAddresses = [] }: SpoolReading,
-): Promise<MessageFrame> {
+async function readMessage(octets: EnvelopeOctets, frameIndex: number, reading: SpoolReading): Promise<MessageFrame> {
+  const { key, address, formerAddresses = [] } = reading;
   const message = await verifyMessage(octets);
   const { envelope, uniqueId: id, messageType: type, sender, recipients, createdMs, account } = message;
   const isOurs = [address, ...formerAddresses].some((own) => sender === own || recipients.includes(own));
@@ -130,8 +131,23 @@ async function readMessage(
   const read = message.isOffer ? undefined : await bodyOf(message, key);
   return {
     ...{ kind: 'message', frameIndex, id, type, sender, recipients, createdMs, account },
+    isUnderFormerKey: encrypted && sender !== address && isUnderFormerKey(envelope, createdMs, reading),
     ...{ isEncrypted: encrypted, body: read?.body, bodyOctets: read?.octets, permissions: message.permissions },
   };
+}
+
+/** Whether none of its keys is the one that the account had by the sender's clock, nor a newer one. */
+function isUnderFormerKey(
+  { header }: DareEnvelope,
+  createdMs: number,
+  { key, keysSinceMs = [] }: SpoolReading,
+): boolean {
+  const inForce = keysSinceMs.findIndex((sinceMs) => sinceMs <= createdMs);
+  if (inForce < 0) return false;
+  const known = [key, ...(key.former ?? [])].slice(0, inForce + 1);
+  return !(header.recipients ?? []).some(
+    ({ kid }) => kid !== undefined && known.some(({ udf }) => udfEquals(kid, udf)),
+  );
 }
 
 /** The body, after the order of S61: proof, unwrapping, witness, cipher, and then what it says of itself. */

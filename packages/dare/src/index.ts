@@ -6,6 +6,7 @@
  * - `sign` makes signed envelopes, `verify` is the only maker of `VerifiedEnvelope`.
  * - `encrypt`, `decrypt` (over `content-cipher`, `recipients`, `annotations`) keep bodies secret in the order of S61.
  * - `merkle` is the tree and chain rule of DARE, `log-tree` the RFC 6962 tree with proofs; both append from O(log n) state.
+ * - `erased-header` is what stays of a header when the body is removed for good.
  * - `core`, `manifest`, `batch` say and sign who wrote what where; `replay` is the reader that checks it.
  * - `sealed-file` is how files too large for an envelope are sealed, slice by slice.
  * - `container-frame`, `container-file` are the file form of a container.

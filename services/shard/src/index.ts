@@ -15,6 +15,7 @@
  * - `large-answers.ts`, `publication-answers.ts`: large data, and what accounts publish, over the rpc;
  * - `stored-answer.ts`: answers that repetitions get;
  * - `frame-parts.ts`: how much of a frame a download sends;
+ * - `erasing.ts`: bodies of deleted entries go, behind the back of the requests; `regularly.ts`: what is done each minute;
  * - `storage/`: everything that is kept.
  *
  * `compose.ts` puts the process together, `main.ts` runs it, `config.ts` has its settings. `testing/` is for tests.

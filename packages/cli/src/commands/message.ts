@@ -70,10 +70,17 @@ function boxArgument(text: string | undefined): Box {
 /** A message as `--json` has it. */
 export function messageJson(message: ListedMessage) {
   const { box, id, type, sender, recipients, frameIndex, createdMs, isRead, isEncrypted, deliveries } = message;
-  const { isDeleted, decision = null } = message;
+  const { isDeleted, decision = null, isUnderFormerKey: formerKey } = message;
   return {
     ...{ box, id, type, sender, recipients, index: frameIndex, created: isoTime(createdMs) },
-    ...{ read: isRead, deleted: isDeleted, decision, encrypted: isEncrypted, deliveries: deliveries.map(deliveryJson) },
+    ...{
+      read: isRead,
+      deleted: isDeleted,
+      decision,
+      encrypted: isEncrypted,
+      formerKey,
+      deliveries: deliveries.map(deliveryJson),
+    },
   };
 }
 
@@ -110,6 +117,15 @@ function unsentRow({ createdMs, recipient, type, refusal, id }: WaitingMessage):
   return [timeText(createdMs), recipient, type, refusal === undefined ? 'waits here' : 'not taken', id];
 }
 
+/** What to do about those who have not heard of the newer key; nothing where all have. */
+function formerKeyText(messages: readonly ListedMessage[]): string[] {
+  const senders = new Set(messages.filter(({ isUnderFormerKey }) => isUnderFormerKey).map(({ sender }) => sender));
+  if (senders.size === 0) return [];
+  return [
+    `still written to a former key of yours: by ${[...senders].join(', ')}; mesh contact tell sends the newer one`,
+  ];
+}
+
 interface ListFlags {
   readonly box?: string;
   readonly all?: boolean;
@@ -130,7 +146,7 @@ async function list(io: CommandIo, flags: ListFlags): Promise<void> {
     const head = ['time (UTC)', box === 'inbound' ? 'from' : 'to', 'type', 'state', 'id'];
     const table = textTable(head, [...messages.map(rowOf), ...unsent.map(unsentRow)]);
     const hidden = refused.map(({ frameIndex, reason }) => `frame ${frameIndex} is not shown: ${reason}`);
-    return [table, ...hidden].join('\n');
+    return [table, ...formerKeyText(messages), ...hidden].join('\n');
   });
 }
 
@@ -151,6 +167,7 @@ async function show(io: CommandIo, id: string, flags: { readonly out?: string })
     [
       `${type} from ${sender} to ${recipients.join(', ')}`,
       `${timeText(createdMs)} UTC, ${isEncrypted ? 'encrypted' : 'in clear'}, signature verified`,
+      ...formerKeyText([message]),
       body === undefined ? 'the body was left out' : contentText(body),
       ...(flags.out === undefined ? [] : [`written to ${flags.out}`]),
     ].join('\n'),

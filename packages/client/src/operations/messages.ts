@@ -73,6 +73,7 @@ export async function spoolReading(device: Device): Promise<SpoolReading> {
   const { session } = device;
   return {
     key: readingKey(session),
+    keysSinceMs: session.keys.epochs.map(({ sinceMs }) => sinceMs),
     address: session.state.address,
     formerAddresses: session.state.former,
     service: await session.serviceProfile(),

@@ -5,6 +5,7 @@ import { openEnvelope } from '@meshd/dare/envelope';
 import { encodeTagged } from '@meshd/encoding/codec';
 import { uploadDevicesMax } from '@meshd/limits/limits';
 import { CatalogedDevice } from '@meshd/schema/catalog';
+import { inboundSpool } from '@meshd/schema/container-name';
 import { verifyProfile } from '@meshd/schema/profile-check';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isEncryptedTo } from '../account-keys.js';
@@ -18,11 +19,13 @@ import {
   fakeNowMs,
   signingService,
 } from '../fake-service.fixture.js';
+import { Someone } from '../people/people.fixture.js';
 import { plainOf, readingKey } from '../reading-key.js';
 import { grantAdministration } from './administrators.js';
 import { changeDevices } from './change-devices.js';
 import { deviceNamed, listDevices, renameDevice, revokeDevice } from './device-list.js';
 import { downloadContainer } from './download.js';
+import { listMessages } from './messages.js';
 import { rotateAccountKey } from './rotate.js';
 import { sendMessage } from './send-message.js';
 import { synchronise } from './sync.js';
@@ -70,6 +73,10 @@ async function notes(home: string): Promise<Record<string, string>> {
     entries.flatMap(({ name, content }) => (name === undefined ? [] : [[name, new TextDecoder().decode(content)]])),
   );
 }
+
+/** The account as others know it now, with the keys of a device of it. */
+const asSomeone = async ({ session: { state, keys, identity } }: Device): Promise<Someone> =>
+  Object.assign(Object.create(Someone.prototype), { address: state.address, keys, identity });
 
 /** Names of the keys that a frame is encrypted to. */
 const readersOf = (frameIndex: number) =>
@@ -151,6 +158,31 @@ describe('[S62] a device is shut out', () => {
     // A copy of the home from before learns of both at once.
     await write(stale, 'fresh', 'under the new key');
     expect(readersOf(2)).not.toEqual(readersOf(1));
+  });
+
+  it('[S80] who writes under the old key all the same is read, however many keys follow, and is pointed out', async () => {
+    const bob = new Someone('bob@example.org');
+    const alice = () => on(laptop, (device) => asSomeone(device));
+    const before = await alice();
+    const says = (to: Someone, text: string, nowMs: number) =>
+      service.file(inboundSpool, bob.say(to, 'Note', { Text: text }, nowMs));
+    says(before, 'in time', fakeNowMs);
+    await revoke(laptop, 'tablet');
+    const afterMs = laterMs + 60_000;
+    says(before, 'has not heard', afterMs);
+    says(await alice(), 'has heard', afterMs);
+    const isListed = async (home: string, nowMs: number) => {
+      const { messages, refused } = await on(home, (device) => listMessages(device, 'inbound'), nowMs);
+      expect(refused).toEqual([]);
+      expect(messages.map(({ body, isUnderFormerKey }) => [body?.Text, isUnderFormerKey])).toEqual([
+        ['in time', false],
+        ['has not heard', true],
+        ['has heard', false],
+      ]);
+    };
+    await isListed(laptop, afterMs);
+    for (const _ of ['this year', 'next year']) await on(laptop, (device) => rotateAccountKey(device), afterMs + 1000);
+    await isListed(phone, afterMs + 1000);
   });
 
   it('a device does not shut itself out, and one that does not administer nobody', async () => {

@@ -33,6 +33,8 @@ export interface MessageDraft {
   readonly payload?: Uint8Array;
   /** As the header says; `none`: in clear. */
   readonly enc?: string;
+  /** Names of the keys that the header says it is encrypted to. */
+  readonly readers?: readonly string[];
   /** In place of the device's own. */
   readonly signer?: SigningKey;
   readonly manifest?: Partial<ManifestFields>;
@@ -45,7 +47,11 @@ export function messageOf(person: Person, device: TestDevice, nowMs: number, dra
   const signer = draft.signer ?? device.signature;
   const meta = { UniqueID: uniqueId, MessageType: type, cty: 'application/mmm' };
   const { enc = 'A256CBC' } = draft;
-  const header = { dig: 'S512', enc, ContentMetaData: writeContentMeta(meta) };
+  const recipients = draft.readers?.map((kid) => ({ kid }));
+  const header = {
+    ...{ dig: 'S512', enc, ContentMetaData: writeContentMeta(meta) },
+    ...(recipients === undefined ? {} : { recipients }),
+  };
   const core = coreOfFrame(openEnvelope(makeEnvelope({ header, payload })), sha512(payload));
   const fields = {
     ...{ kind: manifestKinds.message, from: 0, index: 0, root: new Uint8Array(32), createdMs: nowMs },

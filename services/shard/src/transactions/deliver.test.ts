@@ -105,6 +105,22 @@ describe('a message that comes in', () => {
     await expect(verifyEnvelope(receipt, (kid) => (kid === key.udf ? key : undefined))).resolves.toBeDefined();
   });
 
+  it('[S62] [S80] is answered alike under the account’s key and under one that it has given up', async () => {
+    await allow({ Address: alice.address, AccountUDF: alice.accountUdf, Permissions: '*' });
+    const told = async (reader: string, from: Person, device: TestDevice) => {
+      const draft = { readers: [testKey(reader).publicKey.udf] };
+      const { receipt, ...answer } = await send(message(draft, from, device));
+      return [answer, receipt !== undefined, inbound()];
+    };
+    const [current, former] = [await told('newer', alice, phone), await told('former', alice, phone)];
+    expect(current).toEqual([expect.objectContaining({ result: 'Accept' }), true, 1]);
+    expect(former).toEqual([current[0], true, 2]);
+    const mallory = new Person('mallory', { address: 'mallory@alpha.test' });
+    const refused = await told('newer', mallory, mallory.device());
+    expect(refused).toMatchObject([{ result: 'Reject' }, false, 2]);
+    expect(await told('former', mallory, mallory.device())).toEqual(refused);
+  });
+
   it('[S73] is filed once: under a fresh request, and again after a week; its receipt is the first one', async () => {
     await allow({ Address: alice.address, Permissions: '*' });
     const sent = message();
