@@ -162,6 +162,30 @@ describe('mesh-admin queue', () => {
     ]);
   });
 
+  it('shows how an account stands, and sets what it may hold', async () => {
+    const account = 'alice@alpha.test';
+    const { containers, bytes, frames, created, ...shown } = await json('account', 'show', 'Alice@alpha.test');
+    const sum = (of: 'bytes' | 'frames') =>
+      containers.reduce((all: number, each: Record<string, number>) => all + (each[of] ?? 0), 0);
+    expect(shown).toMatchObject({ account, status: 'connected', away: null, devices: 1 });
+    expect([sum('bytes'), sum('frames'), Date.parse(created) > 0]).toEqual([bytes, frames, true]);
+    expect(containers.map(({ name }: { name: string }) => name)).toContain('mmm_Device');
+    const full = { account, bytesMax: bytes, framesMax: shown.framesMax };
+    expect(await json('account', 'quota', account, '--bytes', String(bytes))).toEqual({ ...full, changed: true });
+    expect(await json('account', 'quota', account, '--bytes', String(bytes))).toEqual({ ...full, changed: false });
+    const { stdout } = await admin('operator', 'account', 'quota', account, '--bytes', String(shown.bytesMax));
+    expect(stdout).toBe(`${account}: may hold ${shown.bytesMax} octets, ${shown.framesMax} frames\n`);
+    expect((await admin('operator', 'account', 'show', account)).stdout).toMatch(
+      /^alice@alpha\.test: connected, since /,
+    );
+    expect(await admin('operator', 'account', 'quota', account)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--bytes'),
+    });
+    const stranger = await admin('operator', 'account', 'show', 'nobody@alpha.test');
+    expect([stranger.code, stranger.stderr]).toEqual([1, expect.stringMatching(/No such account/)]);
+  });
+
   it('says in one line what is wrong', async () => {
     expect(await admin('operator', 'queue', 'hold')).toMatchObject({
       code: 2,

@@ -310,6 +310,8 @@ describe('messages to others', () => {
     [{ $case: 'listDestinations', value: { domain: '', afterDomain: '', destinationsMax: 1 } }, ['operator']],
     [{ $case: 'listWaiting', value: { domain: 'beta.test', afterId: 0, messagesMax: 1 } }, ['operator']],
     [{ $case: 'changeAccount', value: { account: 'alice@example.com', action: 'block' } }, ['operator']],
+    [{ $case: 'reportAccount', value: { account: 'alice@example.com' } }, ['operator']],
+    [{ $case: 'changeQuota', value: { account: 'alice@example.com' } }, ['operator']],
     [{ $case: 'changeDestination', value: { domain: 'beta.test', action: 'hold', all: false } }, ['operator']],
     [{ $case: 'leasePublications', value: { publicationsMax: 1, leaseMs: 1 } }, ['outbound']],
     [{ $case: 'settlePublications', value: { publications: [] } }, ['outbound']],

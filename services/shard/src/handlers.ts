@@ -36,6 +36,7 @@ import {
 } from './rpc-messages.js';
 import { StorageError } from './storage/errors.js';
 import type { PeerStore } from './storage/peers.js';
+import { changeQuota, reportAccount } from './transactions/account-report.js';
 import { authenticate, type PrincipalDescription } from './transactions/authenticate.js';
 import { changeAccount } from './transactions/change-account.js';
 import { createAccount } from './transactions/create-account.js';
@@ -186,6 +187,15 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const changed = await changeAccount(context, transaction.value.account, transaction.value.action);
         return { ended: done, result: { $case: 'changeAccount', value: { changed } } };
       }
+      case 'reportAccount': {
+        const { away, createdAtMs, ...report } = await reportAccount(context, transaction.value.account);
+        const value = { ...report, awayTo: away?.to ?? '', createdMs: createdAtMs, containers: [...report.containers] };
+        return { ended: done, result: { $case: 'reportAccount', value } };
+      }
+      case 'changeQuota': {
+        const value = await changeQuota(context, transaction.value.account, transaction.value);
+        return { ended: done, result: { $case: 'changeQuota', value } };
+      }
       case 'upload':
         return this.#upload(context, transaction.value, request);
       case 'authenticate':
@@ -313,7 +323,7 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ leasePublications: ['outbound'], settlePublications: ['outbound'], putPublication: ['outbound'] },
   ...{ fetchPublication: ['router'] },
   ...{ listDestinations: ['operator'], changeDestination: ['operator'], listWaiting: ['operator'] },
-  changeAccount: ['operator'],
+  ...{ changeAccount: ['operator'], reportAccount: ['operator'], changeQuota: ['operator'] },
 };
 
 /** Nothing is asked of who may ask `describeService`. */
@@ -346,6 +356,8 @@ function accountOf(transaction: Transaction): string | undefined {
     case 'deleteAccount':
     case 'fetchLarge':
     case 'changeAccount':
+    case 'reportAccount':
+    case 'changeQuota':
       return transaction.value.account;
     case 'status':
     case 'upload':

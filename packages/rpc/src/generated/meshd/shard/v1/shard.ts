@@ -138,6 +138,10 @@ export interface TransactRequest {
     | //
     /** From routers: what is served under an identifier. */
     { $case: "fetchPublication"; value: FetchPublication }
+    | //
+    /** From operators: how an account stands, and what it may hold. */
+    { $case: "reportAccount"; value: ReportAccount }
+    | { $case: "changeQuota"; value: ChangeQuota }
     | undefined;
 }
 
@@ -154,6 +158,57 @@ export interface ChangeAccount {
 }
 
 export interface ChangeAccountResult {
+  /** it was not so before */
+  changed: boolean;
+}
+
+export interface ReportAccount {
+  /** canonical address */
+  account: string;
+}
+
+export interface ReportAccountResult {
+  /** connected, pending, blocked, moved */
+  status: string;
+  /** address at which the account is instead; empty: it is here */
+  awayTo: string;
+  createdMs: number;
+  /** connected ones */
+  deviceCount: number;
+  /** headers, payloads and trailers */
+  bytesUsed: number;
+  frameCount: number;
+  quota:
+    | AccountQuota
+    | undefined;
+  /** by name */
+  containers: ReportedContainer[];
+}
+
+export interface ReportedContainer {
+  name: string;
+  frameCount: number;
+  bytesUsed: number;
+  damaged: boolean;
+}
+
+export interface AccountQuota {
+  bytesMax: number;
+  framesMax: number;
+}
+
+export interface ChangeQuota {
+  /** canonical address */
+  account: string;
+  /** absent: as it is */
+  bytesMax?: number | undefined;
+  framesMax?: number | undefined;
+}
+
+export interface ChangeQuotaResult {
+  quota:
+    | AccountQuota
+    | undefined;
   /** it was not so before */
   changed: boolean;
 }
@@ -247,6 +302,8 @@ export interface TransactResponse {
     | { $case: "leasePublications"; value: LeasePublicationsResult }
     | { $case: "putPublication"; value: PutPublicationResult }
     | { $case: "fetchPublication"; value: FetchPublicationResult }
+    | { $case: "reportAccount"; value: ReportAccountResult }
+    | { $case: "changeQuota"; value: ChangeQuotaResult }
     | undefined;
 }
 
@@ -1408,6 +1465,12 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "fetchPublication":
         FetchPublication.encode(message.transaction.value, writer.uint32(426).fork()).join();
         break;
+      case "reportAccount":
+        ReportAccount.encode(message.transaction.value, writer.uint32(722).fork()).join();
+        break;
+      case "changeQuota":
+        ChangeQuota.encode(message.transaction.value, writer.uint32(730).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1707,6 +1770,22 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             };
             continue;
           }
+          case 90: {
+            if (tag !== 722) {
+              break;
+            }
+
+            message.transaction = { $case: "reportAccount", value: ReportAccount.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 91: {
+            if (tag !== 730) {
+              break;
+            }
+
+            message.transaction = { $case: "changeQuota", value: ChangeQuota.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1850,6 +1929,445 @@ export const ChangeAccountResult: MessageFns<ChangeAccountResult> = {
         switch (tag >>> 3) {
           case 1: {
             if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReportAccount(): ReportAccount {
+  return { account: "" };
+}
+
+export const ReportAccount: MessageFns<ReportAccount> = {
+  encode(message: ReportAccount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportAccount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportAccount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReportAccountResult(): ReportAccountResult {
+  return {
+    status: "",
+    awayTo: "",
+    createdMs: 0,
+    deviceCount: 0,
+    bytesUsed: 0,
+    frameCount: 0,
+    quota: undefined,
+    containers: [],
+  };
+}
+
+export const ReportAccountResult: MessageFns<ReportAccountResult> = {
+  encode(message: ReportAccountResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== "") {
+      writer.uint32(10).string(message.status);
+    }
+    if (message.awayTo !== "") {
+      writer.uint32(18).string(message.awayTo);
+    }
+    if (message.createdMs !== 0) {
+      writer.uint32(24).uint64(message.createdMs);
+    }
+    if (message.deviceCount !== 0) {
+      writer.uint32(32).uint64(message.deviceCount);
+    }
+    if (message.bytesUsed !== 0) {
+      writer.uint32(40).uint64(message.bytesUsed);
+    }
+    if (message.frameCount !== 0) {
+      writer.uint32(48).uint64(message.frameCount);
+    }
+    if (message.quota !== undefined) {
+      AccountQuota.encode(message.quota, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.containers) {
+      ReportedContainer.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportAccountResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportAccountResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.status = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.awayTo = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.createdMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deviceCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bytesUsed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.frameCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.quota = AccountQuota.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.containers.push(ReportedContainer.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReportedContainer(): ReportedContainer {
+  return { name: "", frameCount: 0, bytesUsed: 0, damaged: false };
+}
+
+export const ReportedContainer: MessageFns<ReportedContainer> = {
+  encode(message: ReportedContainer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.frameCount !== 0) {
+      writer.uint32(16).uint64(message.frameCount);
+    }
+    if (message.bytesUsed !== 0) {
+      writer.uint32(24).uint64(message.bytesUsed);
+    }
+    if (message.damaged !== false) {
+      writer.uint32(32).bool(message.damaged);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportedContainer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportedContainer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.frameCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesUsed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.damaged = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAccountQuota(): AccountQuota {
+  return { bytesMax: 0, framesMax: 0 };
+}
+
+export const AccountQuota: MessageFns<AccountQuota> = {
+  encode(message: AccountQuota, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytesMax !== 0) {
+      writer.uint32(8).uint64(message.bytesMax);
+    }
+    if (message.framesMax !== 0) {
+      writer.uint32(16).uint64(message.framesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AccountQuota {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAccountQuota();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bytesMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.framesMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeQuota(): ChangeQuota {
+  return { account: "", bytesMax: undefined, framesMax: undefined };
+}
+
+export const ChangeQuota: MessageFns<ChangeQuota> = {
+  encode(message: ChangeQuota, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.bytesMax !== undefined) {
+      writer.uint32(16).uint64(message.bytesMax);
+    }
+    if (message.framesMax !== undefined) {
+      writer.uint32(24).uint64(message.framesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeQuota {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeQuota();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.framesMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChangeQuotaResult(): ChangeQuotaResult {
+  return { quota: undefined, changed: false };
+}
+
+export const ChangeQuotaResult: MessageFns<ChangeQuotaResult> = {
+  encode(message: ChangeQuotaResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.quota !== undefined) {
+      AccountQuota.encode(message.quota, writer.uint32(10).fork()).join();
+    }
+    if (message.changed !== false) {
+      writer.uint32(16).bool(message.changed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeQuotaResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeQuotaResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.quota = AccountQuota.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
               break;
             }
 
@@ -2430,6 +2948,12 @@ export const TransactResponse: MessageFns<TransactResponse> = {
       case "fetchPublication":
         FetchPublicationResult.encode(message.result.value, writer.uint32(426).fork()).join();
         break;
+      case "reportAccount":
+        ReportAccountResult.encode(message.result.value, writer.uint32(722).fork()).join();
+        break;
+      case "changeQuota":
+        ChangeQuotaResult.encode(message.result.value, writer.uint32(730).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2676,6 +3200,22 @@ export const TransactResponse: MessageFns<TransactResponse> = {
               $case: "fetchPublication",
               value: FetchPublicationResult.decode(reader, reader.uint32()),
             };
+            continue;
+          }
+          case 90: {
+            if (tag !== 722) {
+              break;
+            }
+
+            message.result = { $case: "reportAccount", value: ReportAccountResult.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 91: {
+            if (tag !== 730) {
+              break;
+            }
+
+            message.result = { $case: "changeQuota", value: ChangeQuotaResult.decode(reader, reader.uint32()) };
             continue;
           }
         }
