@@ -87,8 +87,7 @@ export async function upload(context: ShardContext, request: UploadRequest): Pro
   const { principal, identity } = request;
   const opened = openRequest(request);
   const writing = { principal: devicePrincipal(principal.account, principal.key), identity };
-  // What is copied from another service may lack bodies that were removed there; a device that copies does not ask.
-  if (isProbe(opened) && principal.moves !== true) return probe(context, request, opened, writing);
+  if (isProbe(opened) && !(await isCopied(context, request))) return probe(context, request, opened, writing);
   try {
     return await context.store.transactAccount(principal.account, async (transactor) => {
       const answered = await findAnswer<UploadAccepted>(transactor, writing);
@@ -232,6 +231,15 @@ function entriesOf({ updates, self }: OpenedRequest): OpenedEntry[] {
 
 function isProbe(opened: OpenedRequest): boolean {
   return entriesOf(opened).some((entry) => !isFault(entry) && entry.redacted);
+}
+
+/**
+ * Whether the account stands by here: what is copied from another service may lack bodies that were removed there, and who
+ * copies does not ask.
+ */
+async function isCopied({ store }: ShardContext, { principal }: UploadRequest): Promise<boolean> {
+  if (principal.moves !== true) return false;
+  return store.readAccount(principal.account, async ({ state }) => state !== undefined && state.away !== null);
 }
 
 /**
