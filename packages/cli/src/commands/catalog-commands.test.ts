@@ -1,4 +1,4 @@
-/** `mesh password|bookmark|network|task` without a connection: what is kept, shown, asked for, and refused. */
+/** `mesh password|bookmark|network|task|application` without a connection: what is kept, shown, asked for, and refused. */
 import { accountAt, FakeService } from '@meshd/client/fake-service.fixture';
 import { Command } from 'commander';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -121,5 +121,20 @@ describe('mesh task', () => {
   it('refuses what is no date, and keeps nothing then', async () => {
     await expect(mesh('task', 'add', 'Later', '--start', 'tomorrow')).rejects.toThrow(/Start is no date: write 2026/);
     expect((await mesh('task', 'list')).result.entries).toEqual([]);
+  });
+});
+
+describe('mesh application', () => {
+  it('keeps what kind of application a key is for, and refuses a kind that the draft does not know', async () => {
+    await mesh('application', 'add', 'work-mail', '--kind', 'mail');
+    await mesh('application', 'add', 'other');
+    const { entries } = (await mesh('application', 'list')).result;
+    expect(entries.map(({ Key, Kind }: { Key: string; Kind: string }) => [Key, Kind])).toEqual([
+      ['other', ''],
+      ['work-mail', 'mail'],
+    ]);
+    await expect(mesh('application', 'add', 'game', '--kind', 'chess')).rejects.toThrow(
+      /known are group, mail, network/,
+    );
   });
 });

@@ -1,5 +1,6 @@
-/** `mesh password`, `bookmark`, `network`, `task`: what people keep in their catalogs. */
+/** `mesh password`, `bookmark`, `network`, `task`, `application`: what people keep in their catalogs. */
 import {
+  applicationKind,
   bookmarkKind,
   credentialKind,
   type ItemFields,
@@ -87,6 +88,12 @@ const groups: readonly CatalogCommands[] = [
       { flag: 'key', member: 'Key', text: 'of a task that is there, to change it' },
     ],
     example: '"See the dentist" --start 2027-03-01T09:00Z --location "High Street"',
+  },
+  {
+    ...{ kind: applicationKind, description: 'applications that use the account', columns: ['Key', 'Kind'] },
+    arguments: [{ name: 'key', member: 'Key', text: 'what tells it from others, for example work-mail' }],
+    options: [{ flag: 'kind', member: 'Kind', text: 'group, mail, network or ssh' }],
+    example: 'work-mail --kind mail',
   },
 ];
 

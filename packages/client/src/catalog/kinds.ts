@@ -1,8 +1,14 @@
 import { makeEnvelope, openEnvelope } from '@meshd/dare/envelope';
-import { decodeTagged, defineTags, encodeTagged } from '@meshd/encoding/codec';
+import { decodeTagged, defineTags, encodeTagged, type ObjectTable } from '@meshd/encoding/codec';
+
 import {
+  CatalogedApplication,
+  CatalogedApplicationMail,
+  CatalogedApplicationNetwork,
+  CatalogedApplicationSSH,
   CatalogedBookmark,
   CatalogedCredential,
+  CatalogedGroup,
   CatalogedNetwork,
   CatalogedTask,
   catalogRegistry,
@@ -130,5 +136,36 @@ export const taskKind: ItemKind = {
   },
 };
 
+const applicationFields = ['Key', 'Kind'] as const;
+const applicationTables = new Map<string, ObjectTable<CatalogedApplication>>([
+  ['', CatalogedApplication],
+  ['group', CatalogedGroup],
+  ['mail', CatalogedApplicationMail],
+  ['network', CatalogedApplicationNetwork],
+  ['ssh', CatalogedApplicationSSH],
+]);
+
+/** Applications that use the account, by their key; what the draft says of each is its class. */
+export const applicationKind: ItemKind = {
+  ...{ name: 'application', container: 'mmm_Application', fields: applicationFields, secrets: none, called: 'Key' },
+  keyOf: ({ Key: key = '' }) => {
+    if (key === '') throw new ClientError('entry', 'an application needs a key');
+    return key;
+  },
+  encode: ({ Key: key = '', Kind: kind = '' }) => {
+    const table = applicationTables.get(kind);
+    if (table === undefined) {
+      const known = [...applicationTables.keys()].filter((each) => each !== '').join(', ');
+      throw new ClientError('entry', `there is no kind of application ${kind}; known are ${known}`);
+    }
+    return encodeTagged(table, { Key: key }, 'json');
+  },
+  decode: (plain) => {
+    const { tag, value } = decodeTagged(catalogRegistry, plain, form);
+    const [kind] = [...applicationTables].find(([, table]) => table.name === tag) ?? [];
+    return kind === undefined ? undefined : { Key: textsOf(value, ['Key']).Key ?? '', Kind: kind };
+  },
+};
+
 /** All kinds. */
-export const itemKinds: readonly ItemKind[] = [credentialKind, bookmarkKind, networkKind, taskKind];
+export const itemKinds: readonly ItemKind[] = [credentialKind, bookmarkKind, networkKind, taskKind, applicationKind];
