@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { ServiceLocator } from '@meshd/binding/discovery/service-locator';
 import { readDiscoverySettings } from '@meshd/binding/discovery/settings';
 import {
+  applicationKind,
   bookmarkKind,
   credentialKind,
   type ItemFields,
@@ -142,6 +143,8 @@ export function tellThroughLibrary(stage: () => Stage): void {
         );
         const key = await as('pad', async (device) => freshItemKey(device));
         await put('pad', taskKind, { Key: key, Title: secret('a task', 'Water the orchids') }, true);
+        const application = { Key: secret('an application', 'orchid-club-mail'), Kind: 'mail' };
+        await put('phone', applicationKind, application, true);
         for (const name of ['phone', 'pad', 'desk']) await as(name, (device) => synchronise(device));
         for (const kind of itemKinds) {
           const [desk, ...others] = await Promise.all(['desk', 'phone', 'pad'].map((name) => fieldsOf(name, kind)));
