@@ -68,6 +68,19 @@ describe('a device is connected', () => {
     expect(await notesOf('phone')).toBe('the safe is behind the picture');
   });
 
+  it('[S25] whom the command names, and nobody else who proves a PIN meanwhile', async () => {
+    for (const device of ['clock', 'printer']) {
+      const { pin } = await run('laptop', 'device', 'pin');
+      await request(device, '--pin', pin);
+    }
+    const stages = async (): Promise<{ id: string; description: string; stage: string }[]> =>
+      (await run('laptop', 'device', 'pending')).pending;
+    const [clock, printer] = (await stages()).sort((one, other) => (one.description < other.description ? -1 : 1));
+    await run('laptop', 'device', 'accept', clock?.id ?? '');
+    expect(await stages()).toMatchObject([{ description: 'printer', stage: 'asked' }]);
+    await run('laptop', 'device', 'reject', printer?.id ?? '');
+  });
+
   it('[R140] [R142] [R150] [S53] by a code that is typed at both ends', async () => {
     const asked = await request('tablet');
     const { pending } = await run('laptop', 'device', 'pending');

@@ -2,6 +2,7 @@
  * An account that exists and one that does not are told apart neither by what is answered nor by the work that was done for the
  * answer (S80): the same verifications of signatures, the same calls to shards, the same statements to their databases.
  */
+import { randomBytes } from 'node:crypto';
 import { redactEnvelope } from '@meshd/dare/envelope';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { domain, draftOf, type Foreign, type ForeignService, openForeign } from './foreign-kit.js';
@@ -10,6 +11,8 @@ import { type Work, WorkCounter } from './work-count.js';
 let foreign: Foreign;
 let alpha: ForeignService;
 let counter: WorkCounter;
+/** Whose credentials nobody in this process has seen. */
+const stranger = `stranger-${randomBytes(4).toString('hex')}`;
 /** From when on time stands still, so that nothing is looked up because a minute has passed. */
 let stoppedMs: number | undefined;
 beforeAll(async () => {
@@ -40,7 +43,7 @@ async function callsToShards(): Promise<Record<string, number>> {
 
 /** What a stranger's message to an account costs. */
 async function workFor(account: string, type: string, isOffer = false): Promise<Work & { calls: object }> {
-  const whole = draftOf(alpha.person('stranger'), { to: [account], type });
+  const whole = draftOf(alpha.person(stranger), { to: [account], type });
   const Message = [isOffer ? redactEnvelope(whole) : whole];
   const before = await callsToShards();
   const work = await counter.during(() => alpha.post({ Accounts: [account], Message }));
