@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { withDevice } from '@meshd/client/device';
 import { accountAt, FakeService } from '@meshd/client/fake-service.fixture';
 import { exportAccount } from '@meshd/client/operations/export-account';
-import { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type CommandIo, type IoSettings, processIo } from '../command-io.js';
 import { registerAccountCommands } from './account.js';
 import { registerDeviceCommands } from './device.js';
+import { runCommands } from './run-commands.fixture.js';
 import { toldText } from './tell-contacts.js';
 
 const service = new FakeService();
@@ -23,28 +22,8 @@ beforeAll(async () => {
   copy = { folder, key };
 });
 
-interface Printed {
-  // biome-ignore lint/suspicious/noExplicitAny: each command has its own result
-  readonly result: any;
-  readonly text: string;
-}
-
-async function mesh(...args: string[]): Promise<Printed> {
-  const settings: IoSettings = { json: false, home, exitCode: 0 };
-  let printed: Printed = { result: undefined, text: '' };
-  const print = (result: unknown, human: string | (() => string)) => {
-    printed = { result, text: typeof human === 'string' ? human : human() };
-  };
-  const io: CommandIo = Object.create(processIo(settings), { print: { value: print } });
-  const program = new Command('mesh').exitOverride();
-  registerAccountCommands(program, io);
-  registerDeviceCommands(program, io);
-  for (const group of program.commands) {
-    for (const command of group.commands) command.exitOverride().configureOutput({ writeErr: () => undefined });
-  }
-  await program.parseAsync(args, { from: 'user' });
-  return printed;
-}
+const mesh = (...args: string[]) =>
+  runCommands({ register: [registerAccountCommands, registerDeviceCommands], home }, args);
 
 describe('mesh account escrow and recover', () => {
   it('show shares with what to do with them, take the seed out, and bring it back', async () => {

@@ -1,9 +1,8 @@
 /** `mesh password|bookmark|network|task|application` without a connection: what is kept, shown, asked for, and refused. */
 import { accountAt, FakeService } from '@meshd/client/fake-service.fixture';
-import { Command } from 'commander';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type CommandIo, type IoSettings, processIo } from '../command-io.js';
 import { registerCatalogCommands } from './catalog.js';
+import { type Ran, runCommands } from './run-commands.fixture.js';
 
 let home: string;
 /** What a person at the terminal types when asked for a secret; nobody is there where undefined. */
@@ -16,36 +15,14 @@ beforeEach(async () => {
   [typed, piped, questions] = [undefined, '', []];
 });
 
-interface Printed {
-  // biome-ignore lint/suspicious/noExplicitAny: each command has its own result
-  readonly result: any;
-  readonly text: string;
-}
-
 /** Runs a command without a connection. */
-async function mesh(...args: string[]): Promise<Printed> {
-  const settings: IoSettings = { json: false, home, exitCode: 0 };
-  let printed: Printed = { result: undefined, text: '' };
-  const replaced = {
-    print: (result: unknown, human: string | (() => string)) => {
-      printed = { result, text: typeof human === 'string' ? human : human() };
-    },
-    askSecret: async (question: string) => {
-      questions.push(question);
-      return typed;
-    },
-    readFile: async () => Buffer.from(piped),
+function mesh(...args: string[]): Promise<Ran> {
+  const askSecret = async (question: string) => {
+    questions.push(question);
+    return typed;
   };
-  const properties = Object.entries(replaced).map(([name, value]) => [name, { value }]);
-  const io: CommandIo = Object.create(processIo(settings), Object.fromEntries(properties));
-  const program = new Command('mesh').exitOverride();
-  registerCatalogCommands(program, io);
-  for (const group of program.commands) {
-    group.exitOverride();
-    for (const command of group.commands) command.exitOverride().configureOutput({ writeErr: () => undefined });
-  }
-  await program.parseAsync([...args, '--offline'], { from: 'user' });
-  return printed;
+  const io = { askSecret, readFile: async () => Buffer.from(piped) };
+  return runCommands({ register: [registerCatalogCommands], home, io }, [...args, '--offline']);
 }
 
 describe('mesh bookmark', () => {

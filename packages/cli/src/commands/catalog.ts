@@ -25,6 +25,9 @@ import { withEnvironment } from '../device-environment.js';
 import { shownText, textTable } from '../table.js';
 import { timeText } from '../when.js';
 
+/** One of a kind, in a sentence. */
+const oneOf = ({ name }: ItemKind): string => `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
+
 /** Members that are times. */
 const times: ReadonlySet<string> = new Set(['Start', 'Finish']);
 
@@ -191,7 +194,7 @@ const offlineText = 'work without a connection; what changes waits for the next 
 function registerGroup(program: Command, io: CommandIo, group: CatalogCommands): void {
   const { kind } = group;
   const parent = commandGroup(program, kind.name, group.description).addHelpText('after', examplesOf(group));
-  const adding = parent.command('add').description(`keep a ${kind.name}, or change it`);
+  const adding = parent.command('add').description(`keep ${oneOf(kind)}, or change it`);
   adding.addHelpText('after', `\nExample: mesh ${kind.name} add ${group.example}`);
   for (const { name, text } of group.arguments) adding.argument(`<${name}>`, text);
   for (const { flag, text } of group.options) adding.option(`--${flag} <text>`, text);
@@ -206,13 +209,13 @@ function registerGroup(program: Command, io: CommandIo, group: CatalogCommands):
   });
   parent
     .command('get')
-    .description(`show one ${kind.name}, secrets included`)
+    .description(`show one ${kind.name}${kind.secrets.size > 0 ? ', secrets included' : ''}`)
     .argument('<key>', `its key, what it is called, or the beginning of either`)
     .option('--offline', offlineText)
     .action((key: string, flags: OfflineFlag) => get(io, group, key, flags));
   parent
     .command('list')
-    .description(`all ${kind.name}s, without secrets`)
+    .description(`all ${kind.name}s${kind.secrets.size > 0 ? ', without secrets' : ''}`)
     .option('--offline', offlineText)
     .action((flags: OfflineFlag) => list(io, group, undefined, flags));
   parent
@@ -223,7 +226,7 @@ function registerGroup(program: Command, io: CommandIo, group: CatalogCommands):
     .action((text: string, flags: OfflineFlag) => list(io, group, text, flags));
   parent
     .command('delete')
-    .description(`delete a ${kind.name}`)
+    .description(`delete ${oneOf(kind)}`)
     .argument('<key>', `its key, what it is called, or the beginning of either`)
     .option('--offline', offlineText)
     .action((key: string, flags: OfflineFlag) => remove(io, group, key, flags));

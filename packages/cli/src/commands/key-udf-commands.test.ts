@@ -1,17 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CommandIo, type IoSettings, processIo } from '../command-io.js';
 import { registerKeyCommands } from './key.js';
+import { runCommands } from './run-commands.fixture.js';
 import { registerUdfCommands } from './udf.js';
-
-interface Outcome {
-  // biome-ignore lint/suspicious/noExplicitAny: each command has its own result
-  result: any;
-  exitCode: number;
-}
 
 let folder: string;
 beforeAll(() => {
@@ -19,23 +12,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function mesh(...args: string[]): Promise<Outcome> {
-  const settings: IoSettings = { json: true, home: folder, exitCode: 0 };
-  const outcome: Outcome = { result: undefined, exitCode: 0 };
-  const io: CommandIo = Object.create(processIo(settings), {
-    print: { value: (result: unknown) => (outcome.result = result) },
-  });
-  const program = new Command('mesh').exitOverride();
-  registerKeyCommands(program, io);
-  registerUdfCommands(program, io);
-  for (const group of program.commands) for (const command of group.commands) quiet(command);
-  await program.parseAsync(args, { from: 'user' });
-  return { ...outcome, exitCode: settings.exitCode };
-}
-
-function quiet(command: Command): void {
-  command.exitOverride().configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-}
+const mesh = (...args: string[]) =>
+  runCommands({ register: [registerKeyCommands, registerUdfCommands], home: folder }, args);
 
 async function file(content: string): Promise<string> {
   const path = join(folder, `content-${content.length}`);

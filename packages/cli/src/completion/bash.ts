@@ -1,7 +1,32 @@
 import { type CompletedCommand, quoted } from './tree.js';
 
-/** The lines of `case` that walk along a command line, for shells with that word: bash and zsh. */
-export function walkCases(commands: readonly CompletedCommand[]): string[] {
+/** How a shell calls the words of a command line: where they begin, the place of the one that is completed, and them all. */
+interface ShellWords {
+  readonly first: number;
+  readonly current: string;
+  readonly words: string;
+}
+
+/**
+ * Lines that walk along a command line to the word that is completed, for shells that are alike in this, bash and zsh: then `at` is
+ * the command that was reached, and `option` the option whose value comes next.
+ */
+export function walkLines(commands: readonly CompletedCommand[], { first, current, words }: ShellWords): string[] {
+  return [
+    `  for ((i = ${first}; i < ${current}; i++)); do`,
+    `    word="\${${words}[i]}"`,
+    '    if ((skip)); then skip=0; continue; fi',
+    '    case "$at $word" in',
+    ...valueCases(commands),
+    ...walkCases(commands),
+    '    esac',
+    '  done',
+    `  if ((skip)); then option="\${${words}[${current} - 1]}"; fi`,
+    '  case "$at $option" in',
+  ];
+}
+
+function walkCases(commands: readonly CompletedCommand[]): string[] {
   const steps = commands.flatMap(({ path, commands: below }) =>
     below.map(({ name }) => quoted([...path, name].join(' '))),
   );
@@ -9,7 +34,7 @@ export function walkCases(commands: readonly CompletedCommand[]): string[] {
 }
 
 /** Those of options that have a value, which is no command: by the command that they are given to. */
-export function valueCases(commands: readonly CompletedCommand[]): string[] {
+function valueCases(commands: readonly CompletedCommand[]): string[] {
   const names = commands.flatMap(({ path, options }) =>
     options.flatMap(({ name, value }) => (value === 'none' ? [] : [quoted(`${path.join(' ')} ${name}`)])),
   );
@@ -34,18 +59,7 @@ export function bashCompletion(program: string, commands: readonly CompletedComm
     `# Completion of ${program} for bash. To have it: source <(${program} completion bash)`,
     `_${program}_complete() {`,
     `  local at=${quoted(program)} option='' skip=0 files=0 words='' word i`,
-    '  for ((i = 1; i < COMP_CWORD; i++)); do',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the shell
-    '    word="${COMP_WORDS[i]}"',
-    '    if ((skip)); then skip=0; continue; fi',
-    '    case "$at $word" in',
-    ...valueCases(commands),
-    ...walkCases(commands),
-    '    esac',
-    '  done',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the shell
-    '  if ((skip)); then option="${COMP_WORDS[COMP_CWORD - 1]}"; fi',
-    '  case "$at $option" in',
+    ...walkLines(commands, { first: 1, current: 'COMP_CWORD', words: 'COMP_WORDS' }),
     ...commands.flatMap(casesOf),
     '  esac',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the shell

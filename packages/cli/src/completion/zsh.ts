@@ -1,4 +1,4 @@
-import { valueCases, walkCases } from './bash.js';
+import { walkLines } from './bash.js';
 import { type CompletedCommand, quoted } from './tree.js';
 
 /** `name:what it is`, as `_describe` takes it; a colon in the name would end it. */
@@ -25,18 +25,7 @@ export function zshCompletion(program: string, commands: readonly CompletedComma
     `_${program}() {`,
     `  local at=${quoted(program)} option='' skip=0 files=0 word i`,
     '  local -a offered',
-    '  for ((i = 2; i < CURRENT; i++)); do',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the shell
-    '    word="${words[i]}"',
-    '    if ((skip)); then skip=0; continue; fi',
-    '    case "$at $word" in',
-    ...valueCases(commands),
-    ...walkCases(commands),
-    '    esac',
-    '  done',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the shell
-    '  if ((skip)); then option="${words[CURRENT - 1]}"; fi',
-    '  case "$at $option" in',
+    ...walkLines(commands, { first: 2, current: 'CURRENT', words: 'words' }),
     ...commands.flatMap(casesOf),
     '  esac',
     `  if ((\${#offered})); then _describe ${quoted(program)} offered; fi`,
