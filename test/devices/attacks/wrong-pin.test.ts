@@ -14,11 +14,11 @@ beforeAll(async () => {
 
 const give = (lifeMs?: number) => middle.admin((device) => givePin(device, lifeMs));
 
-/** A new device that asks with a PIN, and what the administrator makes of it. */
+/** A new device that asks with a PIN, and what the administrator makes of it, who looks at nobody else then. */
 async function asking(pin: string, name: string, nowMs = fakeNowMs) {
   const device = await NewDevice.make(middle);
   const { deviceUdf } = await device.ask(pin, name);
-  const judged = await middle.admin((admin) => acceptByPins(admin), nowMs);
+  const judged = await middle.admin((admin) => acceptByPins(admin, {}, (udf) => udf === deviceUdf), nowMs);
   return { device, deviceUdf, outcome: judged.find(({ pending }) => pending.deviceUdf === deviceUdf)?.outcome };
 }
 
