@@ -1,5 +1,6 @@
 /** Free ports of the loopback interface. */
 import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
 /**
@@ -9,9 +10,12 @@ import { createServer } from 'node:net';
 const range = { from: 16_384, to: 32_768 };
 const triesMax = 100;
 
+/** For so long a port that was given out is given to nobody else who asks here: time to listen on it. */
+const claimMs = 60_000;
+
 /**
- * Ports that nobody listens on just now. Another program may take one before we use it; whoever starts something on it
- * finds that out.
+ * Ports that nobody listens on just now, and that no other process was given by this a moment ago. A stranger may still take one
+ * before we use it; whoever starts something on it finds that out.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
@@ -21,9 +25,30 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/**
+ * Claims a port among all processes that ask here, by a datagram socket on the same number, which nothing else is sent to: it
+ * hinders nobody who listens for connections, and goes with the process.
+ */
+function claim(port: number): Promise<boolean> {
+  const socket = createSocket('udp4');
+  return new Promise((resolve) => {
+    socket.once('error', () => {
+      socket.close();
+      resolve(false);
+    });
+    socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
+      socket.unref();
+      setTimeout(() => socket.close(), claimMs).unref();
+      resolve(true);
+    });
+  });
+}
+
 async function listenAnywhere(server: ReturnType<typeof createServer>): Promise<number> {
   for (let tries = 1; ; tries += 1) {
+    if (tries > triesMax) throw new Error('no port is free');
     const port = randomInt(range.from, range.to);
+    if (!(await claim(port))) continue;
     try {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
@@ -35,7 +60,7 @@ async function listenAnywhere(server: ReturnType<typeof createServer>): Promise<
       return port;
     } catch (error) {
       server.removeAllListeners('error');
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries >= triesMax) throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     }
   }
 }
