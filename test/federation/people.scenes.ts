@@ -110,7 +110,9 @@ const made = sharedProviders(async ({ alpha, beta }) => {
   folder = await mkdtemp(join(tmpdir(), 'meshd-people-'));
   [carol, dave, erin] = await Promise.all([newGuest('carol', alpha), newGuest('dave', beta), newGuest('erin', alpha)]);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+});
 
 describe('[R161] two people who do not know each other', () => {
   it(
