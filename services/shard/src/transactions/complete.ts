@@ -82,13 +82,15 @@ async function offered(
   reader: AccountReader,
   state: AccountState,
 ): Promise<CompleteResult> {
+  const spool = state.containers.get(inboundSpool) as ContainerState;
   const { frameIndexes } = await reader.waitingOffers(device.deviceUdf);
-  const next = offerTurns.next(state.id, device.deviceUdf, frameIndexes);
+  // Read after the state: one that was committed in between lies in a frame that the state does not know yet.
+  const known = frameIndexes.filter((frameIndex) => frameIndex < spool.frameCount);
+  const next = offerTurns.next(state.id, device.deviceUdf, known);
   if (next === undefined) {
     if (state.devices.has(device.deviceUdf)) throw unknown(state, device);
     return { status: 300 };
   }
-  const spool = state.containers.get(inboundSpool) as ContainerState;
   return { status: 201, entry: await frameAt(reader, spool, next) };
 }
 

@@ -65,6 +65,20 @@ describe('[S56] an offer', () => {
     expect(await poll(kettle)).toBe('300');
   });
 
+  it('that is committed while the device is answered is shown when it comes again', async () => {
+    const { store } = shard;
+    await leave(offer(lamp.udf, { uniqueId: 'OFFER' }));
+    const readAccount = store.readAccount.bind(store);
+    // The account as it was known before the commit, the offers as they are after it.
+    const before = await readAccount(factory.address, ({ state }) => state);
+    await leave(offer(lamp.udf, { uniqueId: 'LATER' }));
+    store.readAccount = (address, read) =>
+      readAccount(address, (reader) => read(Object.defineProperty(reader, 'state', { get: () => before })));
+    expect([await poll(lamp), await poll(lamp)]).toEqual(['201 OFFER', '201 OFFER']);
+    store.readAccount = readAccount;
+    expect(await poll(lamp)).toBe('201 LATER');
+  });
+
   it('is found whatever the case of the name in it', async () => {
     await leave(offer(lamp.udf.toLowerCase(), { uniqueId: 'OFFER' }));
     expect(await poll(lamp)).toBe('201 OFFER');
