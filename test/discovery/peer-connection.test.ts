@@ -4,7 +4,7 @@ import { memoryPinStore } from '@meshd/binding/pins';
 import { makeRequestId } from '@meshd/binding/request-id';
 import { systemRandom } from '@meshd/crypto/random';
 import { waitFor } from '@meshd/dev/wait';
-import { peerResponseBytesMax } from '@meshd/limits/limits';
+import { peerResponseBytesMax } from '@meshd/limits/peers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answer, type RawAnswer, ScriptedService } from '../client/scripted-service.js';
 import { codeOf, domain, serviceNameOf, txt, within } from './discovery-kit.js';

@@ -1,9 +1,6 @@
 /** Following the files of a folder: they are renewed while the process runs, and are taken without a restart. */
 import { type FSWatcher, watch } from 'node:fs';
-
-const pollMsDefault = 60_000;
-/** Files are changed one after the other; a look at once would see a mixture. */
-const settleMs = 200;
+import { fileLookMs, filesSettleMs } from '@meshd/limits/limits';
 
 /**
  * Calls `reload` a moment after something in the folder changed, and now and then in any case: mounted folders do not
@@ -12,11 +9,11 @@ const settleMs = 200;
  * @param reload must not reject
  * @returns ends it
  */
-export function followFolder(directory: string, reload: () => Promise<void>, pollMs = pollMsDefault): () => void {
+export function followFolder(directory: string, reload: () => Promise<void>, pollMs = fileLookMs): () => void {
   let settling: NodeJS.Timeout | undefined;
   const soon = () => {
     clearTimeout(settling);
-    settling = setTimeout(() => void reload(), settleMs).unref();
+    settling = setTimeout(() => void reload(), filesSettleMs).unref();
   };
   const polling = setInterval(() => void reload(), pollMs).unref();
   const watcher = tryWatch(directory, soon);

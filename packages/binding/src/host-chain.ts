@@ -5,16 +5,14 @@
 import { sha512 } from '@meshd/crypto/digest';
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import type { DareEnvelope, EnvelopeOctets } from '@meshd/dare/envelope';
-import { connectionHostMsMax } from '@meshd/limits/limits';
+import { connectionHostMsMax, hostsVerifiedMax, servicesVerifiedMax } from '@meshd/limits/limits';
 import type { ConnectionHost } from '@meshd/schema/connections';
 import { onlineKeysOf, publicKeyOf, verifyConnection, verifyProfile } from '@meshd/schema/profile-check';
 import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
 
 /** Services and hosts whose signatures were checked and need not be again: the same octets give the same result. */
-const servicesMax = 64;
-const hostsMax = 64;
-const services = new LRUCache<string, VerifiedService>({ max: servicesMax });
+const services = new LRUCache<string, VerifiedService>({ max: servicesVerifiedMax });
 /** By the service that vouches for them. */
 const hosts = new WeakMap<VerifiedService, LRUCache<string, VerifiedHost>>();
 
@@ -81,7 +79,7 @@ export async function verifyHost(
   domain: string | undefined,
   nowMs: number | undefined,
 ): Promise<VerifiedHost> {
-  const known = hosts.get(service) ?? new LRUCache<string, VerifiedHost>({ max: hostsMax });
+  const known = hosts.get(service) ?? new LRUCache<string, VerifiedHost>({ max: hostsVerifiedMax });
   hosts.set(service, known);
   const name = chainDigest(profileHost, connectionHost);
   const host = known.get(name) ?? (await chainOf(service, profileHost, connectionHost));

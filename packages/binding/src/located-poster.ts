@@ -1,6 +1,6 @@
 /** Posting to a service that is found by its domain: discovery, several places, connections kept to each of them. */
 import { discoveryConnectMsMax, discoveryConnectsMax, discoveryMsMax } from '@meshd/limits/discovery';
-import { peerPlaceFailedMs, peerPlacesMax } from '@meshd/limits/limits';
+import { peerPlaceFailedMs, peerPlacesMax } from '@meshd/limits/peers';
 import { LRUCache } from 'lru-cache';
 import { addressInUrl, type ServiceLocator } from './discovery/service-locator.js';
 import { BindingError } from './errors.js';

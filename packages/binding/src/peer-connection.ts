@@ -6,14 +6,8 @@
  */
 
 import { type Random, systemRandom } from '@meshd/crypto/random';
-import {
-  httpBodyMsMax,
-  outboundTransactionMsMax,
-  peerConnectionIdleMs,
-  peerConnectionsMax,
-  peerResponseBytesMax,
-  peerTicketRetryMs,
-} from '@meshd/limits/limits';
+import { httpBodyMsMax, outboundTransactionMsMax } from '@meshd/limits/limits';
+import { peerConnectionIdleMs, peerConnectionsMax, peerResponseBytesMax, peerTicketRetryMs } from '@meshd/limits/peers';
 import type { Feature } from '@meshd/schema/features';
 import type { PostRequest } from '@meshd/schema/protocol';
 import { statusRegistry } from '@meshd/schema/status';

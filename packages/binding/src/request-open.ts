@@ -16,6 +16,7 @@ import {
   echoedIdBytesMax,
   httpBodyBytesMax,
   messageDecodedBytesMax,
+  postDecodedBytesMax,
   requestIdBytes,
   signatureEntriesMax,
 } from '@meshd/limits/limits';
@@ -156,8 +157,6 @@ function messageBytesMaxOf(transaction: Transaction): number {
   if (transaction === 'StoreLarge') return largeRequestBytesMax;
   return transaction === 'Post' ? postDecodedBytesMax : messageDecodedBytesMax;
 }
-
-const postDecodedBytesMax = 8 * messageDecodedBytesMax;
 
 /**
  * Reads tag, `Service` and `ID` without judging the rest, which may be broken: an answer needs them before the message

@@ -10,6 +10,7 @@ import {
   readEnvelope,
   writeEnvelope,
 } from '@meshd/dare/envelope';
+import { hostChainsMax } from '@meshd/limits/client';
 import type { MeshHelloResponse } from '@meshd/schema/protocol';
 import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
@@ -23,8 +24,6 @@ import { whyNotSuccessor } from './service-succession.js';
 const featureRequired = 'auth-1';
 /** The service binds its hosts with a ConnectionHost (S26). */
 const featureHostBound = 'host-1';
-/** Chains kept: hosts of one service, each with a few connections as they are renewed. */
-const chainsMax = 64;
 
 /** A key that may sign responses now. */
 export interface TrustedHost {
@@ -55,7 +54,7 @@ export class ServiceTrust {
   readonly #pins: PinStore;
   readonly #clock: () => number;
   /** Verified chains by the octets of their credentials. */
-  readonly #chains = new LRUCache<string, TrustedHost>({ max: chainsMax });
+  readonly #chains = new LRUCache<string, TrustedHost>({ max: hostChainsMax });
   /** The service as pinned, parsed once. */
   #service: { pin: ServicePin; verified: VerifiedService } | undefined;
   /** The host of the pinned service that answered last; for answers that carry no credentials. */

@@ -1,6 +1,7 @@
 /** The tickets of one connection: which request goes under which, when another is asked for, what an answer brings. */
 import type { PublicKeyEd448 } from '@meshd/crypto/ed448';
 import type { Random } from '@meshd/crypto/random';
+import { exchangesRememberedMax } from '@meshd/limits/client';
 import type { Response } from '@meshd/schema/common';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { LRUCache } from 'lru-cache';
@@ -46,8 +47,6 @@ export interface TicketAnswer {
 const exchanging: ReadonlySet<Transaction> = new Set(['Hello', 'Status', 'Download', 'Complete']);
 /** Transactions that want a signature by themselves (S25, semantics 6.2). */
 const signedOnly: ReadonlySet<Transaction> = new Set(['CreateAccount', 'DeleteAccount']);
-/** Requests whose exchange is remembered for a repetition under the same `ID`. */
-const exchangesRemembered = 64;
 
 /** Keeps tickets. */
 export class TicketWallet {
@@ -55,7 +54,7 @@ export class TicketWallet {
   readonly #store: TicketStore;
   /** Names of tickets that are being asked for: one request at a time does. */
   readonly #asking = new Set<string>();
-  readonly #exchanges = new LRUCache<string, ClientExchange>({ max: exchangesRemembered });
+  readonly #exchanges = new LRUCache<string, ClientExchange>({ max: exchangesRememberedMax });
 
   constructor(options: TicketWalletOptions) {
     this.#options = options;

@@ -2,8 +2,7 @@
 import type { ClientEnvironment } from '@meshd/client/environment';
 import type { InvitedDevice } from '@meshd/client/operations/invite-device';
 import { firstStatusMsMax } from '@meshd/limits/hailing';
-
-const pollMs = 2000;
+import { completePollMsMin } from '@meshd/limits/limits';
 
 /** What whoever handles a code must know. */
 export const codeWarning =
@@ -45,7 +44,7 @@ export async function followInvitation(
 async function until({ nowMs, pause }: Clock, untilMs: number, isSo: () => Promise<boolean>): Promise<boolean> {
   while (nowMs() < untilMs) {
     if (await isSo()) return true;
-    await pause(pollMs);
+    await pause(completePollMsMin);
   }
   return false;
 }

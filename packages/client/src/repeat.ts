@@ -1,4 +1,5 @@
 import { BindingError } from '@meshd/binding/errors';
+import { requestAttemptsMax, requestPauseMsFirst } from '@meshd/limits/client';
 import type { ClientEnvironment } from './environment.js';
 import { ClientError, type ClientErrorCode } from './errors.js';
 
@@ -6,9 +7,6 @@ import { ClientError, type ClientErrorCode } from './errors.js';
  * What to do about answers that do not come, and about those that say "later": try again, a few times, with pauses that grow.
  */
 
-/** Attempts at one transaction; the pauses between them double from the first one. */
-const attemptsMax = 5;
-const firstPauseMs = 250;
 /** Statuses that say "again later", in an authenticated answer. */
 export const laterStatuses: ReadonlySet<number> = new Set([408, 429, 503, 504]);
 
@@ -78,15 +76,15 @@ export async function repeatUntilAnswered<A>(
   environment: Pick<ClientEnvironment, 'pause'>,
   work: () => Promise<A>,
   pauseMsOf: (answer: A) => number | undefined,
-  { faultsMax = attemptsMax - 1, signal }: RepeatOptions = {},
+  { faultsMax = requestAttemptsMax - 1, signal }: RepeatOptions = {},
 ): Promise<A> {
   for (let attempt = 1; ; attempt += 1) {
-    const doublingMs = firstPauseMs * 2 ** (attempt - 1);
+    const doublingMs = requestPauseMsFirst * 2 ** (attempt - 1);
     let pauseMs: number;
     try {
       const answer = await work();
       const askedMs = pauseMsOf(answer);
-      if (askedMs === undefined || attempt >= attemptsMax) return answer;
+      if (askedMs === undefined || attempt >= requestAttemptsMax) return answer;
       pauseMs = askedMs;
     } catch (error) {
       if (!isPassing(error) || attempt > faultsMax || signal?.aborted) throw asClientError(error);

@@ -1,5 +1,6 @@
 import { canonicalBase32, decodeBase32, presentBase32 } from '@meshd/encoding/base32';
 import { EncodingError } from '@meshd/encoding/errors';
+import { udfCharactersMax } from '@meshd/limits/limits';
 import { concat, hmacSha512, sha3_512, sha512 } from './digest.js';
 import { CryptoError } from './errors.js';
 import { hkdfExpand, hkdfExtract } from './hkdf.js';
@@ -20,8 +21,6 @@ export const udfType = {
 /** Digest function of a content digest, used for the inner and the outer step alike. */
 export type UdfAlgorithm = 'sha2-512' | 'sha3-512';
 
-/** Longest UDF text that is read: an O value of the longest key and every S and Z value are far below. */
-const udfCharactersMax = 1024;
 const precisionBitsDefault = 140;
 const precisionBitsMin = 100;
 const nonceBitsDefault = 132;

@@ -27,3 +27,5 @@ export const dnsNegativeMs = minute;
 export const dnsAnswersMax = 4096;
 /** Records of one answer that are looked at. */
 export const dnsRecordsMax = 32;
+/** Octets of an answer over UDP that passes everywhere without fragments (DNS flag day 2020). */
+export const dnsUdpBytesMax = 1232;

@@ -61,6 +61,12 @@ export const credentialBytesMax = 8 * kibibyte;
 export const envelopePartBytesMax = 64 * kibibyte;
 /** Recipients of one encrypted envelope that a reader will look at. */
 export const recipientsMax = 64;
+/** Text of a UDF that is read: an O value of the longest key, every S and every Z value are far below. */
+export const udfCharactersMax = 1024;
+/** `UniqueID` of an entry, an index key of the database; Mesh identifiers have 28 to 64 characters, plain keys some more. */
+export const uniqueIdCharactersMax = 1024;
+/** `UniqueID` and `MessageType` of a message: they are kept for each of its recipients, and told in marks. */
+export const messageNameCharactersMax = 256;
 /**
  * Members and elements of one JSON or JSON-B text, all levels together. A value of two octets becomes an object of a hundred,
  * so the body bound alone would let 16 MiB grow to gigabytes; 1,000 messages with their credentials need about 60,000.
@@ -96,6 +102,8 @@ export const downloadPayloadBytesDefault = mebibyte;
 export const downloadPartBytesMax = 128 * kibibyte;
 /** Selections in one Download. */
 export const downloadSelectionsMax = 256;
+/** A download takes at most this long in all: the largest answer over a line of 100 kbit/s. */
+export const downloadMsMax = 15 * minute;
 /** Shortest local part of an account name. */
 export const accountNameBytesMin = 1;
 /** Longest local part of an account name (RFC 5321 local part). */
@@ -143,6 +151,9 @@ export const sourcesMax = 65_536;
 export const signedRefusalsPerSecondMax = 20;
 /** Imported Ed448 keys kept by raw octets: a check costs half a millisecond, a kept key about 4 KB, and anybody can make keys (S10). */
 export const importedKeysMax = 16_384;
+/** Services and, of each, hosts whose signatures were checked and need not be again: a client knows a handful. */
+export const servicesVerifiedMax = 64;
+export const hostsVerifiedMax = 64;
 /** A ticket or page key lives this long (S33). */
 export const ticketMsMax = hour;
 /** So long after a signature tickets may be renewed without another one (S33): a copied ticket key does not live for ever. */
@@ -189,6 +200,8 @@ export const shardWritesWaitingMax = 8192;
 export const leaseRenewMs = 2 * second;
 /** … and another process may take it when it was not renewed for this long. */
 export const leaseMs = 10 * second;
+/** Who waits for a lease looks this often: half a renewal, and a standby costs the database nothing. */
+export const leaseTakePollMs = 250;
 /** Slots of addresses that a process keeps, about 100 octets each: the same few thousand accounts ask all day. */
 export const addressSlotsMax = 16_384;
 /** Account states (container heads, devices) a shard keeps in memory. */
@@ -219,6 +232,8 @@ export const unknownNamesMax = 20_000;
 export const sweepMs = minute;
 /** Rows deleted by one statement of the sweeper; writers wait no longer than that. */
 export const sweepRowsMax = 2000;
+/** Deleted accounts that the sweeper looks up at once; each then takes many statements. */
+export const sweepAccountsMax = 16;
 /** Deletions whose bodies are asked for at once; what is behind them is asked for when these are done. */
 export const erasuresAtOnceMax = 100;
 /** Frames whose bodies one transaction removes: each is looked up in the turn of its account, which waits that long. */
@@ -255,6 +270,24 @@ export const rpcKeepAliveMs = 10 * second;
 export const rpcKeepAliveMsMax = 5 * second;
 /** Between two attempts to connect, at most. */
 export const rpcReconnectMsMax = 2 * second;
+/** The same to Redis, which holds nothing that could not wait. */
+export const redisReconnectMsMax = 5 * second;
+/** Pauses between repetitions over a broken connection, doubling: the first, soon enough for a shard that was only restarted … */
+export const rpcRetryMsMin = 50;
+/** … and the longest, so that a shard that comes back is found within a tenth of `transactionMsMax`. */
+export const rpcRetryMsMax = 500;
+/** With less time left than this a router gives a request up: the peer should hear of it in time. */
+export const rpcRetryLeftMsMin = second;
+/** A request that reached the wrong shard waits so long for a newer map of slots before it is repeated. */
+export const slotMapWaitMsMax = second;
+/** How often a router asks each shard for a sign of life, and how long that may take: readiness waits for no request. */
+export const shardProbeMs = 2 * second;
+/** What a process without room, or one that stops or starts, tells to wait: others serve meanwhile. */
+export const comeBackMs = second;
+/** An answer to an operator: a change of every destination counts the rows of each. */
+export const operatorAnswerMsMax = 30 * second;
+/** A writer of messages that has grown beyond this is not kept: one large message must not hold its memory for good. */
+export const rpcWriterBytesKeptMax = 4 * mebibyte;
 
 // --- Processes ---
 
@@ -264,6 +297,10 @@ export const shutdownMsMax = 20 * second;
 export const shutdownDrainMs = second;
 /** A router connects to a shard, or a client to a service, within this. */
 export const connectMsMax = 4 * second;
+/** Files that are renewed (certificates, keys, ConnectionHosts) are looked at this often where nothing reports a change. */
+export const fileLookMs = minute;
+/** Files are changed one after the other; a look sooner than this after a change would see a mixture. */
+export const filesSettleMs = 200;
 /** Path of the place that a service sends a client to; TXT records bound theirs alike (S74). */
 export const redirectPathBytesMax = 255;
 
@@ -310,6 +347,8 @@ export const pendingConnectionsMax = 16;
 export const pendingConnectionMs = 24 * hour;
 /** How soon a device may ask again what became of its request (semantics 7.3). */
 export const completePollMsMin = 2 * second;
+/** Polls of a device that waits double up to this (semantics 7.3). */
+export const completePollMsMax = minute;
 /** Requests for contact that strangers of one domain may send to one shard in a day (semantics 8.3, S80). */
 export const contactRequestsPerDomainPerDayMax = 1000;
 /** Sending domains that a shard counts such requests of. */
@@ -334,6 +373,8 @@ export const outboundTransactionMsMax = 5 * second;
 export const lanesPerDestination = 16;
 /** A leased row is another worker's after this: longer than a transaction with its settling may take. */
 export const outboxLeaseMs = 15 * second;
+/** What is left of a lease where a Post is begun: it and the settling end within. */
+export const outboxLeaseLeftMsMin = 2 * outboundTransactionMsMax;
 /** How often workers look for lanes whose worker has died: after a lease its messages wait no longer than two looks. */
 export const stalledLanesCheckMs = 5 * second;
 /** Rows leased at once. */
@@ -348,45 +389,3 @@ export const destinationRestJitter = 0.25;
 export const destinationGoneMs = 24 * hour;
 /** A peer's wish to wait is followed up to this. */
 export const destinationRetryAfterMsMax = hour;
-/** Connections kept to one destination. */
-export const peerConnectionsMax = 64;
-/** A kept connection that carried nothing is closed after this; below the peer's `httpKeepAliveMsMax`. */
-export const peerConnectionIdleMs = 30 * second;
-/** A place that could not be connected to is tried last for this long. */
-export const peerPlaceFailedMs = minute;
-/** Places of one service to which connections are kept. */
-export const peerPlacesMax = 32;
-/** A ticket that a peer did not give is asked for again after this. */
-export const peerTicketRetryMs = minute;
-/** An answer of another service to Hello or Post: 1,000 entries with receipts of 3 KB in JSON. */
-export const peerResponseBytesMax = 8 * mebibyte;
-
-// --- Other services (S70, S74) ---
-
-/** Calls to new domains in a second, all shards together (S70). */
-export const peerFetchesPerSecondMax = 5;
-/** A failed call is not repeated for this long. */
-export const peerFailureMs = 10 * minute;
-/** A pin is verified anew after this. */
-export const peerRenewMs = 24 * hour;
-/** Domains wanted and not known that a directory remembers; a storm of invented ones fills no more. */
-export const peersWantedMax = 10_000;
-/** A leased call is another worker's after this. */
-export const peerLeaseMs = 15 * second;
-/** Who asks before a pin is there is told to come back after this. */
-export const peerPendingMs = 2 * second;
-/** Pins that a router keeps in memory, and for how long it believes them. */
-export const peersKnownMax = 4096;
-export const peerKnownMs = minute;
-/** Our copy of a directory's note that a domain is wanted is not written more often than this. */
-export const peerWantedNotedMs = minute;
-/** Octets of the name of a failure that the directory keeps. */
-export const peerFailureBytesMax = 200;
-/** Connections of a shard to the directory for look-ups of other services. */
-export const peerConnectionsToDirectoryMax = 2;
-/** Shards are told no more often than this that a domain's service spoke: its destination wakes once. */
-export const peerSpokeMs = second;
-/** Hosts of other services whose chain a router verified and remembers. */
-export const peerHostsMax = 1024;
-/** Domains of one host that a ticket can name; a service with more signs for the others. */
-export const peerTicketDomainsMax = 16;

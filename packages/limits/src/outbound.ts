@@ -32,6 +32,8 @@ export const linesKnownMax = 10_000;
 export const peersConnectedMax = 2048;
 /** A lane that found no free slot of its destination looks again after this, if nobody woke it before. */
 export const laneParkedMs = 5 * second;
+/** A lane that a worker is not to begin with now, since it stops or has it in work, is looked at again after this. */
+export const laneBusyMs = second;
 /** A worker stays with one lane for this long at most while others wait. */
 export const laneTurnMsMax = 2 * second;
 /** What a worker says to a shard is repeated for this long: a shard that starts again costs no second delivery. */

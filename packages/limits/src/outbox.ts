@@ -1,6 +1,7 @@
 /*
  * Bounds of the outbox: messages that wait at their sender's shard. What concerns both services stands in `limits.ts`.
  */
+import { outboundTransactionMsMax } from './limits.js';
 
 const mebibyte = 1024 * 1024;
 const minute = 60_000;
@@ -15,6 +16,10 @@ export const outboxLeaseBytesMax = 4 * mebibyte;
 export const outboxAgesMs: readonly number[] = [minute, 10 * minute, hour, 6 * hour, 24 * hour];
 /** A success of a destination is noted in the database this often: it decides nothing, people read it. */
 export const destinationSuccessNotedMs = minute;
+/** An attempt that looks whether a destination is back, with its settling; nobody else begins one meanwhile. */
+export const destinationProbeMsMax = 2 * outboundTransactionMsMax;
+/** Why an attempt failed, as it is kept and shown: it may be the peer's text, and long. */
+export const failureCharactersMax = 200;
 /** Lanes told of at once to who makes wake-ups again. */
 export const outboxLanesListedMax = 1000;
 /** Destinations told of at once to an operator; each costs a count of its rows. */

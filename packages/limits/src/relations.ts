@@ -2,6 +2,7 @@ import * as discovery from './discovery.js';
 import * as hailing from './hailing.js';
 import * as large from './large.js';
 import * as limits from './limits.js';
+import * as peers from './peers.js';
 
 /**
  * Relations between the numbers that must hold for the whole to work; a process checks them when it starts.
@@ -17,21 +18,20 @@ export function brokenRelations(): string[] {
     [limits.downloadPayloadBytesMax * (16 / 9) < limits.responseBytesMax, 'a full download must fit a response'],
     [limits.requestSeenMs >= 2 * limits.clockSkewMsMax, 'stored responses must outlive the clock skew both ways'],
     [limits.messageBytesMax <= limits.uploadPayloadBytesMax, 'a message must fit an upload'],
-    [limits.outboxLeaseMs > 2 * limits.outboundTransactionMsMax, 'a lease of messages must outlive their transaction'],
+    [limits.outboxLeaseMs > limits.outboxLeaseLeftMsMin, 'a lease of messages must outlive their transaction'],
     [limits.messageMsMax < limits.messageCreatedPastMsMax, 'a message must not become too old while it waits'],
     [
       limits.messageCreatedPastMsMax + limits.messageCreatedFutureMsMax < limits.messageSeenMs,
       'messages must be remembered for as long as they may be repeated',
     ],
-    [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'a kept connection must end before the peer closes it'],
-    [limits.peerLeaseMs > limits.outboundTransactionMsMax, 'the lease of a call must outlive it'],
+    [peers.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'a kept connection must end before the peer closes it'],
+    [peers.peerLeaseMs > limits.outboundTransactionMsMax, 'the lease of a call must outlive it'],
     [
       2 * discovery.discoveryConnectMsMax < limits.outboundTransactionMsMax,
       'a silent place must leave time to connect to the next',
     ],
     [2 * discovery.dnsQueryMsMax < limits.outboundTransactionMsMax, 'two steps of discovery must fit a transaction'],
     [discovery.dnsRepeatMs * 2 <= discovery.dnsQueryMsMax, 'a second name server must have its turn'],
-    [limits.peerConnectionIdleMs < limits.httpKeepAliveMsMax, 'we must give up kept connections before our peer does'],
     [large.largePlainBytes < large.largeSliceBytesMax, 'a slice must fit a row with what seals it'],
     [large.largeSliceBytesMax * (4 / 3) < large.largeRequestBytesMax, 'a slice in JSON must fit its request'],
     [limits.messageMsMax < large.largeKeptMsDefault, 'a file must outlive the message that tells of it'],

@@ -18,3 +18,5 @@ export const incidentSubjectsMax = 4096;
 export const incidentRepeatMs = 3_600_000;
 /** Open connections of one source at one router, an eighth of all: a source may be a whole office behind one address. */
 export const connectionsPerSourceMax = 1024;
+/** Seconds' worth of messages that a sending domain may bring at once: what gathered while it could not reach us. */
+export const messagesBurstSeconds = 60;

@@ -3,6 +3,7 @@
  * asked of each. For commands that ask and end; nothing is repeated, for somebody sits there who sees what went wrong.
  */
 
+import { operatorAnswerMsMax } from '@meshd/limits/limits';
 import { statusCodes, statusRegistry } from '@meshd/schema/status';
 import type { Identity } from './credentials.js';
 import { RpcError } from './errors.js';
@@ -36,9 +37,6 @@ export interface OperatorOptions {
   readonly addresses: readonly string[];
 }
 
-/** An answer may take this long: a change of every destination counts rows of each. */
-const answerMsMax = 30_000;
-
 /**
  * Runs `work` with connections to all shards.
  *
@@ -63,7 +61,7 @@ export async function withEveryShard<T>(
       shardOf: (account) => slots.placeOf(account)?.shard,
       ask: async (shard, transaction, expected) => {
         const ask = { mapVersion: map.version, identity: undefined, describePrincipal: false, transaction };
-        const { outcome, result } = await connection(places.get(shard) ?? '').transact(ask, answerMsMax);
+        const { outcome, result } = await connection(places.get(shard) ?? '').transact(ask, operatorAnswerMsMax);
         if (outcome?.error) throw new RpcError('refused', `${shard}: ${refusalText(outcome)}`);
         if (result?.$case !== expected) throw new RpcError('refused', `${shard} is of another version`);
         return result.value as Results[typeof expected];
@@ -88,7 +86,7 @@ async function firstMap(
   let failure: unknown;
   for (const address of addresses) {
     try {
-      const signal = AbortSignal.timeout(answerMsMax);
+      const signal = AbortSignal.timeout(operatorAnswerMsMax);
       for await (const map of connection(address).watchMap(0, signal)) return map;
     } catch (error) {
       failure = error;

@@ -11,6 +11,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import {
+  comeBackMs,
   shardRequestBytesInFlightMax,
   shardRequestsInFlightMax,
   shutdownMsMax,
@@ -90,7 +91,7 @@ const internalError: TransactAnswer = {
   result: undefined,
 };
 const comeBack = (detail: string): TransactAnswer => ({
-  outcome: { status: 503, error: 'overloaded', detail, retryAfterMs: 1000, correlation: '', mapVersion: 0 },
+  outcome: { status: 503, error: 'overloaded', detail, retryAfterMs: comeBackMs, correlation: '', mapVersion: 0 },
   result: undefined,
 });
 

@@ -7,6 +7,7 @@
  */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { makeGenericClientConstructor } from '@grpc/grpc-js';
+import { rpcWriterBytesKeptMax } from '@meshd/limits/limits';
 import {
   DownloadPart,
   type ShardClient as GeneratedClient,
@@ -14,9 +15,6 @@ import {
   TransactRequests,
   TransactResponses,
 } from './generated/meshd/shard/v1/shard.js';
-
-/** A writer that has grown beyond this is not kept: one large message must not hold its memory for good. */
-const keptBytesMax = 4 * 1024 * 1024;
 
 /** Makes the serializer of one kind of message. Nothing is awaited while it writes, so one writer serves all streams. */
 function serializer<Message>(encode: (message: Message, writer: BinaryWriter) => BinaryWriter) {
@@ -26,7 +24,7 @@ function serializer<Message>(encode: (message: Message, writer: BinaryWriter) =>
     // a message that cannot be written leaves its beginning behind: such a writer is not used again
     writer = new BinaryWriter();
     const octets = encode(message, used).finish();
-    if (octets.length <= keptBytesMax) writer = used;
+    if (octets.length <= rpcWriterBytesKeptMax) writer = used;
     return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
   };
 }

@@ -10,7 +10,7 @@ import type { SignatureEntry } from '@meshd/dare/header';
 import { decodeManifest, type Manifest, manifestKinds, recipientsOf, verifyManifest } from '@meshd/dare/manifest';
 import { EncodingError } from '@meshd/encoding/errors';
 import { parseJson } from '@meshd/encoding/json-reader';
-import { accreditationsKnownMax, postDeliveriesMax } from '@meshd/limits/limits';
+import { accreditationsKnownMax, messageNameCharactersMax, postDeliveriesMax } from '@meshd/limits/limits';
 import { canonicalAddress } from './address.js';
 import type { Permission } from './connections.js';
 import { itemContentType } from './container-name.js';
@@ -63,8 +63,6 @@ interface Proof {
   readonly connection: EnvelopeOctets;
   readonly account: EnvelopeOctets;
 }
-
-const nameBytesMax = 256;
 
 /**
  * Verifies a message. Three signatures: manifest, connection, profile; of the latter two those that held before, octet for
@@ -126,8 +124,8 @@ function requireMeta({ contentMetaData: meta = {} }: DareEnvelope) {
   if (uniqueId === '' || messageType === '' || cty !== itemContentType) {
     throw new MeshError('event-rule', `a message needs UniqueID, MessageType and cty ${itemContentType}`);
   }
-  if (uniqueId.length > nameBytesMax || messageType.length > nameBytesMax) {
-    throw new MeshError('event-rule', `UniqueID and MessageType have at most ${nameBytesMax} characters`);
+  if (uniqueId.length > messageNameCharactersMax || messageType.length > messageNameCharactersMax) {
+    throw new MeshError('event-rule', `UniqueID and MessageType have at most ${messageNameCharactersMax} characters`);
   }
   return { uniqueId, messageType };
 }

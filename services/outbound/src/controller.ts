@@ -59,7 +59,11 @@ export interface ControllerDecision {
     | 'at-most';
 }
 
-/** The draft's thresholds (9.1.2.1). */
+/*
+ * The draft's thresholds (9.1.2.1), and by how much a limit changes. They are the rule itself and no bounds: the rule reads best
+ * with them beside it. What bounds it (samples, window, most at once) stands in `packages/limits`.
+ */
+
 const slowMs = 4000;
 const slowShare = 0.4;
 const fastMs = 1000;

@@ -8,6 +8,7 @@
 import {
   destinationRestMsMin,
   outboundTransactionMsMax,
+  outboxLeaseLeftMsMin,
   outboxLeaseMs,
   outboxLeaseRowsMax,
 } from '@meshd/limits/limits';
@@ -65,9 +66,6 @@ export type LaneNext =
   /** No slot was free; the lane is woken when one is. */
   | { readonly kind: 'parked' };
 
-/** Rooms of a lease: a Post is begun only while it and the settling can end within. */
-const leaseLeftMsMin = 2 * outboundTransactionMsMax;
-
 /** Works on lanes. Knows nothing of queues. */
 export class LaneTurns {
   readonly #options: LaneTurnsOptions;
@@ -106,7 +104,7 @@ export class LaneTurns {
     const { rows, nextAttemptMs } = await outbox.lease(lane, outboxLeaseRowsMax, 2 * postBytesMax);
     if (rows.length === 0)
       return nextAttemptMs === undefined ? { kind: 'none' } : { kind: 'at', timeMs: nextAttemptMs };
-    const work = new Round(this.#options, lane.domain, rows, leasedMs + outboxLeaseMs - leaseLeftMsMin);
+    const work = new Round(this.#options, lane.domain, rows, leasedMs + outboxLeaseMs - outboxLeaseLeftMsMin);
     await work.run(slot);
     const { results, destination, hasFailed } = work;
     const settled = await outbox.settle(lane, { rows, results, destination });

@@ -6,7 +6,8 @@
 import { BindingError } from '@meshd/binding/errors';
 import { PeerConnection, type PeerConnectionOptions } from '@meshd/binding/peer-connection';
 import { memoryPinStore } from '@meshd/binding/pins';
-import { outboundTransactionMsMax, peerFetchesPerSecondMax, peerLeaseMs } from '@meshd/limits/limits';
+import { outboundTransactionMsMax } from '@meshd/limits/limits';
+import { peerFetchesPerSecondMax, peerLeaseMs } from '@meshd/limits/peers';
 import type { LeasedPeer } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { peerOf, pinOf } from './peer-pins.js';
 import type { Shards } from './shards.js';

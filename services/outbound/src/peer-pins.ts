@@ -10,8 +10,8 @@
 import type { PinStore, ServicePin } from '@meshd/binding/pins';
 import { Lru } from '@meshd/crypto/lru';
 import { readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
-import { peerKnownMs, peerPendingMs } from '@meshd/limits/limits';
 import { linesKnownMax } from '@meshd/limits/outbound';
+import { peerKnownMs, peerPendingMs } from '@meshd/limits/peers';
 import type { Clock } from '@meshd/process/clock';
 import type { Peer } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { envelopeOf, rpcEnvelope } from './rpc-envelopes.js';

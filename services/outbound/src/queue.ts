@@ -4,8 +4,8 @@
  * A job that must wait is moved to its time and keeps its identity, so that a lane never has two. Redis may come later, go
  * away or lose everything: that delays and loses nothing, since the sweeper makes jobs again from the outbox.
  */
-import { lanesPerDestination, outboxLeaseMs, stalledLanesCheckMs } from '@meshd/limits/limits';
-import { laneParkedMs, outboundPostsMax } from '@meshd/limits/outbound';
+import { lanesPerDestination, outboxLeaseMs, redisReconnectMsMax, stalledLanesCheckMs } from '@meshd/limits/limits';
+import { laneBusyMs, laneParkedMs, outboundPostsMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import { deliverJob, deliveryQueue, type Lane, laneName } from '@meshd/rpc/delivery-jobs';
 import { DelayedError, type Job, Queue, Worker } from 'bullmq';
@@ -40,10 +40,6 @@ export interface WakeUpsOptions {
   readonly onError: (error: Error) => void;
 }
 
-const reconnectMsMax = 5000;
-/** A lane that this worker is not to begin with now is looked at again after this, milliseconds. */
-const busyMs = 1000;
-
 /** Jobs come from outside of this process. */
 const laneForm = z.object({
   shard: z.string().min(1),
@@ -61,7 +57,7 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
   const connection = new Redis(options.redisUrl, {
     // BullMQ wants commands to wait for the connection, not to fail after some attempts
     maxRetriesPerRequest: null,
-    retryStrategy: (attempt) => Math.min(attempt * 100, reconnectMsMax),
+    retryStrategy: (attempt) => Math.min(attempt * 100, redisReconnectMsMax),
   });
   const isReady = (): boolean => connection.status === 'ready';
   // both repeat what the connection has reported already
@@ -96,7 +92,7 @@ export function openWakeUps(options: WakeUpsOptions): WakeUps {
     };
     // After Redis lost everything a lane may get a second job while the first is in work; and a worker that is stopping may
     // still be handed a job, which is for another one, or for itself when it has started again.
-    if (isStopping || active.has(name)) return delay(clock() + busyMs);
+    if (isStopping || active.has(name)) return delay(clock() + laneBusyMs);
     active.set(name, false);
     const turning = turn(lane);
     turns.add(turning);

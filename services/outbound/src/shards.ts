@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { transactionMsMax } from '@meshd/limits/limits';
+import { rpcRetryMsMax, rpcRetryMsMin, transactionMsMax } from '@meshd/limits/limits';
 import type { Clock } from '@meshd/process/clock';
 import { formatHostPort } from '@meshd/process/setting';
 import type { Identity } from '@meshd/rpc/credentials';
@@ -32,9 +32,6 @@ export interface ShardsOptions {
   /** The map is there, or is another one. */
   readonly onMap?: () => void;
 }
-
-/** Between repetitions over a broken connection, milliseconds: the first, and the longest. */
-const retryMs = { first: 50, longest: 1000 };
 
 /** The shards of the provider. */
 export class Shards {
@@ -127,7 +124,7 @@ export class Shards {
   async #transact(shard: string, transaction: Transaction, timeMs = transactionMsMax): Promise<TransactResponse> {
     const { clock } = this.#options;
     const deadlineMs = clock() + timeMs;
-    for (let waitMs = retryMs.first; ; waitMs = Math.min(retryMs.longest, 2 * waitMs)) {
+    for (let waitMs = rpcRetryMsMin; ; waitMs = Math.min(rpcRetryMsMax, 2 * waitMs)) {
       try {
         const response = await this.#once(shard, transaction, Math.min(deadlineMs - clock(), transactionMsMax));
         this.#silent.delete(shard);

@@ -1,6 +1,7 @@
 /** The TLS certificate of the listener: read at start, and again when its files were renewed. */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { fileLookMs } from '@meshd/limits/limits';
 
 /** A certificate chain and its key, PEM. */
 export interface Certificate {
@@ -13,9 +14,6 @@ export interface CertificatePaths {
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
 }
-
-/** Certificates are renewed weeks before they end: a minute does not matter, and every file system can be asked. */
-const lookMs = 60_000;
 
 /** Reads both files. */
 export async function readCertificate(paths: CertificatePaths): Promise<Certificate> {
@@ -53,6 +51,6 @@ export function watchCertificate(options: CertificateWatchOptions): () => void {
       options.onError(error);
     }
   };
-  const timer = setInterval(() => void look(), options.everyMs ?? lookMs).unref();
+  const timer = setInterval(() => void look(), options.everyMs ?? fileLookMs).unref();
   return () => clearInterval(timer);
 }

@@ -22,7 +22,7 @@ import {
   type ReceivedRequest,
   receiveRequest,
 } from '@meshd/binding/request-open';
-import { requestsInFlightMax, statusWaitMsMax, transactionMsMax } from '@meshd/limits/limits';
+import { comeBackMs, requestsInFlightMax, statusWaitMsMax, transactionMsMax } from '@meshd/limits/limits';
 import type { Clock } from '@meshd/process/clock';
 import type { Response } from '@meshd/schema/common';
 import type { Transaction } from '@meshd/schema/protocol';
@@ -109,7 +109,7 @@ export class Exchanges {
 
   /** Ends what waits for something to happen: it would keep the process for as long as a Status may wait. */
   stopWaiting(): void {
-    this.#stopping.abort(new MeshError('shutting-down', '', { retryAfterMs: 1000 }));
+    this.#stopping.abort(new MeshError('shutting-down', '', { retryAfterMs: comeBackMs }));
   }
 
   /** Serves one POST, on the socket of tests with naked messages too (S28). Never rejects. */
@@ -303,7 +303,7 @@ export class Exchanges {
 }
 
 function overloaded(resource: string): MeshError {
-  return new MeshError('overloaded', '', { resource, retryAfterMs: 1000 });
+  return new MeshError('overloaded', '', { resource, retryAfterMs: comeBackMs });
 }
 
 function perform(

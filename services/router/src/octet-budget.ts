@@ -1,5 +1,5 @@
 /** Octets of bodies in memory, counted for the router and for each source (semantics 2.2). */
-import { bodyBytesInFlightMax, bodyBytesInFlightPerSourceMax } from '@meshd/limits/limits';
+import { bodyBytesInFlightMax, bodyBytesInFlightPerSourceMax, comeBackMs } from '@meshd/limits/limits';
 import { MeshError } from '@meshd/schema/status';
 
 /** A share of the budget; grows while a body comes in. */
@@ -54,7 +54,7 @@ export class OctetBudget {
 
   #take(source: string, bytes: number): void {
     const ofSource = (this.#ofSource.get(source) ?? 0) + bytes;
-    const retry = { retryAfterMs: 1000 };
+    const retry = { retryAfterMs: comeBackMs };
     if (ofSource > this.#bytesPerSourceMax) {
       throw new MeshError('rate-limited', '', { ...retry, resource: 'bodies of one source' });
     }

@@ -21,7 +21,7 @@ import {
   peerSpokeMs,
   peersKnownMax,
   peerTicketDomainsMax,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/peers';
 import type { Clock } from '@meshd/process/clock';
 import { connectionRegistry } from '@meshd/schema/connections';
 import { type Feature, understands } from '@meshd/schema/features';

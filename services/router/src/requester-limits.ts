@@ -7,17 +7,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   messagesPerDomainPerSecondMax,
-  peersKnownMax,
   postsPerAccountPerHourMax,
   requestsInFlightMax,
   sourcesMax,
   transactionMsMax,
 } from '@meshd/limits/limits';
+import { peersKnownMax } from '@meshd/limits/peers';
 import {
   abuseBarMs,
   abuseRefusalsPerMinuteMax,
   limitDelayMsMax,
   limitDelaysMax,
+  messagesBurstSeconds,
   pressedTransactionMsMin,
   requestsPerSourcePerSecondMax,
 } from '@meshd/limits/requesters';
@@ -51,8 +52,6 @@ const suspicious: ReadonlySet<ErrorCode> = new Set([
   // A body that did not come in time, not work of ours that took too long.
   'timeout',
 ]);
-/** A bucket of messages holds what a minute may bring. */
-const burstSeconds = 60;
 
 /** Limits by who asks. */
 export class RequesterLimits {
@@ -76,7 +75,7 @@ export class RequesterLimits {
     this.#sources = new RateLimiter({ perSecond, burst: perSecond, sourcesMax });
     this.#services = new RateLimiter({
       perSecond: ofDomain,
-      burst: ofDomain * burstSeconds,
+      burst: ofDomain * messagesBurstSeconds,
       sourcesMax: peersKnownMax,
     });
     this.#accounts = new RateLimiter({ perSecond: perHour / 3600, burst: perHour, sourcesMax });

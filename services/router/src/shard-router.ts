@@ -7,6 +7,15 @@
  * knows a writing request again by its `ID` (S27).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  comeBackMs,
+  downloadMsMax,
+  rpcRetryLeftMsMin,
+  rpcRetryMsMax,
+  rpcRetryMsMin,
+  shardProbeMs,
+  slotMapWaitMsMax,
+} from '@meshd/limits/limits';
 import type { Clock } from '@meshd/process/clock';
 import { RpcError } from '@meshd/rpc/errors';
 import { followSlotMap } from '@meshd/rpc/follow-map';
@@ -54,16 +63,6 @@ export interface ShardAnswer {
   readonly result: TransactResponse['result'];
 }
 
-/** How long a request waits for a newer map before it is repeated, milliseconds. */
-const newerMapMsMax = 1000;
-/** Between repetitions over a broken connection, milliseconds. */
-const retryMs = { first: 50, longest: 500 };
-/** With less time left than this a request over a broken connection is given up: the peer should hear of it in time. */
-const retryLeftMsMin = 1000;
-/** How often each shard is asked for a sign of life, and how long it may take. */
-const probeMs = 2000;
-/** A download may take this long in all: the largest answer over a line of 100 kbit/s. */
-const downloadMsMax = 900_000;
 /** A shard says this of an account that is not its own. */
 const wrongShard = 'wrong-shard';
 
@@ -127,7 +126,7 @@ export class ShardRouter {
     const ask = { mapVersion: this.mapVersion, identity: call.identity, describePrincipal: false, transaction };
     for (const { address } of this.#map?.places ?? []) {
       this.#linkTo(address)
-        .transact(ask, probeMs)
+        .transact(ask, shardProbeMs)
         .catch((error) => this.#options.logger.debug({ err: error, address }, 'a shard was not told'));
     }
   }
@@ -184,20 +183,20 @@ export class ShardRouter {
       const answer = await this.#send(place, () => send(this.#linkTo(place.address), version), call);
       if (answer.outcome.error !== wrongShard) return answer;
       if (attempt === 1) throw unavailable('slot map');
-      await this.#newerMap(version, Math.min(newerMapMsMax, this.#leftMs(call)));
+      await this.#newerMap(version, Math.min(slotMapWaitMsMax, this.#leftMs(call)));
     }
   }
 
   /** What goes wrong on the way becomes the status that says whose fault it is and that trying again may help. */
   async #send<A>(place: ShardPlace, send: () => Promise<A>, call: ShardCall): Promise<A> {
-    for (let waitMs = retryMs.first; ; waitMs = Math.min(retryMs.longest, waitMs * 2)) {
+    for (let waitMs = rpcRetryMsMin; ; waitMs = Math.min(rpcRetryMsMax, waitMs * 2)) {
       try {
         return await send();
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         if (error.code === 'deadline') throw new MeshError('shard-timeout', '', { cause: error });
         if (error.code === 'overloaded') throw unavailable(error.resource ?? 'shard', error);
-        if (error.code !== 'unavailable' || call.deadlineMs - this.#options.clock() < retryLeftMsMin) {
+        if (error.code !== 'unavailable' || call.deadlineMs - this.#options.clock() < rpcRetryLeftMsMin) {
           this.#options.logger.warn({ err: error, shard: place.shard }, 'shard cannot be reached');
           throw unavailable('shard', error);
         }
@@ -254,7 +253,7 @@ export class ShardRouter {
   async #probe(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       await Promise.all((this.#map?.places ?? []).map(({ address }) => this.#probeOne(address)));
-      await this.#pause(probeMs);
+      await this.#pause(shardProbeMs);
     }
   }
 
@@ -262,7 +261,7 @@ export class ShardRouter {
     const transaction = { $case: 'describeService', value: {} } as const;
     try {
       const ask = { mapVersion: this.mapVersion, identity: undefined, describePrincipal: false, transaction };
-      await this.#linkTo(address).transact(ask, probeMs);
+      await this.#linkTo(address).transact(ask, shardProbeMs);
       this.#answering.add(address);
     } catch {
       this.#answering.delete(address);
@@ -310,7 +309,7 @@ async function beforeDeadline<T>(promise: Promise<T>, leftMs: number): Promise<T
 }
 
 function unavailable(resource: string, cause?: unknown): MeshError {
-  return new MeshError('overloaded', '', { resource, retryAfterMs: 1000, cause });
+  return new MeshError('overloaded', '', { resource, retryAfterMs: comeBackMs, cause });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { comeBackMs } from '@meshd/limits/limits';
 import type { ShardHandlers } from '@meshd/rpc/shard-server';
 import { statusRegistry } from '@meshd/schema/status';
 
@@ -5,8 +6,6 @@ import { statusRegistry } from '@meshd/schema/status';
  * What a shard says between opening its listener and holding its lease. The listener comes first because its port is
  * part of what the directory is told.
  */
-
-const comeBackMs = 1000;
 
 const outcome = {
   status: statusRegistry.overloaded.status,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { comeBackMs } from '@meshd/limits/limits';
 import type { Outcome } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import {
   type ErrorCode,
@@ -18,8 +19,6 @@ export interface Ended {
 
 /** A shard's answer to a request for an account that another shard owns; the router repeats with a newer map. */
 export const wrongShard = 'wrong-shard';
-
-const comeBackMs = 1000;
 
 const noOutcome: Outcome = { status: 0, error: '', detail: '', retryAfterMs: 0, correlation: '', mapVersion: 0 };
 

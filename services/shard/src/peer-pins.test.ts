@@ -12,7 +12,7 @@ import {
   peerPendingMs,
   peerRenewMs,
   peersWantedMax,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/peers';
 import type { SettlePeer } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import { ProfileService } from '@meshd/schema/profiles';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

@@ -9,11 +9,12 @@ import { importPublicKey } from '@meshd/crypto/ed448';
 import {
   peerFailureBytesMax,
   peerFailureMs,
+  peerFeaturesMax,
   peerFetchesPerSecondMax,
   peerLeaseMs,
   peerPendingMs,
   peerRenewMs,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/peers';
 import type { Clock } from '@meshd/process/clock';
 import type {
   LeasePeers,
@@ -31,7 +32,6 @@ import type { PeerSettlement, PeerStore, PinnedPeer } from './storage/peers.js';
 /** Without it nothing of a service can be believed (S75). */
 const featureRequired = 'auth-1';
 const featureForm = /^[\x21-\x7e]{1,64}$/;
-const featuresMax = 64;
 
 /** What a domain is pinned to; one that is not is thereby wanted. */
 export async function lookupPeer(peers: PeerStore, asked: LookupPeer, nowMs: number): Promise<LookupPeerResult> {
@@ -79,7 +79,8 @@ async function judge(asked: SettlePeer, pinned: PinnedPeer | undefined, nowMs: n
   if (typeof service === 'string') return `host-refused: ${service}`;
   if (Buffer.compare(service.offlineKey.raw, peer.serviceKey) !== 0) return 'host-refused: not the key of its profile';
   const { features } = peer;
-  if (features.length > featuresMax || features.some((word) => !featureForm.test(word))) return 'features-malformed';
+  if (features.length > peerFeaturesMax || features.some((word) => !featureForm.test(word)))
+    return 'features-malformed';
   const missing = [featureRequired, ...(pinned?.features ?? [])].find((word) => !features.includes(word));
   if (missing !== undefined) return `feature-missing: ${missing}`;
   if (pinned !== undefined) {

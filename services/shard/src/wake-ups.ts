@@ -2,6 +2,7 @@
  * Wake-ups for the outbound worker: one BullMQ job a lane. They hold no truth (design 3.3): what is not handed over, or is
  * lost in Redis, the worker's sweeper finds in the outbox. So nobody waits for them, and their failure harms nothing.
  */
+import { redisReconnectMsMax } from '@meshd/limits/limits';
 import { wakeUpsWaitingMax } from '@meshd/limits/outbox';
 import { deliverJob, deliveryQueue } from '@meshd/rpc/delivery-jobs';
 import { Queue } from 'bullmq';
@@ -38,15 +39,13 @@ export interface WakeUpOptions {
   readonly onLost?: (count: number) => void;
 }
 
-const reconnectMsMax = 5000;
-
 /** Connects, and goes on connecting. */
 export function openWakeUps(options: WakeUpOptions): WakeUps {
   const { shardName, now, onError, onLost = () => {} } = options;
   const connection = new Redis(options.redisUrl, {
     // A command that loses its connection fails soon: the sweeper finds later what it would have told.
     maxRetriesPerRequest: 1,
-    retryStrategy: (attempt) => Math.min(attempt * 100, reconnectMsMax),
+    retryStrategy: (attempt) => Math.min(attempt * 100, redisReconnectMsMax),
   });
   connection.on('error', onError);
   const queue = new Queue(deliveryQueue.name, { connection, prefix: deliveryQueue.prefix(options.serviceUdf) });

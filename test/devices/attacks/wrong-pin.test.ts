@@ -2,8 +2,9 @@
 
 import { makePin } from '@meshd/client/connect/pin';
 import { fakeNowMs } from '@meshd/client/fake-service.fixture';
-import { acceptByPins, givePin, pinLifeMsMax } from '@meshd/client/operations/device-pins';
+import { acceptByPins, givePin } from '@meshd/client/operations/device-pins';
 import { systemRandom } from '@meshd/crypto/random';
+import { pinLifeMsMax } from '@meshd/limits/client';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Middle, NewDevice, refusal, startMiddle } from './middle.js';
 

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, isIPv6 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '@meshd/crypto/random';
-import { dnsQueryMsMax, dnsRepeatMs } from '@meshd/limits/discovery';
+import { dnsQueryMsMax, dnsRepeatMs, dnsUdpBytesMax } from '@meshd/limits/discovery';
 import { type DecodedPacket, decode, encode, streamEncode } from 'dns-packet';
 
 /** A name server; `host` is an address. */
@@ -32,8 +32,6 @@ export class DnsFailure extends Error {
   override readonly name = 'DnsFailure';
 }
 
-/** Octets of an answer over UDP that passes everywhere without fragments (DNS flag day 2020). */
-const udpBytesMax = 1232;
 /** DNS over TCP has 16 bits for the length. */
 const tcpLengthBytes = 2;
 
@@ -81,7 +79,7 @@ async function askServer(
   signal: AbortSignal,
 ): Promise<DecodedPacket> {
   const id = Buffer.from(random(2)).readUInt16BE();
-  const opt = { type: 'OPT' as const, name: '.', udpPayloadSize: udpBytesMax, flags: 0, options: [] };
+  const opt = { type: 'OPT' as const, name: '.', udpPayloadSize: dnsUdpBytesMax, flags: 0, options: [] };
   const query = { type: 'query' as const, id, flags: 0x100, questions: [{ ...question }], additionals: [opt] };
   // biome-ignore lint/suspicious/noExplicitAny: the types want members of OPT that the encoder fills in
   const packet = query as any;

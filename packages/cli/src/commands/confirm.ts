@@ -5,12 +5,11 @@ import {
   answerConfirmation,
   askedConfirmation,
   askedConfirmations,
-  confirmationLifeMs,
-  confirmationLifeMsMax,
   type PendingConfirmation,
   pendingConfirmations,
   requestConfirmation,
 } from '@meshd/client/operations/confirmations';
+import { confirmationLifeMs, confirmationLifeMsMax } from '@meshd/limits/client';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';

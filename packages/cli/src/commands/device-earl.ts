@@ -15,16 +15,13 @@ import {
 import { acceptInvited, hasShownItself, inviteDevice } from '@meshd/client/operations/invite-device';
 import { withdraw } from '@meshd/client/operations/publish';
 import { syncAccount } from '@meshd/client/operations/sync';
+import { completePollMsMax, completePollMsMin } from '@meshd/limits/limits';
 import type { Command } from 'commander';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { caArgument, type ServiceOptions, urlArgument, withEnvironment } from '../device-environment.js';
 import { codeWarning, followInvitation, invitationText } from '../invitation.js';
 import { permissionsOf } from '../permission-argument.js';
 import { qrText, writeQrPng } from '../qr.js';
-
-const pollMs = 2000;
-/** Polls of a device that waits: they double up to this (semantics 7.3). */
-const pollMsMax = 60_000;
 
 interface PreconfigureFlags {
   readonly name?: string;
@@ -140,8 +137,9 @@ async function pollUntil(
     });
     for (const why of polled?.ignored ?? []) io.note(why);
     if (polled !== undefined && (!isWaiting || polled.progress.stage === 'connected')) return polled;
-    const askedMs = polled !== undefined && 'retryAfterMs' in polled.progress ? polled.progress.retryAfterMs : pollMs;
-    pauseMs = Math.min(pollMsMax, Math.max(askedMs, pauseMs * 2));
+    const askedMs =
+      polled !== undefined && 'retryAfterMs' in polled.progress ? polled.progress.retryAfterMs : completePollMsMin;
+    pauseMs = Math.min(completePollMsMax, Math.max(askedMs, pauseMs * 2));
     await environment.pause(pauseMs);
   }
 }

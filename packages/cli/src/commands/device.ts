@@ -16,8 +16,10 @@ import {
   type Progress,
   requestConnection,
 } from '@meshd/client/operations/connect-device';
-import { acceptByPins, givePin, pinLifeMsMax } from '@meshd/client/operations/device-pins';
+import { acceptByPins, givePin } from '@meshd/client/operations/device-pins';
 import { deviceRequests, type PendingDevice } from '@meshd/client/operations/pending-devices';
+import { pinLifeMsMax } from '@meshd/limits/client';
+import { completePollMsMax } from '@meshd/limits/limits';
 import type { Command } from 'commander';
 import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
@@ -35,8 +37,6 @@ import { registerDeviceRights } from './device-rights.js';
 
 const minuteMs = 60_000;
 const unitsMs: Readonly<Record<string, number>> = { m: minuteMs, h: 60 * minuteMs };
-/** Polls of a device that waits: they double up to this (semantics 7.3). */
-const pollMsMax = 60_000;
 
 const weaker =
   'warning: this is the weaker way, for old devices: who stands between may have made both ends look alike in part, so type all of it';
@@ -97,7 +97,7 @@ async function complete(io: CommandIo, flags: { readonly wait?: boolean }): Prom
     for (;;) {
       const found = await completeConnection(io.home, environment, ca);
       if (found.stage !== 'waiting' || flags.wait !== true) return found;
-      pauseMs = Math.min(pollMsMax, Math.max(found.retryAfterMs, pauseMs * 2));
+      pauseMs = Math.min(completePollMsMax, Math.max(found.retryAfterMs, pauseMs * 2));
       await environment.pause(pauseMs);
     }
   });

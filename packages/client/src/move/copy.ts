@@ -1,6 +1,7 @@
 import { constantTimeEqual } from '@meshd/crypto/digest';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { apex } from '@meshd/dare/merkle';
+import { pageBytes } from '@meshd/limits/client';
 import { uploadEntriesMax } from '@meshd/limits/limits';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import type { Device } from '../device.js';
@@ -8,7 +9,6 @@ import { showProgress } from '../environment.js';
 import { ClientError } from '../errors.js';
 import { appendFrame, noTrees } from '../frame.js';
 import { completeFrames } from '../operations/download.js';
-import { pageBytes } from '../operations/fetch.js';
 import { syncAccount } from '../operations/sync.js';
 import { Replica } from '../replica.js';
 import { requireSuccess, type Session } from '../session.js';

@@ -1,3 +1,4 @@
+import { moveHopsMax } from '@meshd/limits/client';
 import { type AccountState, requireAccount } from '../account-state.js';
 import type { ClientEnvironment } from '../environment.js';
 import { ClientError } from '../errors.js';
@@ -5,9 +6,6 @@ import type { Home } from '../home.js';
 import { addressesOf } from '../service-addresses.js';
 import { requireSuccess, Session } from '../session.js';
 import { placeOf, settleAt } from './places.js';
-
-/** An account that moved more often than that since this device was used last is looked for by hand. */
-const hopsMax = 8;
 
 /**
  * Follows the account to where it is (R008, R027). A service that says so is not believed: this device asks it for its own entry,
@@ -19,7 +17,7 @@ const hopsMax = 8;
 export async function followMove(home: Home, environment: ClientEnvironment): Promise<AccountState> {
   const start = await requireAccount(home);
   let state = start;
-  for (let hop = 0; hop < hopsMax; hop += 1) {
+  for (let hop = 0; hop < moveHopsMax; hop += 1) {
     const to = await nextAddress(home, environment, state);
     const place = await placeOf(home, start, to);
     const next: AccountState = { ...state, address: to, url: place.url };

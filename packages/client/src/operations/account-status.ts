@@ -1,4 +1,5 @@
 import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
+import { keptHeadsMsMax } from '@meshd/limits/client';
 import { containersPerAccountMax } from '@meshd/limits/limits';
 import type { ContainerStatus } from '@meshd/schema/common';
 import { isContainerName } from '@meshd/schema/container-name';
@@ -42,9 +43,6 @@ export interface AskOptions {
   /** Have the heads signed anew, also where those that were kept are fresh and nothing has changed. */
   readonly needsHeads?: boolean | undefined;
 }
-
-/** So old may kept heads be where nothing is said to have changed; they stay fresh over the longest wait (S45). */
-const keptHeadsMsMax = 4 * 60_000;
 
 /** Whether the service's kept word is fresh and says just what is known here: then it need not travel again. */
 async function hasFreshWord(device: Device, known: readonly StoredReplica[]): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { fingerprint64 } from '@meshd/crypto/key-udf';
+import { codeAttemptsMax, deviceConflictsMax } from '@meshd/limits/client';
 import { connectionWitness } from '@meshd/schema/connection-witness';
 import type { Permission } from '@meshd/schema/connections';
 import { deviceCatalog, itemContentType } from '@meshd/schema/container-name';
@@ -23,13 +24,10 @@ import { addressesOf } from '../service-addresses.js';
 import { requireSuccess } from '../session.js';
 import { openingDrafts, seal } from '../writer.js';
 import { nameAdministrator, requireAllStores } from './administrators.js';
-import { codeAttemptsMax } from './connect-device.js';
 import { deviceRequests, type PendingDevice } from './pending-devices.js';
 import { sendBatch } from './send-batch.js';
 import { verifiedStores } from './stores.js';
 import { syncAccount } from './sync.js';
-
-const conflictsMax = 5;
 
 /** Says something to the account's devices, as an administrator (S25). @throws ClientError `refused` */
 export async function tellSelf(
@@ -257,7 +255,7 @@ export async function connect(
   const { deviceUdf, body, meshKey } = grantDevice(pending.request, administrator, granted, made);
   const mark = markMessage(freshMessageId(environment), options.references);
   const self = [buildSelfMessage(mark, identity.accountUdf, administrator.meshOnline, environment)];
-  for (let attempt = 0; attempt < conflictsMax; attempt += 1) {
+  for (let attempt = 0; attempt < deviceConflictsMax; attempt += 1) {
     const replica = await device.replica(deviceCatalog);
     const { reader } = replica;
     const known = reader.replay?.items.get(deviceUdf);

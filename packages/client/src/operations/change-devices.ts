@@ -1,4 +1,5 @@
 import type { FrameDraft } from '@meshd/dare/batch';
+import { deviceConflictsMax } from '@meshd/limits/client';
 import { deviceCatalog } from '@meshd/schema/container-name';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
@@ -6,9 +7,6 @@ import { requireNoEvidence } from '../evidence.js';
 import { seal } from '../writer.js';
 import { sendBatch } from './send-batch.js';
 import { syncAccount } from './sync.js';
-
-/** Others may change the device catalog so often before the user is told. */
-const conflictsMax = 5;
 
 /**
  * Changes the device catalog under the administrator's manifest (S25), anew where another device was faster.
@@ -26,7 +24,7 @@ export async function changeDevices(
 ): Promise<void> {
   const { session } = device;
   await requireNoEvidence(session.home);
-  for (let attempt = 0; attempt < conflictsMax; attempt += 1) {
+  for (let attempt = 0; attempt < deviceConflictsMax; attempt += 1) {
     await syncAccount(device, only);
     const signer = session.keys.key(by);
     const catalog = await device.replica(deviceCatalog);

@@ -1,6 +1,7 @@
 import { encodeTagged } from '@meshd/encoding/codec';
 import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson } from '@meshd/encoding/json-writer';
+import { confirmationLifeMs, confirmationLifeMsMax } from '@meshd/limits/client';
 import { contactCatalog, outboundSpool } from '@meshd/schema/container-name';
 import { RequestConfirmation, ResponseConfirmation } from '@meshd/schema/messages-mesh';
 import type { Device } from '../device.js';
@@ -25,10 +26,6 @@ const requestTypes: ReadonlySet<string> = new Set([RequestConfirmation.name]);
 const responseTypes: ReadonlySet<string> = new Set([ResponseConfirmation.name]);
 
 const hourMs = 60 * 60 * 1000;
-/** How long a question may be answered where nothing else is said. */
-export const confirmationLifeMs = 24 * hourMs;
-/** And at most: a message lives 48 hours on its way, and its answer as long. */
-export const confirmationLifeMsMax = 96 * hourMs;
 
 /** A question to somebody. */
 export interface Question {

@@ -6,6 +6,8 @@ import { signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { fingerprint64 } from '@meshd/crypto/key-udf';
 import { udfEquals } from '@meshd/crypto/udf';
 import { type EnvelopeOctets, readEnvelope } from '@meshd/dare/envelope';
+import { codeAttemptsMax } from '@meshd/limits/client';
+import { completePollMsMin } from '@meshd/limits/limits';
 import { connectionWitness } from '@meshd/schema/connection-witness';
 import type { StatusResponse } from '@meshd/schema/protocol';
 import { type AccountState, findAccount, saveAccount, saveCa, saveIdentity } from '../account-state.js';
@@ -23,11 +25,6 @@ import { homePins } from '../service-pin.js';
 import { connectionFor, domainOf, requireSuccess } from '../session.js';
 import { adoptStores } from '../store-floors.js';
 import { acknowledgedBy, nonceOf, refused } from './connection-answers.js';
-
-/** Wrong codes after which a request is given up (S53). */
-export const codeAttemptsMax = 3;
-/** Pause before a device asks again, where the service names none. */
-const pollMsDefault = 2000;
 
 /** Which account a device wants to join. */
 export interface ConnectOptions {
@@ -203,7 +200,7 @@ export async function completeIn(
       await saveAsked(home, held);
       return finishOrHold(home, held);
     }
-    const retryAfterMs = answer.retryAfterMs ?? pollMsDefault;
+    const retryAfterMs = answer.retryAfterMs ?? completePollMsMin;
     if (modeOf(asked) === 'witness') {
       if (asked.isConfirmed) return { stage: 'waiting', retryAfterMs };
       return { stage: 'witness', witness: await witnessTextOf(asked), retryAfterMs };
@@ -294,7 +291,7 @@ export async function confirmConnection(folder: string, typed: string): Promise<
     }
     const confirmed = { ...asked, isConfirmed: true };
     await saveAsked(home, confirmed);
-    if (confirmed.entry === undefined) return { stage: 'waiting', retryAfterMs: pollMsDefault };
+    if (confirmed.entry === undefined) return { stage: 'waiting', retryAfterMs: completePollMsMin };
     return finishOrHold(home, confirmed);
   });
 }
@@ -302,10 +299,10 @@ export async function confirmConnection(folder: string, typed: string): Promise<
 async function finishOrHold(home: Home, asked: AskedState): Promise<Progress> {
   const mode = modeOf(asked);
   if (mode === 'witness' && !asked.isConfirmed) {
-    return { stage: 'witness', witness: await witnessTextOf(asked), retryAfterMs: pollMsDefault };
+    return { stage: 'witness', witness: await witnessTextOf(asked), retryAfterMs: completePollMsMin };
   }
   if (mode === 'code' && !asked.isConfirmed) {
-    return { stage: 'code', code: (await codesOf(asked)).code, retryAfterMs: pollMsDefault };
+    return { stage: 'code', code: (await codesOf(asked)).code, retryAfterMs: completePollMsMin };
   }
   const { address, url, made, acknowledged, entry = new Uint8Array(0) } = asked;
   const { profileMesh, profileAccount } = acknowledged;

@@ -1,4 +1,5 @@
 import { udfEquals } from '@meshd/crypto/udf';
+import { pinLifeMsMax } from '@meshd/limits/client';
 import { MessagePIN } from '@meshd/schema/messages-mesh';
 import { loadOpened, saveOpened } from '../connect/opened-file.js';
 import { isPinUdf, makePin, pinWitness, type StretchedPin, stretchPin } from '../connect/pin.js';
@@ -10,10 +11,6 @@ import { type AcceptOptions, accepted, connect, tellSelf, transcriptOf } from '.
 import { deviceRequests, type GivenPin, type PendingDevice } from './pending-devices.js';
 
 /* PINs at the administrator's end (S54): given out, kept for all administration devices, and what proves one accepted. */
-
-const hourMs = 60 * 60 * 1000;
-/** How long a PIN holds (S54). */
-export const pinLifeMsMax = 24 * hourMs;
 
 /** A PIN to hand to somebody. */
 export interface MadePin {

@@ -1,5 +1,6 @@
 import { openEnvelope } from '@meshd/dare/envelope';
 import type { DecryptionKey } from '@meshd/dare/recipients';
+import { pageBytes } from '@meshd/limits/client';
 import { downloadEntriesMax } from '@meshd/limits/limits';
 import { isContainerName } from '@meshd/schema/container-name';
 import { uniqueIdFor } from '../blind.js';
@@ -10,7 +11,6 @@ import { ClientError } from '../errors.js';
 import { plainOf, readingKey } from '../reading-key.js';
 import type { Replica } from '../replica.js';
 import { requireSuccess, type Session } from '../session.js';
-import { pageBytes } from './fetch.js';
 import { readableReplica, syncAccount } from './sync.js';
 
 /** An entry of a container, decrypted. */

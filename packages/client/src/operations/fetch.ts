@@ -1,5 +1,6 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { verifyConsistency } from '@meshd/dare/log-tree';
+import { pageBytes, pageBytesMin, pageCutsMax } from '@meshd/limits/client';
 import { downloadEntriesMax } from '@meshd/limits/limits';
 import type { ConstraintsSelect, ContainerUpdate } from '@meshd/schema/common';
 import type { Device } from '../device.js';
@@ -12,12 +13,6 @@ import type { SignedHeads } from '../signed-heads.js';
 import { judgeView, rollbackError } from './account-status.js';
 import { fetchSliced, hasPart } from './slices.js';
 
-/** Payload octets of one answer: the next one travels while this one is decoded and verified. */
-export const pageBytes = 1024 * 1024;
-/** What is asked for on a line that breaks. */
-const pageBytesMin = 64 * 1024;
-/** After so many cuts of the same page frames are fetched in slices. */
-const cutsMax = 2;
 const goneStatus = 410;
 
 /** Whose bodies may be left out (semantics 6.5). */
@@ -144,10 +139,10 @@ async function nextPage(device: Device, cursors: readonly Cursor[], pace: Pace):
   for (let cuts = 0; ; cuts += 1) {
     try {
       const [cursor] = cursors;
-      const isSliced = cuts > cutsMax || (cuts > 0 && pace.bytes === pageBytesMin);
+      const isSliced = cuts > pageCutsMax || (cuts > 0 && pace.bytes === pageBytesMin);
       return isSliced && cursor !== undefined ? await slicedPage(device, cursor) : await askPage(device, cursors, pace);
     } catch (error) {
-      if (!isCut(error) || cuts > cutsMax) throw error;
+      if (!isCut(error) || cuts > pageCutsMax) throw error;
       pace.slower();
       await device.session.environment.pause(100 * 2 ** cuts);
     }

@@ -1,6 +1,7 @@
 import { makeRequestId } from '@meshd/binding/request-id';
 import { constantTimeEqual } from '@meshd/crypto/digest';
 import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
+import { writeConflictPauseMsMax, writeConflictsMax } from '@meshd/limits/client';
 import { clockSkewMsMax } from '@meshd/limits/limits';
 import { type Conflict, type Decide, decideLater, resolveEntry } from '../conflicts.js';
 import type { Device } from '../device.js';
@@ -24,11 +25,6 @@ import { buildBatch, encryptBody, type PlannedEntry } from '../writer.js';
 import { requireCurrentKey } from './adopt-keys.js';
 import { sendBatch } from './send-batch.js';
 import { syncContainer } from './sync.js';
-
-/** Other writers may win this often before the user is told; each time everything they wrote is fetched first. */
-const conflictsMax = 20;
-/** Longest wait between two attempts; random, so that two devices do not keep meeting. */
-const conflictPauseMsMax = 400;
 
 /** Where an entry came to stand. */
 export interface PlacedEntry {
@@ -104,7 +100,7 @@ class Flusher {
       throw new ClientError('legacy', `${batch.container} has no manifests and can only be read`);
     }
     let planned: Planned = { write: [], open: [], conflicts: [] };
-    for (let conflict = 0; conflict < conflictsMax; conflict += 1) {
+    for (let conflict = 0; conflict < writeConflictsMax; conflict += 1) {
       let sent = await loadSent(home, batch.name);
       if (sent !== undefined && conflict === 0) planned = { ...planned, open: notSent(batch, sent) };
       if (sent !== undefined && (await hasArrived(replica, sent))) return { placed: placesOf(batch, sent), planned };
@@ -122,7 +118,7 @@ class Flusher {
       }
       await forgetSent(home, batch.name);
       const [octet = 0] = environment.random(1);
-      await environment.pause((octet / 255) * conflictPauseMsMax);
+      await environment.pause((octet / 255) * writeConflictPauseMsMax);
       await syncContainer(this.#device, batch.container);
     }
     throw new ClientError('conflict', `others keep writing to ${batch.container}; try again later`);

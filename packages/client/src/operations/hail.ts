@@ -1,6 +1,7 @@
 import { signingKeyFromSeed } from '@meshd/crypto/ed448';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { offerButtonMs, offerMs, offersPerDeviceMax } from '@meshd/limits/hailing';
+import { completePollMsMin } from '@meshd/limits/limits';
 import { findAccount, forgetAccount, loadCa } from '../account-state.js';
 import { forgetAsked, loadAsked } from '../connect/asked-file.js';
 import { makeBaseSeeds, makeProfileDevice } from '../connect/asking.js';
@@ -20,7 +21,6 @@ import { publish } from './publish.js';
 
 /* The device's end of the third way to be connected (semantics 7.6, S56, S57): made with a code, it comes for offers. */
 
-const pollMsDefault = 2000;
 /** No such request, or one that was rejected: the device is free for other offers. */
 const overStatuses: ReadonlySet<number> = new Set([403, 404]);
 
@@ -170,7 +170,7 @@ async function followUp(home: Home, environment: ClientEnvironment): Promise<Pol
     if (status === undefined || !overStatuses.has(status)) throw error;
     await forgetAsked(home);
     const ignored = [`the account that had made an offer has not taken this device: ${(error as Error).message}`];
-    return { progress: { stage: 'waiting', retryAfterMs: pollMsDefault }, ignored, isNew: false };
+    return { progress: { stage: 'waiting', retryAfterMs: completePollMsMin }, ignored, isNew: false };
   }
 }
 
@@ -186,13 +186,13 @@ const stillListed = 'the account where this device hails lists it as connected; 
 async function offerFor(home: Home, environment: ClientEnvironment, state: HailingState): Promise<FoundOffer> {
   const { taken } = state;
   if (taken !== undefined && environment.nowMs() - taken.createdMs <= offerMs) {
-    return { taken, ignored: [], retryAfterMs: pollMsDefault };
+    return { taken, ignored: [], retryAfterMs: completePollMsMin };
   }
   const { hailing, url, ca } = state;
   const connection = connectionFor(home, environment, { domain: domainOf(hailing), url, ca });
   const signer = { key: signingKeyFromSeed(state.seeds.authentication), profile: state.profileDevice };
   const ignored: string[] = [];
-  let retryAfterMs = pollMsDefault;
+  let retryAfterMs = completePollMsMin;
   try {
     // Strangers may have left some that are none; each time another one is shown.
     for (let left = offersPerDeviceMax; left > 0; left -= 1) {
@@ -201,7 +201,7 @@ async function offerFor(home: Home, environment: ClientEnvironment, state: Haili
       // Hails at the very account that lists it, as of before a reset (S55).
       if (answer.status === 403) return { taken: undefined, ignored: [...ignored, stillListed], retryAfterMs };
       if (answer.status !== 300) requireSuccess('to say whether there is an offer', answer);
-      retryAfterMs = answer.retryAfterMs ?? pollMsDefault;
+      retryAfterMs = answer.retryAfterMs ?? completePollMsMin;
       const { EnvelopedCatalogEntryDevice: octets } = answer.message;
       if (octets === undefined) break;
       const judged = await judge(state, octets, environment.nowMs());

@@ -4,6 +4,7 @@ import { BindingError } from '@meshd/binding/errors';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type EnvelopeOctets, openEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { confirmationLifeMs } from '@meshd/limits/client';
 import { contactCatalog, inboundSpool, outboundSpool } from '@meshd/schema/container-name';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Device, withDevice } from '../device.js';
@@ -11,13 +12,7 @@ import { accountAt, type FakeService, fakeNowMs, signingService } from '../fake-
 import { makeCard } from '../people/card.js';
 import { Someone } from '../people/people.fixture.js';
 import { buildSelfMessage, markMessage } from '../self-message.js';
-import {
-  answerConfirmation,
-  askedConfirmations,
-  confirmationLifeMs,
-  pendingConfirmations,
-  requestConfirmation,
-} from './confirmations.js';
+import { answerConfirmation, askedConfirmations, pendingConfirmations, requestConfirmation } from './confirmations.js';
 import { acceptContact, pendingContacts, requestContact, takeReplies, tellContacts } from './contact-exchange.js';
 import { allowContact, deleteContact, importCard, listContacts, udfOf } from './contacts.js';
 import { listMessages } from './messages.js';

@@ -21,6 +21,7 @@ import {
   sequence,
   string,
 } from '@meshd/encoding/codec';
+import { proofBytesMax } from '@meshd/limits/client';
 import { isContainerName } from '@meshd/schema/container-name';
 import type { Device } from '../device.js';
 import { ClientError } from '../errors.js';
@@ -48,8 +49,6 @@ const ContainerProof = defineObject({
 });
 const proofTags = defineTags('proof', { ContainerProof });
 const proofVersion = 1;
-/** A frame of the largest payload in base64url inside base64url, and some room. */
-const proofBytesMax = 24 * 1024 * 1024;
 
 /** What a proof proves. */
 export interface ProvenFrame {

@@ -1,4 +1,5 @@
 import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { frameSliceBytes } from '@meshd/limits/client';
 import { uploadPayloadBytesMax } from '@meshd/limits/limits';
 import type { ContainerUpdate } from '@meshd/schema/common';
 import type { Device } from '../device.js';
@@ -6,9 +7,6 @@ import { ClientError } from '../errors.js';
 import type { Home } from '../home.js';
 import { octetsToText, textToOctets } from '../octet-text.js';
 import { requireSuccess } from '../session.js';
-
-/** Small enough to get through where nothing else did. */
-const sliceBytes = 128 * 1024;
 
 /** A frame that is being fetched in slices: everything but the payload, which grows in a file of its own. */
 interface StoredPart {
@@ -55,7 +53,7 @@ async function fetchSlice(
 ): Promise<{ update: ContainerUpdate; slice: EnvelopeOctets; heads: EnvelopeOctets | undefined }> {
   const response = await device.session.call('Download', {
     Select: [{ Container: container, IndexMin: frameIndex, IndexMax: frameIndex }],
-    ConstraintsPost: { BytesOffset: offset, BytesMax: sliceBytes },
+    ConstraintsPost: { BytesOffset: offset, BytesMax: frameSliceBytes },
   });
   requireSuccess(`Download of ${container}`, response);
   const update = response.message.Updates?.[0];
@@ -100,7 +98,7 @@ export async function fetchSliced(
       await forgetPart(home, container);
       throw new ClientError('frame', `frame ${frameIndex} of ${container} is larger than any can be`);
     }
-    if (octets.length < sliceBytes) {
+    if (octets.length < frameSliceBytes) {
       await forgetPart(home, container);
       return { update: { ...update, Envelopes: [{ ...part.shell, payload: part.payload }] }, heads };
     }

@@ -1,3 +1,5 @@
+import { watchPauseMsMax, watchPauseMsMin, watchPollMs } from '@meshd/limits/client';
+import { statusWaitMsMax } from '@meshd/limits/limits';
 import { findAccount } from '../account-state.js';
 import { Device } from '../device.js';
 import type { ClientEnvironment } from '../environment.js';
@@ -6,14 +8,6 @@ import { Home } from '../home.js';
 import { Session } from '../session.js';
 import { type AccountView, askStatus, storedReplicas } from './account-status.js';
 import { type SyncedContainer, syncAccount } from './sync.js';
-
-/** The longest wait that a service grants (S83). */
-const waitMs = 55_000;
-/** Between two looks at a service that does not know waiting. */
-const pollMs = 15_000;
-/** Pauses between attempts to reach a service that is gone; doubling. */
-const reconnectMsMin = 500;
-const reconnectMsMax = 30_000;
 
 /** How to watch. */
 export interface WatchOptions {
@@ -48,9 +42,9 @@ async function waitForChange(device: Device, signal: AbortSignal): Promise<Accou
   const { session } = device;
   if (await session.offers('wait')) {
     const known = await storedReplicas(device);
-    return askStatus(device, { known, waitMs, signal });
+    return askStatus(device, { known, waitMs: statusWaitMsMax, signal });
   }
-  await pauseUntil(session.environment, pollMs, signal);
+  await pauseUntil(session.environment, watchPollMs, signal);
   return undefined;
 }
 
@@ -69,7 +63,7 @@ export async function watchAccount(
   const { signal, onChange, onWatching, onLost } = options;
   const home = new Home(folder);
   const device = await openDevice(home, environment);
-  let pauseMs = reconnectMsMin;
+  let pauseMs = watchPauseMsMin;
   let isFirst = true;
   let isLost = false;
   let view: AccountView | undefined;
@@ -83,7 +77,7 @@ export async function watchAccount(
         if (isFirst || isLost) onWatching?.(!isFirst);
         isFirst = false;
         isLost = false;
-        pauseMs = reconnectMsMin;
+        pauseMs = watchPauseMsMin;
         if (!signal.aborted) view = await waitForChange(device, signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -91,7 +85,7 @@ export async function watchAccount(
         if (!isLost) onLost?.(error.message);
         isLost = true;
         await pauseUntil(environment, pauseMs, signal);
-        pauseMs = Math.min(reconnectMsMax, pauseMs * 2);
+        pauseMs = Math.min(watchPauseMsMax, pauseMs * 2);
       }
     }
   } finally {

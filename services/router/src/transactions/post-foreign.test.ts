@@ -6,13 +6,8 @@ import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@me
 import type { Authentication } from '@meshd/binding/request-authenticate';
 import { type EnvelopeOctets, makeEnvelope } from '@meshd/dare/envelope';
 import { recipientsObject, signManifest } from '@meshd/dare/manifest';
-import {
-  foreignAnswerMsMin,
-  messageBytesMax,
-  peerPendingMs,
-  postDeliveriesMax,
-  postMessagesMax,
-} from '@meshd/limits/limits';
+import { foreignAnswerMsMin, messageBytesMax, postDeliveriesMax, postMessagesMax } from '@meshd/limits/limits';
+import { peerPendingMs } from '@meshd/limits/peers';
 import type { Deliver, Peer, TransactRequest } from '@meshd/rpc/generated/meshd/shard/v1/shard';
 import type { PostRequest } from '@meshd/schema/protocol';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';

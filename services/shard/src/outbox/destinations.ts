@@ -1,11 +1,7 @@
-import { outboundTransactionMsMax } from '@meshd/limits/limits';
-import { destinationSuccessNotedMs, destinationsKnownMax } from '@meshd/limits/outbox';
+import { destinationProbeMsMax, destinationSuccessNotedMs, destinationsKnownMax } from '@meshd/limits/outbox';
 import { LRUCache } from 'lru-cache';
 import type { OutboxTables } from '../storage/outbox-store.js';
 import { type DestinationState, freshDestination } from './destination.js';
-
-/** An attempt that looks whether a destination is back, with its settling. */
-const probeMsMax = 2 * outboundTransactionMsMax;
 
 interface Probe {
   readonly owner: string;
@@ -67,7 +63,7 @@ export class Destinations {
     const probe = this.#probes.get(domain);
     const isOwn = probe?.owner === owner && probe.lane === lane;
     if (probe !== undefined && probe.untilMs > nowMs && !isOwn) return probe.untilMs;
-    this.#probes.set(domain, { owner, lane, untilMs: nowMs + probeMsMax });
+    this.#probes.set(domain, { owner, lane, untilMs: nowMs + destinationProbeMsMax });
     return undefined;
   }
 

@@ -1,5 +1,6 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { outboxLeaseRowsMax } from '@meshd/limits/limits';
+import { failureCharactersMax } from '@meshd/limits/outbox';
 import { MeshError } from '@meshd/schema/status';
 import type { ShardContext } from '../context.js';
 import type { OutboxRow } from '../storage/outbox-store.js';
@@ -24,9 +25,6 @@ export interface SettleRequest {
   /** Undefined: nobody was asked. */
   readonly destination: AttemptOutcome | undefined;
 }
-
-/** A reason is for people; one from outside may be long. */
-const reasonCharactersMax = 200;
 
 /**
  * Settles leased rows and what was learnt of their destination. What was delivered or refused is over, whoever tells it:
@@ -64,7 +62,7 @@ function givenBack({ id, outcome }: SettleRequest['rows'][number]): { id: number
 }
 
 function shortened(reason: string): string {
-  return reason.replaceAll('\0', '').slice(0, reasonCharactersMax);
+  return reason.replaceAll('\0', '').slice(0, failureCharactersMax);
 }
 
 async function endSettled(context: ShardContext, domain: string, rows: SettleRequest['rows']): Promise<void> {

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { leaseMs, leaseRenewMs } from '@meshd/limits/limits';
+import { leaseMs, leaseRenewMs, leaseTakePollMs } from '@meshd/limits/limits';
 import type pg from 'pg';
 import { type ClientMaker, keeperConfig, rowsOf } from './database.js';
 import { StorageError } from './errors.js';
@@ -15,7 +15,6 @@ import { type LeaseHeld, releaseLease, renewLease, selectLeaseOwner, takeLease }
 
 /** The process stops trusting its lease this much before it ends in the database: for a renewal that was slow on its way. */
 const leaseMarginMs = leaseMs / 5;
-const takePollMs = 250;
 
 /** Owners in this very process, so that a second one in it is not mistaken for a dead one. */
 const ownersHere = new Set<string>();
@@ -71,7 +70,7 @@ async function take(client: pg.Client, options: LeaseOptions, owner: string): Pr
       const message = `shard ${options.shardName} is held by ${holder?.[0] ?? 'another process'}`;
       throw new StorageError('lease-lost', message);
     }
-    await new Promise((resolve) => setTimeout(resolve, takePollMs));
+    await new Promise((resolve) => setTimeout(resolve, leaseTakePollMs));
   }
 }
 

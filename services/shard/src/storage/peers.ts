@@ -9,7 +9,7 @@ import {
   peerFetchesPerSecondMax,
   peersWantedMax,
   peerWantedNotedMs,
-} from '@meshd/limits/limits';
+} from '@meshd/limits/peers';
 import pg from 'pg';
 import { keeperConfig, rowsOf, type Statement, storageError } from './database.js';
 import * as sql from './sql/peer.js';

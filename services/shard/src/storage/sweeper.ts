@@ -1,7 +1,7 @@
 /** Deletes what has expired, a bounded number of rows at a time, so that writers never wait long. */
 import { publicationWithdrawnMs } from '@meshd/limits/hailing';
 import { largeSweepFilesMax, largeSweepRowsMax } from '@meshd/limits/large';
-import { clockSkewMsMax, messageSeenMs, requestSeenMs, sweepRowsMax } from '@meshd/limits/limits';
+import { clockSkewMsMax, messageSeenMs, requestSeenMs, sweepAccountsMax, sweepRowsMax } from '@meshd/limits/limits';
 import type { Statement } from './database.js';
 import * as account from './sql/account.js';
 import { deleteOffersBefore, deleteWithdrawnBefore } from './sql/hailing.js';
@@ -11,8 +11,6 @@ import { deleteSeenBefore } from './sql/request-seen.js';
 
 /** Runs statements in one transaction under the lease and tells the rows each affected. */
 export type SweepTransaction = (statements: readonly Statement[]) => Promise<number[]>;
-
-const accountsAtOnceMax = 16;
 
 async function repeat(run: SweepTransaction, statement: Statement): Promise<void> {
   for (;;) {
@@ -57,12 +55,12 @@ export async function sweepOnce(
   // before the accounts: nothing of one that goes may be left
   await sweepLarge(run, select, nowMs);
   for (;;) {
-    const ids = await select(account.selectPurgeable(nowMs, accountsAtOnceMax));
+    const ids = await select(account.selectPurgeable(nowMs, sweepAccountsMax));
     for (const id of ids) {
       await repeat(run, account.purgeFrames(id, sweepRowsMax));
       await repeat(run, account.purgeKeys(id, sweepRowsMax));
       await run(account.purgeAccount(id));
     }
-    if (ids.length < accountsAtOnceMax) return;
+    if (ids.length < sweepAccountsMax) return;
   }
 }

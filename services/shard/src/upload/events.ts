@@ -1,3 +1,4 @@
+import { uniqueIdCharactersMax } from '@meshd/limits/limits';
 import { isMeshCatalog } from '@meshd/schema/container-name';
 import type { ContainerKind, FrameEvent } from '../storage/store.js';
 import { conflict, type EntryFault, reject } from './fault.js';
@@ -26,8 +27,6 @@ export interface EventContext {
 }
 
 const eventNames: ReadonlySet<string> = new Set<FrameEvent>(['New', 'Update', 'Delete']);
-/** An identifier is an index key of the database; Mesh identifiers have 28 to 64 characters, plain keys some more. */
-const uniqueIdLengthMax = 1024;
 
 /**
  * Judges the events of a batch by replaying it over the keys that exist (semantics 5, R307).
@@ -117,7 +116,7 @@ function judgeLinks(frame: UploadedFrame, state: KeyState, legacy: boolean): Ent
 
 /** Whether a text can be the key of something. */
 export function isIdentifier(value: string | undefined): value is string {
-  return value !== undefined && value !== '' && value.length <= uniqueIdLengthMax && !value.includes('\0');
+  return value !== undefined && value !== '' && value.length <= uniqueIdCharactersMax && !value.includes('\0');
 }
 
 function isEvent(value: string): value is FrameEvent {
