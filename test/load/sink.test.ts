@@ -59,6 +59,7 @@ const outcomes: Readonly<Record<Behaviour, string>> = {
   ...{ 'wrong-certificate': 'transport', lose: 'transport', cut: 'transport', noise: 'transport' },
   ...{ garbage: 'response-form', oversized: 'response-too-large', unsigned: 'unsigned-error' },
   ...{ 'other-request': 'response-refused', 'wrong-id': 'response-refused' },
+  old: 'feature-missing',
   ...{ redirect: 'unsigned-error', 'busy-unsigned': 'unsigned-error' },
   // A true answer of another status is no Hello.
   ...{ 'redirect-signed': 'response-refused', busy: 'response-refused' },

@@ -94,6 +94,20 @@ const registry = {
   'connection-rejected': entry(403, 'Connection rejected', 'Start the connection again.', { extended: 18 }),
   quota: entry(403, 'Quota exceeded', 'Delete data, or ask the service provider for more room.', { extended: 19 }),
 
+  // --- in marks alone: why the own service sent a message to nobody ---
+  'peer-unproved': entry(
+    403,
+    'The service of the recipient cannot prove its answers',
+    'Ask the recipient for an account at another service.',
+    { extended: 26 },
+  ),
+  'peer-too-small': entry(
+    413,
+    'Larger than the service of the recipient takes',
+    'Send less, or the file by reference: mesh message send --large.',
+    { extended: 27 },
+  ),
+
   // --- not found ---
   'not-found': entry(404, 'Nothing here', 'Check the address.'),
   'domain-not-served': entry(404, 'Domain not served here', 'Check the domain of the account.'),

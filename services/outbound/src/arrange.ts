@@ -3,6 +3,7 @@
  * not take, so that they are never sent (semantics 6.7, 8.5).
  */
 import { messageBytesMax, postMessagesMax } from '@meshd/limits/limits';
+import { statusRegistry } from '@meshd/schema/status';
 import type { Batch, LeasedRow, Plan, RowResult } from './carrier.js';
 
 /** What a service takes, of its ConstraintsPost. Absent: the draft's default. */
@@ -16,7 +17,10 @@ export interface PostConstraints {
 /** What holds where a service says nothing: 64 KB (draft 7, 9), and as many messages as we take ourselves. */
 export const defaultConstraints: PostConstraints = { messageBytesMax, messagesMax: postMessagesMax };
 
-const tooLarge: RowResult = { kind: 'refused', statusExtended: 0, reason: 'larger than the service takes' };
+const tooLarge: RowResult = {
+  ...{ kind: 'refused', reason: 'larger than the service takes' },
+  statusExtended: statusRegistry['peer-too-small'].extended ?? 0,
+};
 
 /**
  * Rows for another service. Every message of a Post goes to every account of the Post, so a Post has one account here and the

@@ -51,6 +51,16 @@ describe('an answer to a Post', () => {
     expect(judgeResponse(answer(status), batch)).toMatchObject({ kind: 'refused', reason: `status ${status}` });
   });
 
+  it('tells the sender why: by what the peer says, else by what its status means', () => {
+    const judged = (status: number, statusExtended: number) =>
+      judgeResponse({ ...answer(status), statusExtended }, batch);
+    expect(judged(413, 0)).toMatchObject({ kind: 'refused', statusExtended: 27 });
+    expect(judged(403, 5)).toMatchObject({ kind: 'refused', statusExtended: 5 });
+    expect(judged(403, 0)).toMatchObject({ kind: 'refused', statusExtended: 0 });
+    expect(judged(503, 22)).toMatchObject({ kind: 'failed', failure: 'service-unverified' });
+    expect(judged(503, 99)).toMatchObject({ kind: 'failed', failure: 'status-503' });
+  });
+
   it.each([401, 429, 500, 503])('with status %i may pass, and the service is there', (status) => {
     expect(judgeResponse(answer(status, [], 3000), batch)).toEqual({
       ...{ kind: 'failed', failure: `status-${status}`, reached: true, retryAfterMs: 3000 },

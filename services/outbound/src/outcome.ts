@@ -6,7 +6,7 @@ import { BindingError } from '@meshd/binding/errors';
 import type { VerifiedResponse } from '@meshd/binding/mesh-connection';
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import type { EntryResponse } from '@meshd/schema/common';
-import { MeshError } from '@meshd/schema/status';
+import { codeOfAnswer, MeshError, statusRegistry } from '@meshd/schema/status';
 import type { Batch, CarryFailure, CarryOutcome, LeasedRow } from './carrier.js';
 
 /** What the peer said of one row. */
@@ -27,18 +27,26 @@ export type Judgement =
  */
 const finalStatuses: ReadonlySet<number> = new Set([400, 403, 404, 410, 413, 415, 421]);
 
+/** What 413 means for a message that came alone. */
+const tooSmall = statusRegistry['peer-too-small'];
+
 /** Reads an answer that was proved to be one. */
 export function judgeResponse(
   response: Pick<VerifiedResponse<'Post'>, 'status' | 'statusExtended' | 'succeeded' | 'message' | 'retryAfterMs'>,
   batch: Batch,
 ): Judgement {
   const { status, statusExtended = 0, succeeded, message, retryAfterMs } = response;
+  const code = codeOfAnswer(status, statusExtended);
+  const isNamed = statusExtended !== 0 && statusRegistry[code].extended === statusExtended;
   const entries = message.Entries ?? [];
   // 403 with entries: the request was processed, and all of it rejected (semantics 6.7)
   if (succeeded || (status === 403 && entries.length > 0))
     return { kind: 'entries', verdicts: verdictsOf(entries, batch) };
-  if (finalStatuses.has(status)) return { kind: 'refused', statusExtended, reason: `status ${status}` };
-  return { kind: 'failed', failure: `status-${status}`, reached: true, retryAfterMs };
+  if (finalStatuses.has(status)) {
+    const why = status === tooSmall.status ? statusExtended || (tooSmall.extended ?? 0) : statusExtended;
+    return { kind: 'refused', statusExtended: why, reason: `status ${status}` };
+  }
+  return { kind: 'failed', failure: isNamed ? code : `status-${status}`, reached: true, retryAfterMs };
 }
 
 /** Entries belong to messages by their number, and to accounts where they name one: a Post of ours has one account. */

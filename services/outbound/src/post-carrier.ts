@@ -10,6 +10,9 @@ import { failureOf, judgeResponse, type Verdict } from './outcome.js';
 import type { Peers } from './peers.js';
 import { ReceiptError, verifyReceipt } from './receipt.js';
 
+/** The reason with which messages for a service without `auth-1` come back (S75). */
+const unproved = statusRegistry['peer-unproved'].extended ?? 0;
+
 /** What {@link postCarrier} needs. */
 export interface PostCarrierOptions {
   readonly peers: Peers;
@@ -61,7 +64,7 @@ export function postCarrier({ peers, onReceipt }: PostCarrierOptions): Carrier {
       } catch (error) {
         const isMute = error instanceof BindingError && error.code === 'feature-missing';
         if (isMute && !(await peers.isPinned(domain))) {
-          return { kind: 'refused', statusExtended: 0, reason: 'the service cannot prove its answers' };
+          return { kind: 'refused', statusExtended: unproved, reason: 'the service cannot prove its answers' };
         }
         return failureOf(error);
       }

@@ -44,7 +44,11 @@ function deliveryLines(delivery: DeliveryStatus, nowMs: number): [string, ...str
     case 'refused':
       return [result, refusalText(statusExtended)];
     case 'expired':
-      return [result, `${domain} could not be reached in time; send it again if it still matters`];
+      return [
+        result,
+        `${domain} did not take it in time; send it again if it still matters`,
+        ...(statusExtended ? [`when it was tried last: ${refusalText(statusExtended)}`] : []),
+      ];
     default:
       return [result, ...queuedText(delivery, nowMs)];
   }

@@ -29,6 +29,7 @@ export const behaviours = {
   'redirect-signed': { does: 'sends elsewhere in an answer that it proves', takes: false },
   busy: { does: 'says, with proof, that it has no time, and when to come again', takes: false },
   'busy-unsigned': { does: 'says so without proof, as something in front of a service would', takes: false },
+  old: { does: 'offers no auth-1, as a service from before authentication, and takes nothing', takes: false },
   reject: { does: 'refuses every message, with proof', takes: false },
 } as const satisfies Record<string, Manner>;
 

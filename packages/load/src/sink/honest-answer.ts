@@ -28,6 +28,8 @@ export interface AnswerContext {
   readonly random: Random;
   /** Whether messages are taken; if not, each is refused. */
   readonly accepts: boolean;
+  /** A word that it does not offer. */
+  readonly without?: Feature;
   /** Told of every message that holds, for each recipient of ours. */
   readonly onMessage: (message: VerifiedMessage, recipient: string) => void;
 }
@@ -56,13 +58,13 @@ function requireHost({ form }: Authentication): void {
   if (form !== 'host') throw new MeshError('not-authorised', 'a service posts as a host');
 }
 
-function helloAnswer({ host }: AnswerContext): MeshHelloResponse {
+function helloAnswer({ host, without }: AnswerContext): MeshHelloResponse {
   return {
     Status: statusRegistry.success.status,
     Version: {
       ...protocolVersion,
       Encodings: [{ ID: [mediaTypeJson] }, { ID: [mediaTypeJsonB] }],
-      Features: [...features],
+      Features: features.filter((word) => word !== without),
     },
     ConstraintsPost: { MaxEntries: postMessagesMax, BytesMax: messageBytesMax },
     EnvelopedProfileService: host.profileService,

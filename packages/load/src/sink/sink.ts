@@ -186,6 +186,7 @@ export class Sink {
       return await honestAnswer(received, {
         ...{ host, domain, random, nowMs: clock(), hostName: domainOfHost(incoming.headers.host) },
         accepts: takes,
+        ...(behaviour === 'old' ? { without: 'auth-1' } : {}),
         onMessage: (message, recipient) => this.tally.message(message, recipient, takes, clock()),
       });
     } catch (error) {

@@ -6,11 +6,14 @@ import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import { appendMessages, type HostSigner, signObject } from '../service-frames.js';
 import type { ContainerState, ContainerWrite } from '../storage/store.js';
 
-/** How a message ended for one recipient (semantics 8.1). `Sent`: the peer gives no receipts. */
+/**
+ * How a message ended for one recipient (semantics 8.1). `Sent`: the peer gives no receipts. `statusExtended` says why, where
+ * there is a code for it, else 0.
+ */
 export type DeliveryEnd =
   | { readonly relationship: 'Received'; readonly receipt: EnvelopeOctets }
-  | { readonly relationship: 'Sent' | 'Expired' }
-  | { readonly relationship: 'Reject'; readonly statusExtended: number };
+  | { readonly relationship: 'Sent' }
+  | { readonly relationship: 'Reject' | 'Expired'; readonly statusExtended: number };
 
 /** One message and recipient, and how it ended. */
 export interface EndedDelivery {
@@ -55,6 +58,6 @@ export function markWrite(
 function referenceOf({ messageId, recipient, end }: EndedDelivery): Reference {
   const reference = { MessageID: messageId, Relationship: end.relationship, Account: recipient };
   if (end.relationship === 'Received') return { ...reference, Receipt: end.receipt };
-  if (end.relationship !== 'Reject' || end.statusExtended === 0) return reference;
+  if (end.relationship === 'Sent' || end.statusExtended === 0) return reference;
   return { ...reference, StatusExtended: end.statusExtended };
 }

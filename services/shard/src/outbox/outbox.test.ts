@@ -33,10 +33,10 @@ const recipients = (rows: readonly LeasedRow[]) => rows.map(({ recipient }) => r
 const told = async () => (await alice.marks()).map(({ Account, Relationship }) => `${Relationship} ${Account}`);
 
 /** Fails once, so that the destination rests. */
-async function failOnce(): Promise<number> {
+async function failOnce(failure = 'timeout'): Promise<number> {
   const { rows } = await shard.lease(domain, lane);
-  const reason = { kind: 'failed', reason: 'timeout' } as const;
-  const outlook = await shard.settle(domain, lane, { rows: each(rows, reason), destination: failed });
+  const reason = { kind: 'failed', reason: failure } as const;
+  const outlook = await shard.settle(domain, lane, { rows: each(rows, reason), destination: { ...failed, failure } });
   return outlook.nextAttemptMs as number;
 }
 
@@ -222,6 +222,22 @@ describe('expiry', () => {
       expect(await expireMessages(shard.context)).toBe(1);
       expect(await told()).toEqual([`Expired ${bob}`]);
       expect(await shard.rows()).toEqual([]);
+    },
+  );
+
+  test.each([
+    ['[S75] a service that can no longer prove what it says', 'feature-missing', 26],
+    ['a service that did not come to know ours', 'service-unverified', 22],
+    ['a service that was not reached', 'timeout', undefined],
+  ])(
+    'tells why it waited for %s, also where the destination rested when the message came',
+    async (_, failure, code) => {
+      await alice.send(bob);
+      await failOnce(failure);
+      await alice.send(bob);
+      shard.nowMs += messageMsMax;
+      expect(await expireMessages(shard.context)).toBe(2);
+      expect((await alice.marks()).map(({ StatusExtended }) => StatusExtended)).toEqual([code, code]);
     },
   );
 
