@@ -1,9 +1,13 @@
 /** Messages as people send, list and follow them, against a whole provider whose line breaks now and then. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeEnvelope } from '@meshd/dare/envelope';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
+import { ProfileAccount } from '@meshd/schema/profiles';
+import { publicMember, signedObject, testKey } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CuttingProxy } from '../cuts/cutting-proxy.js';
 import { mesh, meshLauncher } from './mesh-program.js';
@@ -198,6 +202,30 @@ describe('mesh message', () => {
     await expect
       .poll(async () => (await mesh(['message', 'status', id, '--home', dave])).stdout, waitingMs)
       .toMatch(/: refused\n {2}\S/);
+  });
+
+  it('[S72] points out who writes under the address of somebody whom the user knows by another account', async () => {
+    const name = `eve-${randomBytes(4).toString('hex')}`;
+    const eve = await person(name);
+    const { id } = (await json(eve, 'message', 'send', address('bob'), '--type', 'RequestContact')).messages[0];
+    await expect.poll(() => inboundIds(bob), waitingMs).toContain(id);
+    const shown = async () => (await mesh(['message', 'show', id, '--home', bob])).stdout;
+    expect(await shown()).toContain('\nno contact of yours\n');
+    const card = join(folder, `${name}.card`);
+    const key = testKey('the one whom bob has met');
+    const profile = {
+      ...{ Updated: new Date(), KeyOfflineSignature: publicMember(key), KeysOnlineSignature: [] },
+      ...{ KeyEncryption: publicMember(testKey('her key to encrypt to')), ServiceIDs: [address(name)] },
+    };
+    await writeFile(card, writeEnvelope(signedObject(ProfileAccount, profile, key), 'json'));
+    await json(bob, 'contact', 'allow', address(name), '--card', card);
+    const { stdout } = await mesh(['message', 'list', '--home', bob]);
+    expect(stdout).toMatch(new RegExp(`${name}@\\S+ +\\S* *RequestContact .*new, ANOTHER ACCOUNT THAN BEFORE`));
+    expect(stdout).toContain(`\nANOTHER ACCOUNT THAN BEFORE: not the one that you know as ${address(name)}`);
+    expect(await shown()).toContain('\nANOTHER ACCOUNT THAN BEFORE: ');
+    const listed = (await json(bob, 'message', 'list')).messages;
+    const standings = listed.map((each: { sender: string; standing: string }) => `${each.sender} ${each.standing}`);
+    expect([...new Set(standings)].sort()).toEqual([`${address('alice')} known`, `${address(name)} changed`].sort());
   });
 
   it('says in one line what is wrong', async () => {

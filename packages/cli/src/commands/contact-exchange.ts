@@ -16,6 +16,7 @@ import { commandGroup } from '../command-group.js';
 import type { CommandIo } from '../command-io.js';
 import { compareText, contactJson, typesArgument } from '../contact-text.js';
 import { addressArgument, withEnvironment } from '../device-environment.js';
+import { standingTexts } from '../sender-text.js';
 import { sentJson, sentText } from '../sent-text.js';
 import { shownText, textTable } from '../table.js';
 import { isoTime, timeText } from '../when.js';
@@ -55,8 +56,6 @@ function requestJson({ message, introduction, standing, code }: ContactRequest) 
   const who = { address: card.address, name: card.name, account: card.accountUdf };
   return { id: message.id, ...who, subject, reply: wantsReply, standing, code, created: isoTime(message.createdMs) };
 }
-
-const standingTexts = { new: '', known: 'known', changed: 'ANOTHER ACCOUNT THAN BEFORE' } as const;
 
 async function pending(io: CommandIo): Promise<void> {
   const { replies, found } = await within(io, async (device) => {

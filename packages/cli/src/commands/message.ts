@@ -4,6 +4,7 @@ import { withDevice } from '@meshd/client/device';
 import { type Mark, markMessages } from '@meshd/client/operations/message-marks';
 import { type Box, findMessage, type ListedMessage, listMessages } from '@meshd/client/operations/messages';
 import { sendMessage } from '@meshd/client/operations/send-message';
+import { type SenderStanding, senderStandings } from '@meshd/client/operations/sender-standing';
 import type { WaitingMessage } from '@meshd/client/outgoing';
 import { writeJson } from '@meshd/encoding/json-writer';
 import type { Command } from 'commander';
@@ -11,6 +12,7 @@ import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { addressArgument, withEnvironment } from '../device-environment.js';
 import { contentText, fileOf, membersOf } from '../message-content.js';
+import { changedSendersText, type Standings, senderText, standingJson, standingTexts } from '../sender-text.js';
 import { sentJson, sentText } from '../sent-text.js';
 import { textTable } from '../table.js';
 import { isoTime, timeText } from '../when.js';
@@ -84,6 +86,11 @@ export function messageJson(message: ListedMessage) {
   };
 }
 
+const shownJson = (message: ListedMessage, standings: Standings) => ({
+  ...messageJson(message),
+  ...standingJson(standings.get(message)),
+});
+
 /** A delivery as `--json` has it. */
 export function deliveryJson({ account, result, statusExtended, receiptMs }: ListedMessage['deliveries'][number]) {
   return { account, result, statusExtended, receipt: receiptMs !== undefined, received: isoTime(receiptMs) };
@@ -106,11 +113,12 @@ export function inboundState({ isDeleted, decision, isRead }: ListedMessage): st
   return decision ?? (isRead ? 'read' : 'new');
 }
 
-function rowOf(message: ListedMessage): string[] {
+function rowOf(message: ListedMessage, standing: SenderStanding | undefined): string[] {
   const { box, createdMs, type, sender, recipients, id } = message;
   const isInbound = box === 'inbound';
   const who = isInbound ? sender : recipients.join(' ');
-  return [timeText(createdMs), who, type, isInbound ? inboundState(message) : resultsOf(message), id];
+  const warning = standing?.standing === 'changed' ? `, ${standingTexts.changed}` : '';
+  return [timeText(createdMs), who, type, isInbound ? inboundState(message) + warning : resultsOf(message), id];
 }
 
 function unsentRow({ createdMs, recipient, type, refusal, id }: WaitingMessage): string[] {
@@ -133,26 +141,32 @@ interface ListFlags {
 
 async function list(io: CommandIo, flags: ListFlags): Promise<void> {
   const box = boxArgument(flags.box);
-  const {
-    messages: listed,
-    unsent,
-    refused,
-  } = await withEnvironment(io, (environment) =>
-    withDevice(io.home, environment, (device) => listMessages(device, box)),
+  const { messages, standings, unsent, refused } = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      const { messages: all, ...rest } = await listMessages(device, box);
+      const listed = flags.all === true ? all : all.filter(({ isDeleted }) => !isDeleted);
+      return { ...rest, messages: listed, standings: await senderStandings(device, listed) };
+    }),
   );
-  const messages = flags.all === true ? listed : listed.filter(({ isDeleted }) => !isDeleted);
-  io.print({ box, messages: messages.map(messageJson), unsent: unsent.map(unsentJson), refused }, () => {
+  const shown = messages.map((message) => shownJson(message, standings));
+  io.print({ box, messages: shown, unsent: unsent.map(unsentJson), refused }, () => {
     if (messages.length + unsent.length + refused.length === 0) return `no ${box} messages`;
     const head = ['time (UTC)', box === 'inbound' ? 'from' : 'to', 'type', 'state', 'id'];
-    const table = textTable(head, [...messages.map(rowOf), ...unsent.map(unsentRow)]);
+    const table = textTable(head, [
+      ...messages.map((message) => rowOf(message, standings.get(message))),
+      ...unsent.map(unsentRow),
+    ]);
     const hidden = refused.map(({ frameIndex, reason }) => `frame ${frameIndex} is not shown: ${reason}`);
-    return [table, ...formerKeyText(messages), ...hidden].join('\n');
+    return [table, ...changedSendersText(messages, standings), ...formerKeyText(messages), ...hidden].join('\n');
   });
 }
 
 async function show(io: CommandIo, id: string, flags: { readonly out?: string }): Promise<void> {
-  const message = await withEnvironment(io, (environment) =>
-    withDevice(io.home, environment, (device) => findMessage(device, id, boxes)),
+  const { message, standings } = await withEnvironment(io, (environment) =>
+    withDevice(io.home, environment, async (device) => {
+      const found = await findMessage(device, id, boxes);
+      return { message: found, standings: await senderStandings(device, [found]) };
+    }),
   );
   const { body, type, sender, recipients, createdMs, isEncrypted } = message;
   const file = body && fileOf(body);
@@ -163,10 +177,11 @@ async function show(io: CommandIo, id: string, flags: { readonly out?: string })
     await io.writeFile(flags.out, file.content, { mode: 0o600 });
     if (flags.out === '-') return;
   }
-  io.print({ ...messageJson(message), body }, () =>
+  io.print({ ...shownJson(message, standings), body }, () =>
     [
       `${type} from ${sender} to ${recipients.join(', ')}`,
       `${timeText(createdMs)} UTC, ${isEncrypted ? 'encrypted' : 'in clear'}, signature verified`,
+      ...senderText(message, standings.get(message)),
       ...formerKeyText([message]),
       body === undefined ? 'the body was left out' : contentText(body),
       ...(flags.out === undefined ? [] : [`written to ${flags.out}`]),

@@ -16,6 +16,7 @@ import { answerConfirmation, askedConfirmations, pendingConfirmations, requestCo
 import { acceptContact, pendingContacts, requestContact, takeReplies, tellContacts } from './contact-exchange.js';
 import { allowContact, deleteContact, importCard, listContacts, udfOf } from './contacts.js';
 import { listMessages } from './messages.js';
+import { senderStandings } from './sender-standing.js';
 
 const bob = new Someone('bob@example.org');
 const impostor = new Someone('bob@example.org');
@@ -125,6 +126,30 @@ describe('[R161] an answer to a request for contact', () => {
     expect((await does(pendingContacts)).requests).toMatchObject([{ standing: 'changed' }]);
     expect(await told(does((device) => acceptContact(device, id)))).toMatch(/^profile: .*another account before/);
     expect((await contacts()).map(udfOf)).toEqual([bob.identity.accountUdf]);
+  });
+
+  it('[S72] any message of another account under a known address is told apart from those of the one who is known', async () => {
+    const ids = [bob, impostor, new Someone('carol@example.org')].map((each) => comes(each.say(alice, 'Note', {})));
+    const standings = () =>
+      does(async (device) => {
+        const { messages } = await listMessages(device, 'inbound');
+        const found = await senderStandings(device, messages);
+        return ids.map((id) => found.get(messages.find((message) => message.id === id) as never));
+      });
+    const stranger = { standing: 'new', isVerified: false };
+    expect(await standings()).toEqual([stranger, stranger, stranger]);
+    await does((device) => importCard(device, cardOf(bob), {}));
+    const known = [
+      { standing: 'known', isVerified: false },
+      { standing: 'changed', isVerified: false },
+    ];
+    expect(await standings()).toEqual([...known, stranger]);
+    await does((device) => deleteContact(device, bob.address));
+    // He has moved, and what he wrote from the address before is his.
+    const { identity } = bob.renewed(fakeNowMs + 1000, ['bob@example.net', bob.address]);
+    const fingerprint = identity.accountUdf;
+    await does((device) => importCard(device, identity.profileAccount, { fingerprint }));
+    expect(await standings()).toEqual([{ standing: 'known', isVerified: true }, stranger, stranger]);
   });
 
   it('with a card that was altered shows nobody, and cannot be accepted', async () => {

@@ -43,8 +43,11 @@ function bareCard(address: string, account: ProfileAccount): ContactCard {
 /** What is known of somebody who introduces himself; `changed`: under that address another account is known (S72). */
 export type Standing = 'new' | 'known' | 'changed';
 
-/** Compares an introduction with the contact of that address, or with the fingerprint that somebody gave for it. */
-export function standingOf({ accountUdf }: ContactCard, contact: Correspondent | undefined): Standing {
+/** Compares an account that shows itself with the contact of that address, or with the fingerprint that somebody gave for it. */
+export function standingOf(
+  { accountUdf }: Pick<ContactCard, 'accountUdf'>,
+  contact: Correspondent | undefined,
+): Standing {
   const { account, expectedUdf } = contact ?? {};
   const known = account === undefined ? expectedUdf : accountKeys(account).udf;
   if (known !== undefined && !udfEquals(known, accountUdf)) return 'changed';

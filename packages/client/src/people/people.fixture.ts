@@ -41,12 +41,13 @@ export class Someone {
     return { ...identity, connectionAccount };
   }
 
-  /** The same account with a newer profile, which names another key to encrypt to. */
-  renewed(nowMs: number): Someone {
+  /** The same account with a newer profile, which names another key to encrypt to, and other addresses where they are given. */
+  renewed(nowMs: number, addresses?: readonly string[]): Someone {
     const { payload } = this.identity.profileAccount;
     const { value } = decodeTagged(profileRegistry, payload ?? new Uint8Array(0), { form: 'json' });
     const KeyEncryption = publicMember(this.keys.key('meshEncryption'));
-    const profile = { ...(value as ProfileAccount), Updated: new Date(nowMs), KeyEncryption };
+    const moved = addresses === undefined ? {} : { ServiceIDs: [...addresses] };
+    const profile = { ...(value as ProfileAccount), ...moved, Updated: new Date(nowMs), KeyEncryption };
     const profileAccount = signEnvelope({
       payload: encodeTagged(ProfileAccount, profile, 'json'),
       contentType: 'application/mmm',
