@@ -16,6 +16,14 @@ export const pressedTransactionMsMin = 1000;
 export const incidentSubjectsMax = 4096;
 /** An incident that goes on is recorded again after this, with the number of those between. */
 export const incidentRepeatMs = 3_600_000;
+/** Records of one kind in an hour at one shard, whoever causes them; what is beyond is one more, with their number. */
+export const incidentsPerKindPerHourMax = 100;
+/** A router tells a shard of what one requester does no more often than this. */
+export const incidentReportMs = 60_000;
+/** Such reports of one router on their way; with more of them shards have other things to do. */
+export const incidentReportsMax = 64;
+/** Characters of each text in such a report: an address of ours and the longest reason fit. */
+export const incidentTextMax = 400;
 /** Open connections of one source at one router, an eighth of all: a source may be a whole office behind one address. */
 export const connectionsPerSourceMax = 1024;
 /** Seconds' worth of messages that a sending domain may bring at once: what gathered while it could not reach us. */

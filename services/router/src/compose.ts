@@ -6,6 +6,7 @@ import { watchHostIdentity } from '@meshd/binding/host-watch';
 import { refuseForwarded } from '@meshd/binding/http-server';
 import { watchTicketKeys } from '@meshd/binding/ticket-keys';
 import { connectionHostMsMin, shutdownDrainMs } from '@meshd/limits/limits';
+import { abuseBarMs, abuseRefusalsPerMinuteMax } from '@meshd/limits/requesters';
 import { startAdminListener } from '@meshd/process/admin';
 import { type Clock, systemClock } from '@meshd/process/clock';
 import type { RunningService } from '@meshd/process/run';
@@ -17,12 +18,13 @@ import { readCertificate, watchCertificate } from './certificate-watch.js';
 import type { RouterConfig } from './config.js';
 import { type ConnectionLimitOptions, ConnectionLimits } from './connection-limits.js';
 import { Exchanges } from './exchange.js';
+import { IncidentReports, type RefusedIncident } from './incident-reports.js';
 import { type Listener, type ListenerOptions, startListener } from './listener.js';
 import { defineRouterMetrics } from './metrics.js';
 import { OctetBudget, type OctetBudgetOptions } from './octet-budget.js';
 import { Peers } from './peers.js';
 import { type PublicationLimitOptions, Publications } from './publications.js';
-import { type RequesterLimitOptions, RequesterLimits } from './requester-limits.js';
+import { type RequesterKind, type RequesterLimitOptions, RequesterLimits } from './requester-limits.js';
 import { SeenRequests } from './seen-requests.js';
 import { type OpenShardLink, openRpcLinks, readRpcIdentity } from './shard-link.js';
 import { ShardRouter } from './shard-router.js';
@@ -107,8 +109,10 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       requestsSeen: () => seen.count,
       mapVersion: () => shards.mapVersion,
     });
+    const incidents = new IncidentReports({ shards, clock, logger });
     const requesters = new RequesterLimits(clock, {
       onLimited: (kind, action) => figures.limited.inc({ kind, action }),
+      onBarred: (kind, name) => incidents.note(barredIncident(kind, name)),
       ...overrides.requesterLimits,
     });
     const exchanges: Exchanges = new Exchanges({
@@ -120,6 +124,7 @@ export async function startRouter(config: RouterConfig, overrides: RouterOverrid
       budget,
       limits: new SourceLimits(overrides.sourceLimits),
       requesters,
+      incidents,
       inFlightMax: overrides.inFlightMax,
       peers: new Peers({ shards, clock }),
       seen,
@@ -185,6 +190,12 @@ function startBareListener(
     admit: refuseForwarded,
     serve: (request, http) => exchanges.serve(request, http, { allowBare: true }),
   });
+}
+
+/** Who was refused too often (draft 9.1.2.1). */
+function barredIncident(kind: RequesterKind, name: string): RefusedIncident {
+  const detail = `refused more than ${abuseRefusalsPerMinuteMax} times in a minute; refused altogether for ${abuseBarMs / 1000} s`;
+  return { kind: 'requester-barred', by: `${kind} ${name}`, account: kind === 'account' ? name : '', detail };
 }
 
 /** Fails readiness first, so that a load balancer sends nothing more to a listener that is about to close. */

@@ -29,6 +29,7 @@ import type { Transaction } from '@meshd/schema/protocol';
 import { MeshError, type StatusCode, statusRegistry } from '@meshd/schema/status';
 import type { Logger } from '@meshd/telemetry/logger';
 import { PeerGoneError, readBody } from './body-reader.js';
+import type { IncidentReports } from './incident-reports.js';
 import type { RouterMetrics } from './metrics.js';
 import type { OctetBudget } from './octet-budget.js';
 import type { Peers } from './peers.js';
@@ -52,6 +53,7 @@ export interface ExchangeParts {
   readonly budget: OctetBudget;
   readonly limits: SourceLimits;
   readonly requesters: RequesterLimits;
+  readonly incidents: Pick<IncidentReports, 'note'>;
   readonly peers: Peers;
   readonly seen: SeenRequests;
   readonly metrics: RouterMetrics;
@@ -262,6 +264,10 @@ export class Exchanges {
   async #refuse(serving: Serving, error: MeshError): Promise<void> {
     const { http, source, received } = serving;
     this.#parts.requesters.refused(source, error.code);
+    if (error.code === 'policy' && isHost(serving.authentication)) {
+      // What a host says of itself is not verified where it is refused; where it came from is known.
+      this.#parts.incidents.note({ kind: 'host-refused', by: `source ${source}`, detail: error.detail });
+    }
     const transaction = received?.base.transaction;
     const mayBeSigned = received !== undefined && this.#mayProveRefusal(serving, source);
     const proof: Proof = mayBeSigned ? this.#proofOf(serving, received) : { kind: 'unsigned' };
@@ -300,6 +306,12 @@ export class Exchanges {
   #tally(transaction: Transaction | 'unread' | undefined, code: string): void {
     this.#parts.metrics.requests.inc({ transaction: transaction ?? 'unknown', code });
   }
+}
+
+/** Another service, not a device. */
+function isHost(authentication: Authentication | undefined): boolean {
+  if (authentication?.form === 'host') return true;
+  return authentication?.form === 'ticket' && authentication.ticket.content.level === 'service';
 }
 
 function overloaded(resource: string): MeshError {

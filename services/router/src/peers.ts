@@ -85,7 +85,7 @@ export class Peers {
     if (foreign !== undefined) {
       // A signature may show what the ticket does not: it holds only so many domains.
       if (authentication.form === 'ticket') throw new MeshError('ticket', 'not for this domain');
-      throw new MeshError('policy', 'the host does not speak for the domain of the sender');
+      throw new MeshError('policy', `the host does not speak for ${foreign}`);
     }
     let host: PeerHost | undefined;
     for (const domain of domains) host = await this.#judge(authentication, domain, named, call);

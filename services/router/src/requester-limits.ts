@@ -39,6 +39,8 @@ export interface RequesterLimitOptions {
   readonly refusalsPerMinute?: number;
   /** Whether the machine itself is counted like any other source. */
   readonly countLoopback?: boolean;
+  /** Told of who is refused for a time from now on. */
+  readonly onBarred?: (kind: RequesterKind, name: string) => void;
   /** Told of what was done, for the figures. */
   readonly onLimited?: (kind: RequesterKind, action: 'delayed' | 'refused' | 'barred') => void;
 }
@@ -161,6 +163,7 @@ export class RequesterLimits {
     if ((this.#barred.get(key) ?? 0) > this.#clock()) return;
     this.#barred.set(key, this.#clock() + abuseBarMs);
     this.#options.onLimited?.(kind, 'barred');
+    this.#options.onBarred?.(kind, name);
   }
 }
 

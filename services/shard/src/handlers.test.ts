@@ -316,6 +316,13 @@ describe('messages to others', () => {
     [{ $case: 'leasePublications', value: { publicationsMax: 1, leaseMs: 1 } }, ['outbound']],
     [{ $case: 'settlePublications', value: { publications: [] } }, ['outbound']],
     [{ $case: 'putPublication', value: { publication: published } }, ['outbound']],
+    [
+      {
+        $case: 'noteIncident',
+        value: { kind: 'host-refused', by: 'source 203.0.113.7', account: '', detail: 'x', times: 1 },
+      },
+      ['router'],
+    ],
     [{ $case: 'fetchPublication', value: { identifier: published.identifier } }, ['router']],
     [{ $case: 'describeDeliveries', value: { principal: undefined, messages: [] } }, ['router']],
     [{ $case: 'post', value: { principal: undefined, accounts: [], messages: [], self: [] } }, ['router']],

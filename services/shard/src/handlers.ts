@@ -14,6 +14,7 @@ import { accountOfConnection, answerConnection } from './connection-answers.js';
 import type { ShardContext } from './context.js';
 import type { ShardFigures } from './figures.js';
 import { answerLarge } from './large-answers.js';
+import { noteRouterIncident } from './message/router-incident.js';
 import { answerDeliver, recipientsOf } from './message-answers.js';
 import { answerOutbox, refusedPost, rpcPostResult } from './outbox-answers.js';
 import { type Ended, endedBy, misrouted, refused, succeeded } from './outcome.js';
@@ -223,6 +224,9 @@ export class Handlers implements Pick<ShardHandlers, 'transact' | 'download'> {
         const value = await leasePeers(this.#options.peers, transaction.value, context.clock());
         return { ended: done, result: { $case: 'leasePeers', value } };
       }
+      case 'noteIncident':
+        noteRouterIncident(context, transaction.value);
+        return { ended: done, result: undefined };
       case 'settlePeer':
         return this.#settlePeer(transaction.value, context);
       default: {
@@ -321,7 +325,7 @@ const rolesOf: Partial<Record<Transaction['$case'], readonly Role[]>> = {
   ...{ leaseOutbox: ['outbound'], settleOutbox: ['outbound'], listWork: ['outbound'] },
   ...{ leasePeers: ['outbound'], settlePeer: ['outbound'] },
   ...{ leasePublications: ['outbound'], settlePublications: ['outbound'], putPublication: ['outbound'] },
-  ...{ fetchPublication: ['router'] },
+  ...{ fetchPublication: ['router'], noteIncident: ['router'] },
   ...{ listDestinations: ['operator'], changeDestination: ['operator'], listWaiting: ['operator'] },
   ...{ changeAccount: ['operator'], reportAccount: ['operator'], changeQuota: ['operator'] },
 };

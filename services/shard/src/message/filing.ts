@@ -219,7 +219,7 @@ export class Filing {
     const incident = incidentOf[decision.why];
     if (incident !== undefined) {
       const detail = `${message.messageType} from ${message.sender}`;
-      const noted = { kind: incident, senderDomain: this.#senderDomain, account: address, detail };
+      const noted = { kind: incident, by: this.#senderDomain, account: address, detail };
       this.#context.incidents.note(noted, this.#nowMs);
     }
     return decision.result === 'drop' ? decision : { refused: decision.code };

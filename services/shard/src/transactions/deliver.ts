@@ -103,7 +103,7 @@ function noteUnproved(
 ): void {
   // Our own shard has judged what our own worker brings.
   if (hostUdf === '' || !unproved.has(code)) return;
-  incidents.note({ kind: 'message-unproved', senderDomain, account: recipients[0] ?? '', detail }, clock());
+  incidents.note({ kind: 'message-unproved', by: senderDomain, account: recipients[0] ?? '', detail }, clock());
 }
 
 /** Fills in what becomes of the messages for one recipient. */

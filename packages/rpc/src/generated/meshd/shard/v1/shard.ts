@@ -142,6 +142,9 @@ export interface TransactRequest {
     /** From operators: how an account stands, and what it may hold. */
     { $case: "reportAccount"; value: ReportAccount }
     | { $case: "changeQuota"; value: ChangeQuota }
+    | //
+    /** From routers: what they refused and an operator should be able to look up. */
+    { $case: "noteIncident"; value: NoteIncident }
     | undefined;
 }
 
@@ -817,6 +820,18 @@ export interface PeerSpoke {
   domain: string;
 }
 
+export interface NoteIncident {
+  /** host-refused, requester-barred */
+  kind: string;
+  /** who asked */
+  by: string;
+  /** of ours, that it is about; empty: none */
+  account: string;
+  detail: string;
+  /** since this router told of it last */
+  times: number;
+}
+
 export interface ListDestinations {
   /** one of them; empty: all, in order, behind after_domain */
   domain: string;
@@ -1471,6 +1486,9 @@ export const TransactRequest: MessageFns<TransactRequest> = {
       case "changeQuota":
         ChangeQuota.encode(message.transaction.value, writer.uint32(730).fork()).join();
         break;
+      case "noteIncident":
+        NoteIncident.encode(message.transaction.value, writer.uint32(738).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1784,6 +1802,14 @@ export const TransactRequest: MessageFns<TransactRequest> = {
             }
 
             message.transaction = { $case: "changeQuota", value: ChangeQuota.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 92: {
+            if (tag !== 738) {
+              break;
+            }
+
+            message.transaction = { $case: "noteIncident", value: NoteIncident.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -7406,6 +7432,96 @@ export const PeerSpoke: MessageFns<PeerSpoke> = {
             }
 
             message.domain = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNoteIncident(): NoteIncident {
+  return { kind: "", by: "", account: "", detail: "", times: 0 };
+}
+
+export const NoteIncident: MessageFns<NoteIncident> = {
+  encode(message: NoteIncident, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.by !== "") {
+      writer.uint32(18).string(message.by);
+    }
+    if (message.account !== "") {
+      writer.uint32(26).string(message.account);
+    }
+    if (message.detail !== "") {
+      writer.uint32(34).string(message.detail);
+    }
+    if (message.times !== 0) {
+      writer.uint32(40).uint32(message.times);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NoteIncident {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNoteIncident();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.times = reader.uint32();
             continue;
           }
         }
