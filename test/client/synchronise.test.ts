@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MeshConnection, type VerifiedResponse } from '@meshd/binding/mesh-connection';
 import { withDevice } from '@meshd/client/device';
+import { deviceEntries, updateDraft, withPart } from '@meshd/client/device-entries';
 import { type ClientEnvironment, type ServiceConnection, systemEnvironment } from '@meshd/client/environment';
 import { loadEvidence } from '@meshd/client/evidence';
 import { Home } from '@meshd/client/home';
 import { auditHome } from '@meshd/client/operations/audit';
+import { changeDevices } from '@meshd/client/operations/change-devices';
 import { createAccount } from '@meshd/client/operations/create-account';
 import { downloadContainer } from '@meshd/client/operations/download';
 import { checkProof, proveFrame } from '@meshd/client/operations/prove';
@@ -21,6 +23,7 @@ import { homeTickets } from '@meshd/client/ticket-files';
 import { signEnvelope } from '@meshd/dare/sign';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
+import { ConnectionAccount, connectionRegistry } from '@meshd/schema/connections';
 import { ProfileMesh, profileRegistry } from '@meshd/schema/profiles';
 import type { Transaction } from '@meshd/schema/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -162,6 +165,41 @@ describe('[R124] [R247] [R250] a profile of the Mesh that was replaced elsewhere
     expect(brought).toEqual([expect.anything(), undefined]);
     await upload(other, { renewed: 'under the new profile' });
     expect(await contents(home)).toMatchObject({ renewed: 'under the new profile' });
+  });
+});
+
+describe('[R124] [R251] a connection of this device that was replaced elsewhere', () => {
+  it('comes with the next Status, once, and requests are signed under it from then on', async () => {
+    const newer = await withDevice(home, environmentOf(home), async (device) => {
+      const { identity, keys } = device.session;
+      const { value } = decodeTagged(connectionRegistry, identity.connectionAccount.payload ?? new Uint8Array(0), {
+        form: 'json',
+      });
+      const Updated = new Date((value.Updated?.getTime() ?? 0) + 1000);
+      const payload = encodeTagged(ConnectionAccount, { ...(value as ConnectionAccount), Updated }, 'json');
+      const connectionAccount = signEnvelope({ payload, keys: [keys.key('accountOnline')] });
+      await changeDevices(device, async () => {
+        const [own] = await deviceEntries(device);
+        if (own === undefined) throw new Error('the device is not listed');
+        const change = { EnvelopedConnectionAccount: connectionAccount };
+        const entry = withPart(own.entry, identity.accountUdf, change);
+        return [await updateDraft(device, own, entry, { nowMs: Date.now() })];
+      });
+      return payload;
+    });
+    exchanges.length = 0;
+    await sync(other);
+    await upload(other, { reconnected: 'under the newer connection' });
+    const brought = exchanges.flatMap(({ transaction, response }) =>
+      transaction === 'Status' && response.succeeded
+        ? [(response.message as { EnvelopedCatalogEntryDevice?: object }).EnvelopedCatalogEntryDevice]
+        : [],
+    );
+    expect(brought).toEqual([expect.anything(), undefined]);
+    expect(exchanges.map(({ transaction }) => transaction)).not.toContain('Complete');
+    const held = await withDevice(other, environmentOf(other), async ({ session }) => session.identity);
+    expect(Buffer.from(held.connectionAccount.payload ?? [])).toEqual(Buffer.from(newer));
+    expect(await contents(home)).toMatchObject({ reconnected: 'under the newer connection' });
   });
 });
 

@@ -5,7 +5,7 @@ import { dateTime, open, signObject, tagged } from './kit/dare.js';
 import { newKey, publicKey } from './kit/keys.js';
 import { b64, concat, zeros } from './kit/octets.js';
 import { type Answer, codesOf, type Peer } from './kit/peer.js';
-import { newDevice, newPerson } from './kit/people.js';
+import { catalogedDevice, newDevice, newPerson } from './kit/people.js';
 import { type Running, startProvider } from './kit/provider.js';
 import { makeRequest, newId, type Signer } from './kit/request.js';
 import { peek } from './kit/response.js';
@@ -214,14 +214,25 @@ describe('the host form', () => {
 });
 
 describe('connections over time', () => {
-  it('[S24] a superseded connection of the same device: 401; the newer one works', async () => {
+  it('[R124] [R251] [S24] a superseded connection: Status brings the newer one, and its rights; all else is 401', async () => {
     const mine = await Account.open(peer);
-    const newer = newDevice(mine.person, Date.now() + 2000, { of: mine.device });
+    const choices = { of: mine.device, permissions: [{ Name: 'Messaging' }] };
+    const newer = newDevice(mine.person, Date.now() + 2000, choices);
+    expect((await mine.append('my_Notes', [item('a', '1')])).status).toBe(201);
     const meta = { Event: 'Update', First: 1, Previous: 1 };
     expect((await mine.append('mmm_Device', [deviceEntry(mine.person, newer, meta)])).status).toBe(201);
-    expect(codesOf(await mine.status())).toEqual(unknown);
+    const { status: told, message } = await mine.status();
+    expect(told).toBe(201);
+    const brought = open(message.EnvelopedCatalogEntryDevice ?? []).payload;
+    expect(Buffer.from(brought as Uint8Array)).toEqual(Buffer.from(catalogedDevice(mine.person, newer)));
     const updated = new Account(peer, mine.person, newer);
-    expect((await updated.status()).status).toBe(201);
+    const current = await updated.status();
+    expect(current.message).not.toHaveProperty('EnvelopedCatalogEntryDevice');
+    expect(message.ContainerStatus).toEqual(current.message.ContainerStatus);
+    expect(message.ContainerStatus?.map(({ Container }) => Container)).not.toContain('my_Notes');
+    for (const tag of ['Download', 'Upload']) {
+      expect(codesOf(await mine.call(tag, {}))).toMatchObject({ status: 401, extended: undefined });
+    }
   });
 
   it('[S24] [R115] a revoked device: 401/4, at once, for all that it asks', async () => {

@@ -11,9 +11,11 @@ import { ProfileAccount, ProfileMesh, profileRegistry } from '@meshd/schema/prof
 import { beforeEach, describe, expect, it } from 'vitest';
 import { withDevice } from './device.js';
 import type { KeyName } from './device-keys.js';
-import { accountAt, FakeService, fakeNowMs } from './fake-service.fixture.js';
+import { accountAt, copyHome, FakeService, fakeNowMs } from './fake-service.fixture.js';
 import type { Identity } from './identity.js';
 import { accountStatus } from './operations/account-status.js';
+import { syncAccount } from './operations/sync.js';
+import { uploadFiles } from './operations/upload.js';
 
 const later = new Date(fakeNowMs + 60_000);
 const earlier = new Date(fakeNowMs - 60_000);
@@ -149,6 +151,22 @@ describe('[R124] [R251] an entry of this device in a Status', () => {
     await status();
     expect(payloadOf(service.statuses.at(-1)?.signers[0]?.connection)).toBe(payloadOf(newer));
     expect(payloadOf((await identity()).connectionAccount)).toBe(payloadOf(newer));
+  });
+
+  it('takes rights away: what the service shows no longer then is not missed', async () => {
+    const content = new TextEncoder().encode('x');
+    await withDevice(home, service.environment(), async (device) => {
+      for (const name of ['my_Notes', 'my_Other']) await uploadFiles(device, name, [{ name: 'x', content }]);
+    });
+    const newer = connection({ Updated: later, Permissions: [{ Name: 'my_Notes' }] });
+    service.brings = { EnvelopedCatalogEntryDevice: entry({ EnvelopedConnectionAccount: newer }) };
+    service.shown = (name, frames) => (name === 'my_Other' ? [] : frames);
+    const copy = await copyHome(home);
+    const namesIn = (all: readonly { container: string }[]) => all.map(({ container }) => container);
+    expect(namesIn(await status())).not.toContain('my_Other');
+    const synced = await withDevice(copy, service.environment(), (device) => syncAccount(device));
+    expect(namesIn(synced)).toContain('my_Notes');
+    expect(namesIn(synced)).not.toContain('my_Other');
   });
 
   it('[R027] is asked for by a device that the service no longer knows, which then hears that the account has moved', async () => {

@@ -78,6 +78,15 @@ describe('authorise', () => {
     await expect(authorise(swapped, stateOf(alice))).rejects.toMatchObject({ code: 'not-authenticated' });
   });
 
+  test('[S24] a superseded connection counts where it is asked for alone, with the rights of the newer one', async () => {
+    const [old, device] = [alice.device('first', [{ Name: 'Administration' }]), alice.device()];
+    await shard.join(alice, device);
+    await expect(authorise(old.principal, stateOf(alice))).rejects.toMatchObject({ code: 'not-authenticated' });
+    const caller = await authorise(old.principal, stateOf(alice), { superseded: true });
+    expect([caller.by, caller.permissions]).toEqual(['catalog', []]);
+    expect(await costOf(() => authorise(old.principal, stateOf(alice), { superseded: true }))).toBe(1);
+  });
+
   test('[S24] a connection whose signer is no longer an online key of the account is superseded', async () => {
     const device = alice.device();
     await shard.join(alice, device);

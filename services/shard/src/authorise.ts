@@ -58,10 +58,14 @@ export interface AuthoriseOptions {
   readonly recovery?: 'list' | 'read';
   /**
    * What may be done with an account that is at another service. `copy`: what carrying it there and back takes, for a device
-   * that says it does that, while the account stands by. `entry`: a device learns where it is, also under a connection of
-   * its own that a newer one has superseded.
+   * that says it does that, while the account stands by. `entry`: a device learns where it is.
    */
   readonly away?: 'copy' | 'entry';
+  /**
+   * Whether a device may ask under a connection of its own that a newer one has superseded. It gets what the newer one permits,
+   * and no ticket: for requests alone that bring it the newer one.
+   */
+  readonly superseded?: boolean;
 }
 
 /**
@@ -107,7 +111,7 @@ async function identify(
     return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
   }
   if (principal.ticketIssuedMs !== undefined) throw ticketRefusal(device);
-  if (options.away === 'entry' && device !== undefined && (await isSuperseded(principal, state, device))) {
+  if (device !== undefined && (await isSuperseded(principal, state, device, options))) {
     return { state, principal, permissions: device.permissions, device, by: 'catalog', keySignature: undefined };
   }
   const copies = mayCopy(principal, state, device, options);
@@ -155,9 +159,18 @@ function mayCopy(
   return isIn && options.away === 'copy' && moves === true && away !== null && status !== 'moved';
 }
 
-/** The device is in use, and this was its connection once: it may learn of the newer one (semantics 6.4), and nothing else. */
-async function isSuperseded(principal: Principal, state: AccountState, device: DeviceRow): Promise<boolean> {
-  return isConnected(state, device) && (await verifiedConnection(principal, state)) !== undefined;
+/**
+ * The device is in use, and this was its connection once: it may learn of the newer one (semantics 6.4). Where the account stands
+ * by, the entry may be the older one; so it tells nothing there but to who asks for the entry itself.
+ */
+async function isSuperseded(
+  principal: Principal,
+  state: AccountState,
+  device: DeviceRow,
+  { superseded, away }: AuthoriseOptions,
+): Promise<boolean> {
+  if (superseded !== true || (state.away !== null && away !== 'entry') || !isConnected(state, device)) return false;
+  return (await verifiedConnection(principal, state)) !== undefined;
 }
 
 /**

@@ -106,7 +106,9 @@ export async function askStatus(device: Device, options: AskOptions = {}): Promi
     );
   }
   const changed = statuses.map(headOf);
-  const unchanged = known.filter(({ container }) => !changed.some((head) => head.container === container));
+  const unchanged = readableOf(device, known).filter(
+    ({ container }) => !changed.some((head) => head.container === container),
+  );
   const { EnvelopedHeads: given } = response.message;
   const signed = isBrief && given === undefined ? undefined : await device.heads.judge(given);
   return { heads: [...changed, ...unchanged.map(knownHead)], signed };
@@ -116,9 +118,14 @@ export async function askStatus(device: Device, options: AskOptions = {}): Promi
  * What this home has verified of the containers that this device may read. Of others its administrator may have told it
  * (S47), and the service does not show them: that is no loss.
  */
-export async function storedReplicas({ session }: Device): Promise<StoredReplica[]> {
+export async function storedReplicas(device: Device): Promise<StoredReplica[]> {
+  return readableOf(device, await Replica.storedIn(device.session.home));
+}
+
+/** Those that this device may read as its connection is now: each Status may have brought another one. */
+export function readableOf<C extends { readonly container: string }>({ session }: Device, all: readonly C[]): C[] {
   const permissions = ownPermissions(session);
-  return (await Replica.storedIn(session.home)).filter(({ container }) => mayRead(permissions, container));
+  return all.filter(({ container }) => mayRead(permissions, container));
 }
 
 /** What has been verified of a container here. */
@@ -174,8 +181,8 @@ export function rollbackError(container: string, verified: TrustedHead, shown: {
  */
 export async function accountStatus(device: Device): Promise<ContainerState[]> {
   return recordingEvidence(device, async () => {
-    const stored = await storedReplicas(device);
     const view = await askStatus(device);
+    const stored = await storedReplicas(device);
     for (const { container, frameCount } of judgeView(view, stored)) {
       const verified = stored.find((each) => each.container === container);
       if (verified !== undefined) throw rollbackError(container, verified, { size: frameCount });

@@ -6,6 +6,7 @@ import {
   type AccountView,
   askStatus,
   judgeView,
+  readableOf,
   rollbackError,
   type ServiceHead,
   storedReplicas,
@@ -90,11 +91,11 @@ async function agreedView(
   const isAhead = ({ container, size }: StoredReplica) =>
     (shown?.heads.find((head) => head.container === container)?.frameCount ?? 0) < size;
   const view = shown === undefined || stored.some(isAhead) ? await askStatus(device, { known }) : shown;
-  const shorter = judgeView(view, stored);
+  const shorter = judgeView(view, readableOf(device, stored));
   if (shorter.length === 0) return view;
   // The service is to sign that it has less before anything follows from it.
   const stated = await askStatus(device, { needsHeads: true });
-  const missing = judgeView(stated, stored);
+  const missing = judgeView(stated, readableOf(device, stored));
   return missing.length === 0 ? stated : heal(device, missing, stated);
 }
 

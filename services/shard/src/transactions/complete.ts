@@ -156,7 +156,7 @@ export async function completeConnected(
   deviceUdf: string,
 ): Promise<CompleteResult> {
   const { caller, answer } = await context.store.readAccount(principal.account, async (reader) => {
-    const caller = await authorise(principal, reader.state, { away: 'entry' });
+    const caller = await authorise(principal, reader.state, { away: 'entry', superseded: true });
     const { device, state } = caller;
     if (device === undefined) throw new MeshError('connection-unknown');
     const answer = isNamed(deviceUdf, device) ? await connected(reader, state, device) : firstSign(state, deviceUdf);

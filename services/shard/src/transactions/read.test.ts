@@ -3,22 +3,48 @@ import { apex } from '@meshd/dare/merkle';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { entry, opening, Person, type TestDevice, TestWriter } from '../testing/person.js';
 import { TestShard } from '../testing/test-shard.js';
+import { authenticate } from './authenticate.js';
 import { type DownloadPart, type DownloadRequest, download, type Selection } from './download.js';
 import { status } from './status.js';
 
 let shard: TestShard;
 let alice: Person;
 let device: TestDevice;
+let devices: TestWriter;
 let writer: TestWriter;
 
 beforeEach(async () => {
   shard = await new TestShard().start();
   alice = new Person('alice');
   device = alice.device();
-  await shard.join(alice, device);
+  devices = await shard.join(alice, device);
   writer = new TestWriter('mmm_Credential', alice.accountUdf, device.signature);
   const entries = ['a', 'b', 'c', 'd'].map((id) => entry({ UniqueID: id, Event: 'New' }));
   await shard.upload(device, [{ envelopes: writer.write([opening(), ...entries]).envelopes }]);
+});
+
+const allOf = (container: string): Selection => ({
+  container,
+  indexMin: undefined,
+  indexMax: undefined,
+  notBeforeMs: undefined,
+  beforeMs: undefined,
+  filters: [],
+  frameCount: undefined,
+  proveFrom: undefined,
+  prove: false,
+});
+const whole = { header: true, payload: true, trailer: true };
+
+const downloadOf = (selections: readonly Partial<Selection>[]): DownloadRequest => ({
+  principal: device.principal,
+  selections: selections.map((selection) => ({ ...allOf('mmm_Credential'), ...selection })),
+  entriesMax: 1000,
+  payloadBytesMax: 8 * 1024 * 1024,
+  parts: whole,
+  payloadOffset: undefined,
+  heads: false,
+  describePrincipal: false,
 });
 
 describe('Status', () => {
@@ -82,9 +108,62 @@ describe('Status', () => {
     }
   });
 
-  test('[S24] an old connection of the same device, with more permissions, is refused', async () => {
-    const richer = alice.device('first', [{ Name: 'Administration' }]);
-    await expect(ask({ principal: richer.principal })).rejects.toMatchObject({ code: 'not-authenticated' });
+  describe('[R124] [R251] [S24] a connection of the same device that a newer one has superseded', () => {
+    let old: TestDevice;
+    let newer: TestDevice;
+    beforeEach(async () => {
+      old = alice.device('second', [{ Name: 'Administration' }, { Name: 'mmm_Credential' }]);
+      newer = alice.device('second', [{ Name: 'Messaging' }]);
+      await write(entry({ UniqueID: old.udf, Event: 'New' }, old.entry));
+      expect(await ask({ principal: old.principal })).toMatchObject({ deviceEntry: undefined });
+      await write(entry({ UniqueID: old.udf, Event: 'Update', First: 2, Previous: 2 }, newer.entry));
+    });
+
+    const write = (draft: ReturnType<typeof entry>) =>
+      shard.upload(device, [{ container: 'mmm_Device', envelopes: devices.write([draft]).envelopes }]);
+    const namesFor = async ({ principal }: TestDevice) =>
+      (await ask({ principal })).containers.map(({ container }) => container);
+
+    test('is brought the newer one, and shown what that permits, not what it permitted itself', async () => {
+      expect((await ask({ principal: old.principal })).deviceEntry?.payload).toEqual(newer.entry);
+      expect(await namesFor(old)).toEqual(await namesFor(newer));
+      expect(await namesFor(old)).not.toContain('mmm_Credential');
+      expect((await ask({ principal: newer.principal })).deviceEntry).toBeUndefined();
+      await expect(ask({ principal: old.principal, deviceUdf: device.udf })).rejects.toMatchObject({
+        code: 'not-authorised',
+      });
+    });
+
+    test('opens nothing else: neither Download nor Upload, and there is no ticket for it', async () => {
+      const { principal } = old;
+      const refused = { code: 'not-authenticated', detail: '' };
+      const read = async () => {
+        for await (const _ of download(shard.context, { ...downloadOf([{ container: 'mmm_Inbound' }]), principal }));
+      };
+      await expect(read()).rejects.toMatchObject(refused);
+      const notes = new TestWriter('my_Notes', alice.accountUdf, old.signature);
+      const { envelopes } = notes.write([opening()]);
+      await expect(shard.upload(old, [{ container: 'my_Notes', envelopes }])).rejects.toMatchObject(refused);
+      await expect(authenticate(shard.context, principal)).rejects.toMatchObject(refused);
+      const ticket = { ...principal, connection: undefined, ticketIssuedMs: shard.nowMs };
+      await expect(ask({ principal: ticket })).rejects.toMatchObject({ code: 'ticket' });
+    });
+
+    test('is none where another account or another device’s key made it', async () => {
+      const { key } = old.principal;
+      const mallory = new Person('mallory').device('second');
+      for (const { connection, connectionDigest } of [mallory.principal, alice.device('third').principal]) {
+        const principal = { ...old.principal, key, connection, connectionDigest };
+        await expect(ask({ principal })).rejects.toMatchObject({ code: 'not-authenticated' });
+      }
+    });
+
+    test('[R115] brings a revoked device nothing, at once', async () => {
+      await write(entry({ UniqueID: old.udf, Event: 'Delete', First: 2, Previous: 3 }));
+      for (const { principal } of [old, newer]) {
+        await expect(ask({ principal })).rejects.toMatchObject({ code: 'device-revoked' });
+      }
+    });
   });
 
   test('a device sees the stores that it has permission for, and the device catalog', async () => {
@@ -109,31 +188,8 @@ describe('Status', () => {
 });
 
 describe('Download', () => {
-  const all: Selection = {
-    container: 'mmm_Credential',
-    indexMin: undefined,
-    indexMax: undefined,
-    notBeforeMs: undefined,
-    beforeMs: undefined,
-    filters: [],
-    frameCount: undefined,
-    proveFrom: undefined,
-    prove: false,
-  };
-  const whole = { header: true, payload: true, trailer: true };
-
   const ask = async (selections: readonly Partial<Selection>[], changes: Partial<DownloadRequest> = {}) => {
-    const request: DownloadRequest = {
-      principal: device.principal,
-      selections: selections.map((selection) => ({ ...all, ...selection })),
-      entriesMax: 1000,
-      payloadBytesMax: 8 * 1024 * 1024,
-      parts: whole,
-      payloadOffset: undefined,
-      heads: false,
-      describePrincipal: false,
-      ...changes,
-    };
+    const request = { ...downloadOf(selections), ...changes };
     const parts: DownloadPart[] = [];
     for await (const part of download(shard.context, request)) parts.push(part);
     return parts;

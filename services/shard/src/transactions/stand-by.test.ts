@@ -196,10 +196,12 @@ describe('[R027] a notice', () => {
 });
 
 describe('[R246] [S24] a connection that a newer one has superseded', () => {
-  test('brings its device the newer one by Complete, and nothing else', async () => {
+  test('brings its device the newer one by Status and Complete, but not where the account stands by', async () => {
     const old = before.device();
-    await expect(ask(here, false, old)).rejects.toMatchObject({ code: 'not-authenticated' });
-    await expect(ask(here, true, old)).rejects.toMatchObject({ code: 'not-authenticated' });
+    for (const moves of [false, true]) {
+      expect((await ask(here, moves, old)).deviceEntry?.payload).toEqual(device.entry);
+      await expect(ask(there, moves, old)).rejects.toMatchObject({ code: 'not-authenticated' });
+    }
     const { entry: told } = await completeConnected(shard.context, old.principal, device.udf);
     expect(told?.payload).toEqual(device.entry);
     const { envelopes } = catalog.write([entry({ UniqueID: device.udf, Event: 'Delete', First: 1, Previous: 2 })]);
@@ -207,5 +209,11 @@ describe('[R246] [S24] a connection that a newer one has superseded', () => {
     await expect(completeConnected(shard.context, old.principal, device.udf)).rejects.toMatchObject({
       code: 'device-revoked',
     });
+  });
+
+  test('is none where the account stands by: there the catalog may be older than the device that carries it', async () => {
+    await copy(here, there);
+    expect(await bind(turned(here))).toBe(202);
+    expect(await ask(here, true, turned(here).device())).toMatchObject({ deviceEntry: undefined });
   });
 });

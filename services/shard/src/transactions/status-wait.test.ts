@@ -163,6 +163,16 @@ describe('[S83] a waiting Status', () => {
     ]);
   });
 
+  test('[R124] [R251] a device whose connection is superseded meanwhile is brought the newer one at once', async () => {
+    const [second, newer] = [alice.device('second'), alice.device('second', [{ Name: 'Messaging' }])];
+    await toDevices([entry({ UniqueID: second.udf, Event: 'New' }, second.entry)]);
+    const containers = (await known()).filter(({ container }) => container !== 'mmm_Device');
+    const waiting = ask({ principal: second.principal, known: containers, waitMs: 10_000 });
+    await untilWaiting(1);
+    await toDevices([entry({ UniqueID: second.udf, Event: 'Update', First: 2, Previous: 2 }, newer.entry)]);
+    expect((await waiting).deviceEntry?.payload).toEqual(newer.entry);
+  });
+
   test('ends with the process', async () => {
     const waiting = ask({ known: await known(), waitMs: 10_000 });
     await untilWaiting(1);

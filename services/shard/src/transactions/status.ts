@@ -41,7 +41,7 @@ export interface StatusResult {
   readonly containers: readonly ContainerStatus[];
   /** Undefined: the client holds it already. */
   readonly profileMesh: EnvelopeOctets | undefined;
-  /** The device's catalog entry, when the presented connection is not that of the entry. */
+  /** The device's catalog entry, when the presented connection is not that of the entry (R124). */
   readonly deviceEntry: EnvelopedEntry | undefined;
   readonly heads: EnvelopeOctets | undefined;
 }
@@ -73,6 +73,9 @@ interface Look {
 /**
  * Status (semantics 6.4): reads, and changes nothing. Names that do not exist, or that the device may not read, are
  * absent from the answer alike.
+ *
+ * A device whose connection was superseded is brought its entry, with what that permits (R124); no other request but Complete
+ * takes such a connection.
  *
  * With `waitMs` it waits until something differs from `known` (S83). Who asks is authorised anew at every look, so that a
  * device which is revoked meanwhile is told just that.
@@ -110,7 +113,7 @@ export async function status(
 function look(context: ShardContext, { principal, deviceUdf }: StatusRequest): Promise<Look> {
   return context.store.readAccount(principal.account, async (reader) => {
     const seenAtMs = context.clock();
-    const caller = await authorise(principal, reader.state, { recovery: 'read', away: 'copy' });
+    const caller = await authorise(principal, reader.state, { recovery: 'read', away: 'copy', superseded: true });
     if (!isOwnDevice(deviceUdf, caller)) throw new MeshError('not-authorised', 'DeviceUDF is another device');
     return { caller, reader, seenAtMs };
   });
@@ -133,9 +136,9 @@ function readable({ caller }: Look): ContainerState[] {
   return [...caller.state.containers.values()].filter(({ name }) => mayRead(caller.permissions, name));
 }
 
-/** Whether a container that the client names is not as it knows it, or its ProfileMesh is an old one. */
+/** Whether a container that the client names is not as it knows it, or its ProfileMesh or connection is an old one. */
 function isNews(seen: Look, { known, profileMasterDigest }: StatusRequest): boolean {
-  if (known.length === 0) return true;
+  if (known.length === 0 || hasOtherEntry(seen.caller)) return true;
   if (profileMasterDigest.length > 0 && !holdsProfile(seen, profileMasterDigest)) return true;
   const containers = new Map(readable(seen).map((container) => [container.name, container]));
   return known.some((each) => {
@@ -175,15 +178,16 @@ async function answer(context: ShardContext, seen: Look, request: StatusRequest)
   };
 }
 
-/**
- * The device's entry, if its connection is not the one presented. A device whose connection was superseded is refused
- * before (S24), so this has a value only where a request presents none.
- */
+/** Whether the connection of the device's entry is not the one presented: a newer one has superseded that (R124). */
+function hasOtherEntry({ device, principal }: Caller): boolean {
+  return device !== undefined && !constantTimeEqual(device.connectionDigest, principal.connectionDigest);
+}
+
+/** The device's entry, if its connection is not the one presented. */
 async function changedEntry(reader: AccountReader, caller: Caller): Promise<EnvelopedEntry | undefined> {
-  const { device, principal, state } = caller;
+  const { device, state } = caller;
   const catalog = state.containers.get(deviceCatalog);
-  if (device === undefined || catalog === undefined) return undefined;
-  if (constantTimeEqual(device.connectionDigest, principal.connectionDigest)) return undefined;
+  if (device === undefined || catalog === undefined || !hasOtherEntry(caller)) return undefined;
   for await (const chunk of reader.frames(catalog, { from: device.entryIndex, to: device.entryIndex })) {
     const frame = chunk[0];
     if (frame !== undefined) return { header: frame.header, payload: frame.payload, trailer: frame.trailer };
