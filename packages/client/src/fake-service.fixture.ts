@@ -2,7 +2,7 @@
 import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type HostIdentity, initService, issueHost, loadHostIdentity } from '@meshd/binding/host-files';
+import type { HostIdentity } from '@meshd/binding/host-files';
 import type { VerifiedHello, VerifiedResponse } from '@meshd/binding/mesh-connection';
 import type { RequestSigner } from '@meshd/binding/request-sign';
 import { sha512 } from '@meshd/crypto/digest';
@@ -19,7 +19,6 @@ import {
 } from '@meshd/dare/envelope';
 import { consistencyProof, root } from '@meshd/dare/log-tree';
 import { apex } from '@meshd/dare/merkle';
-import { signEnvelope } from '@meshd/dare/sign';
 import { decodeTagged, encodeTagged } from '@meshd/encoding/codec';
 import type { ConstraintsSelect, ContainerStatus, ContainerUpdate } from '@meshd/schema/common';
 import { verifyConnectionRequest } from '@meshd/schema/connection-check';
@@ -34,6 +33,7 @@ import { withDevice } from './device.js';
 import { deviceEntries } from './device-entries.js';
 import { saveDeviceKeys } from './device-keys.js';
 import type { ClientEnvironment, ServiceConnection } from './environment.js';
+import { fakeDomain, fakeHost, signedByHost } from './fake-host.fixture.js';
 import { appendFrame, noTrees, type Trees } from './frame.js';
 import { Home } from './home.js';
 import { connect } from './operations/administer-devices.js';
@@ -54,23 +54,10 @@ export function digestOver(frames: readonly EnvelopeOctets[]): Uint8Array | unde
 
 const taken: Answer = { status: 201, message: { Entries: [{ Result: 'Accept', IndexContainer: 1 }] } };
 
-const fakeDomain = 'example.com';
 /** What the clocks of service and devices say. */
 export const fakeNowMs = 1_700_000_000_000;
 
-/** Keys and profiles of a service, for signing heads. */
-export async function fakeHost(nowMs = fakeNowMs): Promise<HostIdentity> {
-  const folder = await mkdtemp(join(tmpdir(), 'mesh-host-'));
-  await initService(folder, { nowMs });
-  await issueHost(folder, 'router', { domains: [fakeDomain], nowMs });
-  return loadHostIdentity(join(folder, 'router'));
-}
-
-/** An object that a host signs for keeping, with its credentials (S26). */
-export function signedByHost(host: HostIdentity, payload: Uint8Array): EnvelopeOctets {
-  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
-  return signEnvelope({ payload, keys: [signingKey], entryMembers: [{ Profile, Connection }] });
-}
+const textOf = ({ payload }: EnvelopeOctets) => Buffer.from(payload ?? []).toString('latin1');
 
 function treesOver(frames: readonly EnvelopeOctets[]): Trees {
   return frames.reduce((before, octets) => appendFrame(before, octets).trees, noTrees);
@@ -105,6 +92,8 @@ export class FakeService {
   whileWaiting: () => Promise<void> = async () => undefined;
   /** Runs before each call; throws where the line breaks. */
   beforeCall: (transaction: Transaction, message: object) => Promise<void> = async () => undefined;
+  /** Runs after each call; throws where the answer is lost. */
+  afterCall: (transaction: Transaction) => Promise<void> = async () => undefined;
   /** Who signs heads; without a host there are none. */
   host: HostIdentity | undefined;
   givesHeads = true;
@@ -182,6 +171,7 @@ export class FakeService {
     await this.beforeCall(transaction, message);
     if (transaction === 'Upload') this.uploadIds.push(id);
     const { status, extended, message: answer } = await this.#answer(transaction, message);
+    await this.afterCall(transaction);
     return {
       status,
       statusExtended: extended,
@@ -310,7 +300,9 @@ export class FakeService {
   }
 
   #upload(message: RequestOf<'Upload'>): Answer {
-    for (const octets of message.Self ?? []) this.file(inboundSpool, octets);
+    // The very same message is filed once (semantics 5).
+    const filed = new Set(this.containers.get(inboundSpool)?.map(textOf));
+    for (const octets of message.Self ?? []) if (!filed.has(textOf(octets))) this.file(inboundSpool, octets);
     if (message.Updates === undefined) return { status: 201, message: this.#heads() };
     const { Container: name = '', Index: index, Envelopes: envelopes = [] } = message.Updates?.[0] ?? {};
     const frames = this.containers.get(name) ?? [];
@@ -345,7 +337,7 @@ export async function accountAt(service: FakeService): Promise<string> {
 export async function signingService(): Promise<FakeService> {
   const service = new FakeService();
   service.features.add('heads-1');
-  service.host = await fakeHost();
+  service.host = await fakeHost(fakeNowMs);
   return service;
 }
 

@@ -8,15 +8,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { withDevice } from './device.js';
 import { ClientError } from './errors.js';
 import { loadEvidence } from './evidence.js';
-import {
-  accountAt,
-  copyHome,
-  type FakeService,
-  fakeHost,
-  fakeNowMs,
-  signedByHost,
-  signingService,
-} from './fake-service.fixture.js';
+import { fakeHost, signedByHost } from './fake-host.fixture.js';
+import { accountAt, copyHome, type FakeService, fakeNowMs, signingService } from './fake-service.fixture.js';
 import { Home } from './home.js';
 import { acknowledge, auditHome } from './operations/audit.js';
 import { checkProof, proveFrame } from './operations/prove.js';
@@ -83,8 +76,8 @@ describe('[S45] signed heads', () => {
   });
 
   it('are refused when a host of another service signed them', async () => {
-    const { profileService } = service.host ?? (await fakeHost());
-    service.host = { ...(await fakeHost()), profileService };
+    const { profileService } = service.host ?? (await fakeHost(fakeNowMs));
+    service.host = { ...(await fakeHost(fakeNowMs)), profileService };
     later();
     expect(await refusal(sync(behind))).toMatchObject({ code: 'heads' });
   });
@@ -249,7 +242,7 @@ describe('[S46] consistency', () => {
   });
 
   it('fails when the frames given are not those under the signed root', async () => {
-    const other = (await fakeHost()).profileHost;
+    const other = (await fakeHost(fakeNowMs)).profileHost;
     expect(other).toBeDefined();
     const frames = service.containers.get(container) ?? [];
     const last = frames.at(-1);
@@ -326,7 +319,7 @@ describe('a proof file', () => {
     const { file } = await withDevice(home, environment(), (device) => proveFrame(device, container, 1));
     const { ContainerProof: parts } = JSON.parse(Buffer.from(file).toString());
     const { writeEnvelope } = await import('@meshd/dare/envelope');
-    const stranger = Buffer.from(writeEnvelope((await fakeHost()).profileService)).toString('base64url');
+    const stranger = Buffer.from(writeEnvelope((await fakeHost(fakeNowMs)).profileService)).toString('base64url');
     const octets = Buffer.from(JSON.stringify({ ContainerProof: { ...parts, ProfileService: stranger } }));
     expect((await refusal(checkProof(octets))).code).toBe('proof');
   });

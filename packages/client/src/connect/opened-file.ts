@@ -1,3 +1,4 @@
+import { type EnvelopeOctets, readEnvelope, writeEnvelope } from '@meshd/dare/envelope';
 import type { Home } from '../home.js';
 import { octetsToText, textToOctets } from '../octet-text.js';
 
@@ -15,6 +16,8 @@ export interface OpenedRequest {
   /** T of S50 as it was when rA was drawn: with rA known, nobody may put another request in its place. */
   readonly transcript: Uint8Array;
   readonly wrongCount: number;
+  /** The challenge as it was signed, until the service has taken it: whatever fails, no other one is made (S53). */
+  readonly unposted?: EnvelopeOctets | undefined;
 }
 
 /** All that is remembered. */
@@ -29,6 +32,7 @@ interface StoredRequest {
   adminNonce: string;
   transcript: string;
   wrongCount: number;
+  unposted?: string | undefined;
 }
 
 interface Stored {
@@ -40,18 +44,21 @@ interface Stored {
 /** What this home remembers. */
 export async function loadOpened(home: Home): Promise<OpenedRequests> {
   const stored = await home.readJson<Stored>(file);
-  const requests = Object.entries(stored?.requests ?? {}).map(([id, { adminNonce, transcript, wrongCount }]) => {
-    const octets = { adminNonce: textToOctets(adminNonce), transcript: textToOctets(transcript) };
-    return [id, { ...octets, wrongCount }] as const;
-  });
+  const requests = Object.entries(stored?.requests ?? {}).map(
+    ([id, { adminNonce, transcript, wrongCount, unposted }]) => {
+      const octets = { adminNonce: textToOctets(adminNonce), transcript: textToOctets(transcript) };
+      const challenge = unposted === undefined ? {} : { unposted: readEnvelope(textToOctets(unposted)) };
+      return [id, { ...octets, wrongCount, ...challenge }] as const;
+    },
+  );
   return { requests: new Map(requests), usedPins: new Set(stored?.usedPins) };
 }
 
 /** Keeps it, durably. */
 export async function saveOpened(home: Home, { requests, usedPins }: OpenedRequests): Promise<void> {
-  const entries = [...requests].map(([id, { adminNonce, transcript, wrongCount }]) => {
+  const entries = [...requests].map(([id, { adminNonce, transcript, wrongCount, unposted }]) => {
     const texts = { adminNonce: octetsToText(adminNonce), transcript: octetsToText(transcript) };
-    return [id, { ...texts, wrongCount }] as const;
+    return [id, { ...texts, wrongCount, unposted: unposted && octetsToText(writeEnvelope(unposted)) }] as const;
   });
   const stored: Stored = { version: 1, requests: Object.fromEntries(entries), usedPins: [...usedPins] };
   await home.writeJson(stored, file);

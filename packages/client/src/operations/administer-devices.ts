@@ -1,4 +1,5 @@
 import { fingerprint64 } from '@meshd/crypto/key-udf';
+import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { codeAttemptsMax, deviceConflictsMax } from '@meshd/limits/client';
 import { connectionWitness } from '@meshd/schema/connection-witness';
 import type { Permission } from '@meshd/schema/connections';
@@ -34,10 +35,18 @@ export async function tellSelf(
   device: Device,
   messages: readonly Parameters<typeof buildSelfMessage>[0][],
 ): Promise<void> {
-  const { session } = device;
-  const signer = session.keys.key('meshOnline');
-  const { accountUdf } = session.identity;
-  const self = messages.map((message) => buildSelfMessage(message, accountUdf, signer, session.environment));
+  await fileSelf(
+    device,
+    messages.map((message) => signedByAdministrator(device, message)),
+  );
+}
+
+function signedByAdministrator({ session }: Device, message: Parameters<typeof buildSelfMessage>[0]): EnvelopeOctets {
+  const { identity, keys, environment } = session;
+  return buildSelfMessage(message, identity.accountUdf, keys.key('meshOnline'), environment);
+}
+
+async function fileSelf({ session }: Device, self: EnvelopeOctets[]): Promise<void> {
   requireSuccess('the message', await session.call('Upload', { Self: self }));
 }
 
@@ -54,25 +63,35 @@ export async function pendingDevice(device: Device, name: string): Promise<Pendi
 }
 
 /**
- * Opens a request (S53): challenges the device, which then shows its code. Doing it again changes nothing.
+ * Opens a request (S53): challenges the device, which then shows its code. Doing it again changes nothing; where the challenge
+ * did not get through, or may not have, the very same one is posted again.
  *
  * What was opened is remembered with the challenge: from then on the service knows both nonces, and would have all the time
  * it wants to look for another request, under the same name, that has the code of the device.
  *
- * @throws ClientError `refused` where another administration device has opened it, `connect` for a device too old for a code
+ * @throws ClientError `unavailable`; `refused` where another administration device has opened it, `connect` for a device too
+ *   old for a code
  */
 export async function openRequest(device: Device, pending: PendingDevice): Promise<void> {
-  const { session } = device;
-  const { home, environment } = session;
-  const opened = await loadOpened(home);
-  if (opened.requests.has(pending.id)) return;
+  const { id } = pending;
+  const known = (await loadOpened(device.session.home)).requests.get(id);
+  const opened = known ?? (await challengeOnce(device, pending));
+  if (opened.unposted === undefined) return;
+  await fileSelf(device, [opened.unposted]);
+  await keepOpened(device, id, { ...opened, unposted: undefined });
+}
+
+/** Draws the nonce of a request and signs the challenge, kept before anybody sees it: a forgotten one could not be answered. */
+async function challengeOnce(device: Device, pending: PendingDevice): Promise<OpenedRequest> {
+  const { environment } = device.session;
   const adminNonce = environment.random(revealNonceBytes);
   const { transcript } = await transcriptOf(device, pending);
-  // Kept first: what was challenged and forgotten could not be accepted by anybody.
-  await keepOpened(device, pending.id, { adminNonce, transcript, wrongCount: 0 });
   const uniqueId = freshMessageId(environment);
   const body = { MessageID: uniqueId, References: [{ MessageID: pending.id }], AdminNonce: adminNonce };
-  await tellSelf(device, [{ table: ChallengeConnection, body, uniqueId }]);
+  const unposted = signedByAdministrator(device, { table: ChallengeConnection, body, uniqueId });
+  const opened = { adminNonce, transcript, wrongCount: 0, unposted };
+  await keepOpened(device, pending.id, opened);
+  return opened;
 }
 
 /** What a device may do once it is connected. */

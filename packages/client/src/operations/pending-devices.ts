@@ -82,7 +82,10 @@ export async function deviceRequests(device: Device): Promise<DeviceRequests> {
   }
   const opened = await loadOpened(device.session.home);
   const pending = await Promise.all(
-    [...found.acknowledgements].map(([id, value]) => pendingOf(device, found, id, value, opened.requests.has(id))),
+    [...found.acknowledgements].map(([id, value]) => {
+      const own = opened.requests.get(id);
+      return pendingOf(device, found, id, value, own !== undefined && own.unposted === undefined);
+    }),
   );
   const pins = [...found.pins].map(([id, { PIN: pin = '', Expires: expires, DeviceUDF, Permissions }]): GivenPin => {
     const permissions = Permissions ?? (DeviceUDF === undefined ? undefined : []);

@@ -309,5 +309,9 @@ describe('[S53] code mode', () => {
     expect(told(await say(challenge('c', 'another')))).toBe('400/13 Reject@0');
     expect(told(await say(challenge('c', nameOf(phone))))).toBe('accepted');
     expect(told(await say(challenge('d', nameOf(phone))))).toBe('400/13 Reject@0');
+    // The very same one again, by a device that lost the answer, is no second challenge.
+    const filedCount = inbound().length;
+    expect(told(await say(challenge('c', nameOf(phone))))).toBe('accepted');
+    expect(inbound()).toHaveLength(filedCount);
   });
 });
