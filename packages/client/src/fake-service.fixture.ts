@@ -121,7 +121,7 @@ export class FakeService {
   /** Requests for the state of things, with who signed them. */
   readonly statuses: { readonly message: RequestOf<'Status'>; readonly signers: readonly RequestSigner[] }[] = [];
   /** What the service says it understands. */
-  readonly features = new Set<string>(['page', 'filter', 'wait']);
+  readonly features = new Set<string>(['page', 'filter', 'wait', 'publish', 'offer']);
 
   /** Another service with the same account, host and features. */
   copy(): FakeService {

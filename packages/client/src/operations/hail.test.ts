@@ -1,4 +1,5 @@
 /** What a device without display and keys takes for the word of its owner, and what it passes over (S56, S57). */
+import { existsSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ import { makeOffer } from '../connect/offer-message.js';
 import { withDevice } from '../device.js';
 import { makeDeviceKeys } from '../device-keys.js';
 import type { ClientEnvironment, ServiceConnection } from '../environment.js';
-import { accountAt, FakeService, fakeNowMs } from '../fake-service.fixture.js';
+import { accountAt, copyHome, FakeService, fakeNowMs } from '../fake-service.fixture.js';
 import { Home } from '../home.js';
 import { makeIdentity } from '../identity.js';
 import { pollHailing, preconfigureDevice, resetDevice } from './hail.js';
@@ -104,6 +105,20 @@ async function outcome(isPressed = false): Promise<string> {
   );
   return calls.includes('Connect') ? 'asked' : said;
 }
+
+describe('a device that is made', () => {
+  it.each(['publish', 'offer'])('at a service that does not say %s: nothing is made, here or there', async (word) => {
+    const old = factory.copy();
+    old.features.delete(word);
+    const home = join(await mkdtemp(join(tmpdir(), 'mesh-hail-')), 'lamp');
+    const made = withDevice(await copyHome(factoryHome), old.environment(), (device) =>
+      preconfigureDevice(device, home, { description: 'lamp', hasButton: false }),
+    );
+    const message = expect.stringContaining(`does not connect devices by their code (${word})`);
+    await expect(made).rejects.toMatchObject({ code: 'unavailable', message });
+    expect([existsSync(home), old.calls]).toEqual([false, []]);
+  });
+});
 
 describe('[S56] a device that hails', () => {
   it('waits while there is nothing, and asks where a good offer says', async () => {

@@ -49,7 +49,8 @@ export interface PreconfiguredDevice {
  * here before is published again.
  *
  * @param folder home of the device
- * @throws ClientError `usage` for a folder that holds another device, `refused` where the account may not publish more
+ * @throws ClientError `usage` for a folder that holds another device, `unavailable` where the service has no such devices,
+ *   `refused` where the account may not publish more
  */
 export async function preconfigureDevice(
   device: Device,
@@ -57,6 +58,7 @@ export async function preconfigureDevice(
   options: PreconfigureOptions,
 ): Promise<PreconfiguredDevice> {
   const { environment, state, domain } = device.session;
+  await requireServiceOfHailing(device);
   const { nowMs, random } = environment;
   const home = new Home(folder);
   const earl = makeEarl(domain, random);
@@ -80,6 +82,15 @@ export async function preconfigureDevice(
   const described = { profileDevice: kept.profileDevice, hailing: state.address };
   await publish(device, identifier, sealDescription(described, { key }, random));
   return { earl: kept.earl, deviceUdf: kept.deviceUdf, identifier };
+}
+
+/** Asked before anything is made: its description would be readable nowhere, or no offer would ever reach it. */
+async function requireServiceOfHailing({ session }: Device): Promise<void> {
+  for (const word of ['publish', 'offer'] as const) {
+    if (await session.offers(word)) continue;
+    const message = `the service of ${session.domain} does not connect devices by their code (${word}); use an account elsewhere`;
+    throw new ClientError('unavailable', message);
+  }
 }
 
 /** How a device that hails stands. */
