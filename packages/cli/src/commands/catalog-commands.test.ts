@@ -54,6 +54,32 @@ describe('mesh bookmark', () => {
     await expect(mesh('bookmark', 'get', 'Weather')).rejects.toThrow(/there is no bookmark Weather; see mesh bookmark/);
     await expect(mesh('bookmark', 'add', '', 'https://a.example')).rejects.toThrow(/needs a path, for example/);
     expect((await mesh('bookmark', 'list')).result.entries).toHaveLength(4);
+  });
+
+  it('takes whole URIs, of every scheme, and nothing else', async () => {
+    for (const uri of ['mailto:choir@choir.example', 'urn:isbn:9780140449136', 'https://exämple.example/ü?a=b#c']) {
+      await mesh('bookmark', 'add', 'Odd', uri);
+      expect((await mesh('bookmark', 'get', 'Odd')).result.Uri).toBe(uri);
+    }
+    for (const text of [
+      'paper.example',
+      '//paper.example',
+      '/today',
+      'https:',
+      'https://a b',
+      ' ',
+      '1a:b',
+      'http://[::1',
+    ]) {
+      await expect(mesh('bookmark', 'add', 'Odd', text)).rejects.toThrow(
+        /is not a whole URI; write it with its scheme/,
+      );
+    }
+    expect((await mesh('bookmark', 'get', 'Odd')).result.Uri).toBe('https://exämple.example/ü?a=b#c');
+    await mesh('bookmark', 'delete', 'Odd');
+  });
+
+  it('says where there is nothing yet', async () => {
     expect((await mesh('task', 'list')).text).toBe('no tasks; keep one with: mesh task add');
   });
 });

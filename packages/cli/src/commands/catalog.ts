@@ -71,7 +71,7 @@ const groups: readonly CatalogCommands[] = [
     ...{ kind: bookmarkKind, description: 'bookmarks', columns: ['Path', 'Uri', 'Title'] },
     arguments: [
       { name: 'path', member: 'Path', text: 'folder and name, for example News/paper' },
-      { name: 'uri', member: 'Uri', text: 'where it leads' },
+      { name: 'uri', member: 'Uri', text: 'where it leads, with its scheme' },
     ],
     options: [{ flag: 'title', member: 'Title', text: 'what it is called' }],
     example: 'News/paper https://paper.example --title "The paper"',

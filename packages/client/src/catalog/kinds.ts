@@ -85,6 +85,15 @@ export const networkKind: ItemKind = loginKind('network', 'mmm_Network', Catalog
 
 const bookmarkFields = ['Path', 'Uri', 'Title'] as const;
 
+/** A scheme and something behind it (RFC 3986, 4.3); letters of all scripts, as people copy them. */
+const absoluteUri = /^[a-z][a-z0-9+.-]*:[^\s<>"\\^`{|}]+$/i;
+
+/** @throws ClientError `entry` for what leads nowhere */
+function requireAbsoluteUri(text: string): void {
+  if (absoluteUri.test(text) && URL.canParse(text)) return;
+  throw new ClientError('entry', `${text} is not a whole URI; write it with its scheme, as in https://paper.example`);
+}
+
 /** Bookmarks, by folder and name: `News/paper`. */
 export const bookmarkKind: ItemKind = {
   ...{ name: 'bookmark', container: 'mmm_Bookmark', fields: bookmarkFields, secrets: none, called: 'Title' },
@@ -92,7 +101,10 @@ export const bookmarkKind: ItemKind = {
     if (path === '') throw new ClientError('entry', 'a bookmark needs a path, for example News/paper');
     return path;
   },
-  encode: (fields) => encodeTagged(CatalogedBookmark, given(fields, bookmarkFields), 'json'),
+  encode: (fields) => {
+    if (fields.Uri) requireAbsoluteUri(fields.Uri);
+    return encodeTagged(CatalogedBookmark, given(fields, bookmarkFields), 'json');
+  },
   decode: (plain) => {
     const { tag, value } = decodeTagged(catalogRegistry, plain, form);
     return tag === 'CatalogedBookmark' ? textsOf(value, bookmarkFields) : undefined;
