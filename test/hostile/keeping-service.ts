@@ -37,6 +37,7 @@ import {
   type RawAnswer,
   ScriptedService,
 } from '../client/scripted-service.js';
+import type { Refusal } from './refusals.js';
 
 export type Frames = readonly EnvelopeOctets[];
 
@@ -290,7 +291,7 @@ export class TestHome {
 }
 
 /** How a device refused: code and message. @throws Error if it did not */
-export async function refusalOf(work: Promise<unknown>): Promise<{ readonly code: string; readonly message: string }> {
+export async function refusalOf(work: Promise<unknown>): Promise<Refusal> {
   const error = await work.then(
     () => new Error('no refusal'),
     (reason: unknown) => reason,

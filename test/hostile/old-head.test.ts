@@ -1,6 +1,7 @@
 import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { container, refusalOf, type Scene, setScene, signedHeads } from './keeping-service.js';
+import { refusals } from './refusals.js';
 
 let scene: Scene;
 beforeEach(async () => {
@@ -25,10 +26,7 @@ describe('[S45] a service that replays an old head', () => {
     const old = headsNow();
     await scene.home.upload('d');
     scene.service.lies = { shown: (frames) => frames.slice(0, 4), heads: () => old };
-    expect(await refusalOf(scene.home.sync())).toEqual({
-      code: 'rollback',
-      message: expect.stringMatching(/old heads|this device has verified 5/),
-    });
+    expect(await refusalOf(scene.home.sync())).toEqual(refusals.replaysOldHead);
     expect(await scene.home.frameCount()).toBe(5);
     expect(await scene.home.evidence()).toMatchObject([{ kind: 'rollback', container }]);
   });
