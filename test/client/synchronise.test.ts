@@ -34,6 +34,7 @@ const address = 'alice@mesh.localhost';
 const startMs = 120_000;
 
 interface Exchange {
+  readonly home: string;
   readonly transaction: Transaction;
   readonly message: object;
   readonly response: VerifiedResponse<Transaction>;
@@ -65,7 +66,7 @@ function environmentOf(folderOfHome: string): ClientEnvironment {
       return {
         call: async (transaction, message, signers, options) => {
           const response = await connection.call(transaction, message, signers, options);
-          exchanges.push({ transaction, message, response });
+          exchanges.push({ home: folderOfHome, transaction, message, response });
           return response;
         },
         hello: () => connection.hello(),
@@ -316,7 +317,7 @@ describe('a watched account', () => {
 
   it('[S83] tells of a change on another device at once', async () => {
     const end = new AbortController();
-    const seen: { container: string; atMs: number }[] = [];
+    const seen: string[] = [];
     let standing: () => void = () => undefined;
     const stands = new Promise<void>((resolve) => {
       standing = resolve;
@@ -325,17 +326,23 @@ describe('a watched account', () => {
       signal: end.signal,
       onWatching: () => standing(),
       onChange: (changed) => {
-        seen.push(...changed.map((each) => ({ container: each.container, atMs: Date.now() })));
+        seen.push(...changed.map((each) => each.container));
         end.abort();
       },
     });
     await stands;
     await untilWaiting();
+    exchanges.length = 0;
     await upload(home, { watched: 'news' });
     const doneMs = Date.now();
     await watching;
-    expect(seen.map((each) => each.container)).toEqual([container]);
-    expect((seen[0]?.atMs ?? 0) - doneMs).toBeLessThan(2000);
+    expect(seen).toEqual([container]);
+    // The request that waited is answered, and says what to fetch: nothing else is asked.
+    const asked = exchanges.filter((each) => each.home === other);
+    expect(asked.map(({ transaction }) => transaction)).toEqual(['Status', 'Download']);
+    expect(asked[0]?.message).toMatchObject({ Wait: expect.any(Number) });
+    // Long before the wait is over.
+    expect(Date.now() - doneMs).toBeLessThan(20_000);
   });
 
   it('ends when it is told to, with the wait', async () => {

@@ -270,19 +270,6 @@ describe('connections over time', () => {
 });
 
 describe('accounts that are not there', () => {
-  const timesOf = async (make: () => Signer, address: () => string, rounds: number): Promise<number[]> => {
-    const times: number[] = [];
-    for (let i = 0; i < rounds; i += 1) {
-      const message = { Account: address() };
-      const sent = makeRequest({ tag: 'Status', message, signers: [make()] });
-      const from = performance.now();
-      const answer = await post(running.provider, sent.body);
-      times.push(performance.now() - from);
-      expect(answer.status).toBe(401);
-    }
-    return times;
-  };
-
   it('[R264] [S84] are answered as a stranger is by an account that is: 401, no extended code', async () => {
     const nobody = newPerson(newAddress());
     const device = newDevice(nobody);
@@ -293,27 +280,6 @@ describe('accounts that are not there', () => {
     expect(codesOf(present)).toEqual(unknown);
     expect({ ...absent.message, ID: '' }).toEqual({ ...present.message, ID: '' });
   });
-
-  it('[S84] in the same time', async () => {
-    const stranger = (): Signer => {
-      const device = newDevice(newPerson(newAddress()));
-      return { key: device.authentication, connection: device.connection };
-    };
-    const known = (): string => account.person.address;
-    let ranks = 0;
-    // the machine has other work: one good comparison of three is enough
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      const present: number[] = [];
-      const absent: number[] = [];
-      for (let i = 0; i < 40; i += 1) {
-        present.push(...(await timesOf(stranger, known, 1)));
-        absent.push(...(await timesOf(stranger, () => newAddress(), 1)));
-      }
-      ranks = Math.abs(rankTest(present, absent));
-      if (ranks < 2.58) break;
-    }
-    expect(ranks).toBeLessThan(2.58);
-  }, 60_000);
 
   it('[R109] an account whose creation was refused is not there', async () => {
     const person = newPerson(newAddress(), Date.now(), { meshUdf: newKey().udf });
@@ -375,13 +341,3 @@ describe('members of every request', () => {
     expect((await account.status()).status).toBe(201);
   });
 });
-
-/** Normal deviate of the rank sum of two samples (Mann–Whitney): far from 0 means that they differ. */
-function rankTest(a: readonly number[], b: readonly number[]): number {
-  const all = [...a.map((time) => ({ time, own: true })), ...b.map((time) => ({ time, own: false }))];
-  all.sort((x, y) => x.time - y.time);
-  const sum = all.reduce((total, { own }, index) => total + (own ? index + 1 : 0), 0);
-  const mean = (a.length * (a.length + b.length + 1)) / 2;
-  const deviation = Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12);
-  return (sum - mean) / deviation;
-}

@@ -32,13 +32,14 @@ const append = () => {
 };
 
 describe('[S83] a waiting Status over the rpc', () => {
-  test('is woken by a commit, in one round trip, and is late for no deadline', async () => {
-    const waiting = kit.statusAnswer(device, { known: await known(), waitMs: 20_000 }, 30_000);
+  test('is woken by a commit, and is late for no deadline', async () => {
+    const waiting = kit.statusAnswer(device, { known: await known(), waitMs: 55_000 }, 60_000);
     await untilWaiting(1);
     const start = performance.now();
     await append();
     const answer = await waiting;
-    expect(performance.now() - start).toBeLessThan(1000);
+    // Long before its time is over.
+    expect(performance.now() - start).toBeLessThan(20_000);
     expect(answer.outcome).toMatchObject({ status: 201 });
     expect(statusOf(answer)?.containers.map(({ container }) => container)).toEqual(['mmm_Credential']);
   });
