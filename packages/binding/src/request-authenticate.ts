@@ -9,7 +9,7 @@ import { constantTimeEqual, sha512 } from '@meshd/crypto/digest';
 import { type PublicKeyEd448, verifyAsync } from '@meshd/crypto/ed448';
 import { CryptoError } from '@meshd/crypto/errors';
 import { udfEquals } from '@meshd/crypto/udf';
-import { type DareEnvelope, type EnvelopeOctets, envelopeBytes, openEnvelope } from '@meshd/dare/envelope';
+import { type DareEnvelope, type EnvelopeOctets, isWithin, openEnvelope } from '@meshd/dare/envelope';
 import { DareError } from '@meshd/dare/errors';
 import type { SignatureEntry } from '@meshd/dare/header';
 import { decodeTagged } from '@meshd/encoding/codec';
@@ -149,7 +149,7 @@ function checkEntries(entries: readonly SignatureEntry[]): void {
     if (alg !== requestAlgorithm) throw invalid('a signature of another kind');
     if (kid === undefined || signature === undefined) throw invalid('an entry without kid or signature');
     for (const credential of [Profile, Connection, Account]) {
-      if (credential !== undefined && isLarge(credential)) {
+      if (credential !== undefined && !isWithin(credential, credentialBytesMax)) {
         throw new MeshError('malformed', `a credential holds at most ${credentialBytesMax} octets`);
       }
     }
@@ -181,12 +181,6 @@ function authenticateTicket(
 }
 
 const noCredentials = credDigest({});
-
-/** Over the bound of a credential. Encoding it to find out is left out where it cannot be near. */
-function isLarge({ header, payload, trailer }: EnvelopeOctets): boolean {
-  const partBytes = header.length + (payload?.length ?? 0) + (trailer?.length ?? 0);
-  return partBytes > credentialBytesMax / 2 && envelopeBytes({ header, payload, trailer }) > credentialBytesMax;
-}
 
 /** Ed448 verifications one request may cause: counted before they are made, signatures inside credentials included. */
 class VerificationBudget {

@@ -1,5 +1,6 @@
-import { decodeBase64Url } from '@meshd/encoding/base64url';
-import type { JsonObject, JsonValue } from '@meshd/encoding/json-value';
+import type { TokenReader } from '@meshd/encoding/token-reader';
+import type { TokenWriter } from '@meshd/encoding/token-writer';
+import { copyValue } from '@meshd/encoding/transcode';
 
 /*
  * Headers and trailers are kept as JSON text, where octets are base64url strings. JSON-B has items for octets, and
@@ -43,23 +44,35 @@ const header: BinaryShape = {
 
 export const binaryShapes = { header };
 
-function envelopeItems(parts: JsonValue[]): JsonValue[] {
-  return parts.map((part, at) => withBinaryItems(part, at === 1 ? 'octets' : header));
+/** Copies the next value of JSON text into JSON-B, with items where the shape names octets. Throws EncodingError. */
+export function copyShaped(reader: TokenReader, writer: TokenWriter, shape: BinaryShape | undefined): void {
+  const kind = shape === undefined ? undefined : reader.peek();
+  if (kind === 'array') copyElements(reader, writer, shape as BinaryShape);
+  else if (kind === 'object' && typeof shape === 'object') copyMembers(reader, writer, shape);
+  else if (kind === 'string' && shape === 'octets') writer.binary(reader.binary());
+  else copyValue(reader, writer);
 }
 
-/** The value with octets in place of the base64url strings that the shape names. Throws EncodingError `alphabet`. */
-export function withBinaryItems(value: JsonValue, shape: BinaryShape): JsonValue {
-  if (Array.isArray(value)) {
-    return shape === 'envelope' ? envelopeItems(value) : value.map((element) => withBinaryItems(element, shape));
+function copyElements(reader: TokenReader, writer: TokenWriter, shape: BinaryShape): void {
+  reader.enterArray();
+  writer.beginArray();
+  for (let at = 0; reader.nextElement(); at += 1) {
+    // Of an envelope: header, payload, trailer.
+    copyShaped(reader, writer, shape !== 'envelope' ? shape : at === 1 ? 'octets' : header);
   }
-  if (typeof value === 'string') return shape === 'octets' ? decodeBase64Url(value) : value;
-  if (value === null || typeof value !== 'object' || value instanceof Uint8Array || typeof shape === 'string')
-    return value;
-  const result: JsonObject = Object.create(null) as JsonObject;
-  for (const name of Object.keys(value)) {
-    const member = Object.hasOwn(shape, name) ? shape[name] : undefined;
-    const inner = value[name] as JsonValue;
-    result[name] = member === undefined ? inner : withBinaryItems(inner, member);
+  writer.endArray();
+}
+
+function copyMembers(
+  reader: TokenReader,
+  writer: TokenWriter,
+  shape: { readonly [member: string]: BinaryShape },
+): void {
+  reader.enterObject();
+  writer.beginObject();
+  for (let name = reader.nextMember(); name !== undefined; name = reader.nextMember()) {
+    writer.name(name);
+    copyShaped(reader, writer, Object.hasOwn(shape, name) ? shape[name] : undefined);
   }
-  return result;
+  writer.endObject();
 }

@@ -1,13 +1,14 @@
 import type { Kind } from '@meshd/encoding/codec';
 import { EncodingError } from '@meshd/encoding/errors';
+import { binaryItemBytes } from '@meshd/encoding/json-b-codes';
 import { parseJson } from '@meshd/encoding/json-reader';
 import type { JsonObject } from '@meshd/encoding/json-value';
-import { writeJson, writeValue } from '@meshd/encoding/json-writer';
-import type { TokenReader } from '@meshd/encoding/token-reader';
+import { writeJson } from '@meshd/encoding/json-writer';
+import { TokenReader } from '@meshd/encoding/token-reader';
 import { TokenWriter } from '@meshd/encoding/token-writer';
 import { copyValue, transcode } from '@meshd/encoding/transcode';
 import { envelopePartBytesMax } from '@meshd/limits/limits';
-import { binaryShapes, withBinaryItems } from './binary-shapes.js';
+import { binaryShapes, copyShaped } from './binary-shapes.js';
 import { DareError } from './errors.js';
 
 /**
@@ -127,7 +128,7 @@ function parsePart(octets: Uint8Array): JsonObject {
 }
 
 function writePart(writer: TokenWriter, octets: Uint8Array): void {
-  if (writer.form === 'json-b') writeValue(writer, withBinaryItems(parsePart(octets), binaryShapes.header));
+  if (writer.form === 'json-b') copyShaped(new TokenReader(octets), writer, binaryShapes.header);
   else writer.raw(octets);
 }
 
@@ -143,6 +144,37 @@ function writeEnvelopeValue(writer: TokenWriter, octets: EnvelopeOctets): void {
     if (octets.trailer !== null) writePart(writer, octets.trailer);
   }
   writer.endArray();
+}
+
+/** What the item of an empty payload takes in JSON-B: code and length. */
+const emptyItemBytes = 2;
+
+/** Size in octets by which limits on messages are measured: the envelope in JSON-B (encoding 2.1). */
+export function envelopeBytes(octets: EnvelopeOctets): number {
+  const writer = new TokenWriter('json-b');
+  const { payload } = octets;
+  writeEnvelopeValue(writer, payload === null ? octets : { ...octets, payload: nothing });
+  const bytes = writer.bytes;
+  writer.finish();
+  return payload === null ? bytes : bytes - emptyItemBytes + binaryItemBytes(payload.length);
+}
+
+const nothing = new Uint8Array(0);
+
+/** No item of JSON-B takes more than three times the octets of its JSON text: `1e9` and a comma become nine. */
+const growthMax = 3;
+/** The array around the parts. */
+const framingBytes = 2;
+
+/** What {@link envelopeBytes} cannot exceed: a look at three lengths, enough for nearly all that is to be bounded. */
+export function envelopeBytesAtMost({ header, payload, trailer }: EnvelopeOctets): number {
+  const partBytes = header.length + (trailer?.length ?? 0);
+  return growthMax * partBytes + binaryItemBytes(payload?.length ?? 0) + framingBytes;
+}
+
+/** Whether an envelope has at most so many octets, as {@link envelopeBytes} counts them. */
+export function isWithin(octets: EnvelopeOctets, bytesMax: number): boolean {
+  return envelopeBytesAtMost(octets) <= bytesMax || envelopeBytes(octets) <= bytesMax;
 }
 
 /** The trailer's members moved into the header; where both have one, the trailer's counts, as when opened. */

@@ -4,11 +4,20 @@ import { parseJson } from '@meshd/encoding/json-reader';
 import type { JsonObject } from '@meshd/encoding/json-value';
 import { writeJson } from '@meshd/encoding/json-writer';
 import { TokenReader } from '@meshd/encoding/token-reader';
-import { type EnvelopeOctets, envelope, readEnvelopeArray, takeDecoded, takeText } from './envelope-octets.js';
+import {
+  type EnvelopeOctets,
+  envelope,
+  envelopeBytes,
+  envelopeBytesAtMost,
+  isWithin,
+  readEnvelopeArray,
+  takeDecoded,
+  takeText,
+} from './envelope-octets.js';
 import { DareError } from './errors.js';
 import { ContentMeta, Header, type SignatureEntry, Trailer } from './header.js';
 
-export { type EnvelopeOctets, envelope };
+export { type EnvelopeOctets, envelope, envelopeBytes, envelopeBytesAtMost, isWithin };
 
 /**
  * An envelope that was opened: header and trailer decoded and merged. Nothing of it is authenticated; that is what
@@ -192,11 +201,6 @@ export function readEnvelope(octets: Uint8Array, form: Form = 'json'): EnvelopeO
 /** Writes one envelope; a redacted one as a single element (encoding 2.1). */
 export function writeEnvelope(octets: EnvelopeOctets, form: Form = 'json'): Uint8Array {
   return encodeKind(envelope, octets, form);
-}
-
-/** Size in octets by which limits on messages are measured: the envelope in JSON-B (encoding 2.1). */
-export function envelopeBytes(octets: EnvelopeOctets): number {
-  return writeEnvelope(octets, 'json-b').length;
 }
 
 function partOf(octets: Uint8Array): JsonObject {

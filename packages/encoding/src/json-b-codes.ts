@@ -18,3 +18,8 @@ export const codeName = 0xb4;
 
 /** Bits of a code that do not say how long its length is. */
 export const codeMask = 0xfc;
+
+/** Octets of an item of octets: its code, its length in the fewest octets of 1, 2, 4, and what it holds. */
+export function binaryItemBytes(bytes: number): number {
+  return bytes + (bytes <= 0xff ? 2 : bytes <= 0xffff ? 3 : 5);
+}

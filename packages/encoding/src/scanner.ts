@@ -84,6 +84,12 @@ export class Scanner {
     return decodeText(octets, start, end, textEscaped);
   }
 
+  /** Goes over a quoted string, checked like one that is wanted; makes a text only of what must be made one to be checked. */
+  protected skipQuoted(): void {
+    const start = this.walkQuoted();
+    if (!this.textAscii || this.textEscaped) decodeText(this.octets, start, this.textEnd, this.textEscaped);
+  }
+
   /**
    * Base64url between quotes. Long values are most of any message, so they take the quick way: native searches, native
    * decoding, and the decoded length tells whether every octet belonged to the alphabet. What is odd takes the other.

@@ -282,7 +282,7 @@ export class TokenReader extends Scanner {
   }
 
   private skipString(): void {
-    if (this.octets[this.position] === quoteMark) this.quotedText();
+    if (this.octets[this.position] === quoteMark) this.skipQuoted();
     else this.string();
   }
 

@@ -26,6 +26,33 @@ export interface PreparedName {
 const firstBytes = 512;
 const comma = 0x2c;
 const colon = 0x3a;
+const quoteMark = 0x22;
+const backslash = 0x5c;
+/** Up to this length looking at each character costs less than asking the engine (measured: half). */
+const shortTextLength = 64;
+
+/*
+ * Memory of writers that are done, for those to come. Nearly every text is written in one go: its writer would begin with
+ * a few octets, double them until the text fits, and leave all that to the collector, which looks at the whole heap once
+ * so much lies outside it.
+ */
+const spares: Buffer[] = [];
+const nothing = Buffer.alloc(0);
+const sparesCountMax = 4;
+/** Memory beyond this is not kept: one large text must not hold it for good. */
+const spareBytesMax = 1024 * 1024;
+
+function takeMemory(): Buffer {
+  return spares.pop() ?? Buffer.allocUnsafe(firstBytes);
+}
+
+/** The text in memory of its own; that of the writer is for the next one. */
+function leaveMemory(octets: Buffer, length: number): Uint8Array {
+  const text = octets.subarray(0, length);
+  if (octets.length > spareBytesMax || spares.length === sparesCountMax) return asPlain(text);
+  spares.push(octets);
+  return asPlain(Buffer.from(text));
+}
 
 /**
  * Writes one JSON or JSON-B text token by token: no white space, no folding; in JSON-B the shortest lengths and no
@@ -34,7 +61,7 @@ const colon = 0x3a;
 export class TokenWriter {
   readonly form: Form;
   private readonly json: boolean;
-  private octets = Buffer.allocUnsafe(firstBytes);
+  private octets = takeMemory();
   private length = 0;
   /** Whether a JSON comma is due before the next item. */
   private separate = false;
@@ -76,6 +103,7 @@ export class TokenWriter {
 
   /** @throws EncodingError `alphabet` if the text has a lone surrogate, which has no octets. */
   string(text: string, code = codeString): void {
+    if (text.length <= shortTextLength && this.shortText(text, code)) return;
     if (!text.isWellFormed()) throw new EncodingError('alphabet', 'text holds a lone surrogate');
     this.separator();
     if (this.json) this.text(quote(text), 'utf8');
@@ -155,9 +183,38 @@ export class TokenWriter {
     return taken;
   }
 
+  /** Octets written, for who does not want the text. */
+  get bytes(): number {
+    return this.length;
+  }
+
   /** What was written; the writer is done with it. */
   finish(): Uint8Array {
-    return asPlain(this.octets.subarray(0, this.length));
+    const text = leaveMemory(this.octets, this.length);
+    this.octets = nothing;
+    this.length = 0;
+    return text;
+  }
+
+  /** Writes a short text if it is plain ASCII without escapes, as names and most texts are. */
+  private shortText(text: string, code: number): boolean {
+    const { json } = this;
+    this.reserve(text.length + 3);
+    const { octets } = this;
+    let at = this.length;
+    if (this.separate && json) octets[at++] = comma;
+    octets[at++] = json ? quoteMark : code;
+    if (!json) octets[at++] = text.length;
+    for (let index = 0; index < text.length; index++) {
+      const character = text.charCodeAt(index);
+      if (character > 0x7f) return false;
+      if (json && (character < 0x20 || character === quoteMark || character === backslash)) return false;
+      octets[at++] = character;
+    }
+    if (json) octets[at++] = quoteMark;
+    this.length = at;
+    this.separate = true;
+    return true;
   }
 
   private open(octet: number): void {

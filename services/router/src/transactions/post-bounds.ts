@@ -1,5 +1,5 @@
 /** Bounds of a Post, the same for devices and services (semantics 6.7, 10), and what both forms answer with. */
-import { type EnvelopeOctets, envelopeBytes } from '@meshd/dare/envelope';
+import { type EnvelopeOctets, envelopeBytes, envelopeBytesAtMost } from '@meshd/dare/envelope';
 import { messageBytesMax, postDecodedBytesMax, postDeliveriesMax, postMessagesMax } from '@meshd/limits/limits';
 import type { EntryResponse } from '@meshd/schema/common';
 import type { PostRequest } from '@meshd/schema/protocol';
@@ -24,17 +24,26 @@ export function postParts({ Accounts = [], Message = [], Self = [] }: PostReques
   if (Accounts.length > postDeliveriesMax || Message.length * Accounts.length > postDeliveriesMax) {
     throw new MeshError('too-large', `a post has at most ${postDeliveriesMax} messages times accounts`);
   }
-  const sizes = [...Message, ...Self].map(envelopeBytes);
+  const sizes = sizesOf([...Message, ...Self]);
   if (sizes.some((bytes) => bytes > messageBytesMax)) {
     throw new MeshError('too-large', `a message has at most ${messageBytesMax} octets`);
   }
-  if (sizes.reduce((sum, bytes) => sum + bytes, 0) > postDecodedBytesMax) {
+  if (sum(sizes) > postDecodedBytesMax) {
     throw new MeshError('too-large', `a post has at most ${postDecodedBytesMax} octets`);
   }
   if (Message.length === 0 && Self.length === 0) throw new MeshError('malformed', 'a post without messages');
   if (Message.length > 0 && Accounts.length === 0) throw new MeshError('malformed', 'Accounts is missing');
   return { accounts: Accounts, messages: Message, self: Self };
 }
+
+/** Sizes of messages, or what they cannot exceed where that is little enough. */
+function sizesOf(messages: readonly EnvelopeOctets[]): number[] {
+  const atMost = messages.map(envelopeBytesAtMost);
+  const isNear = sum(atMost) > postDecodedBytesMax || atMost.some((bytes) => bytes > messageBytesMax);
+  return isNear ? messages.map(envelopeBytes) : atMost;
+}
+
+const sum = (sizes: readonly number[]): number => sizes.reduce((all, bytes) => all + bytes, 0);
 
 /** Refuses an account that is named twice: each entry of the answer is for one. */
 export function refuseRepeated(accounts: readonly string[]): void {

@@ -1,9 +1,8 @@
-import { type EnvelopeOctets, envelopeBytes } from '@meshd/dare/envelope';
+import { type EnvelopeOctets, isWithin } from '@meshd/dare/envelope';
 import { messageBytesMax, messageCreatedFutureMsMax, messageCreatedPastMsMax } from '@meshd/limits/limits';
 import { type VerifiedMessage as ProvenMessage, verifyMessage as proveMessage } from '@meshd/schema/message-check';
 import { MeshError } from '@meshd/schema/status';
-import { isFault } from '../upload/fault.js';
-import { openFrame, type UploadedFrame } from '../upload/frame.js';
+import { frameOf, requirePartBounds, type UploadedFrame } from '../upload/frame.js';
 
 /** A message to others that a service may take: what it proves by itself, of a size and time that are taken (S71, S73). */
 export interface VerifiedMessage extends ProvenMessage {
@@ -20,16 +19,15 @@ export async function verifyMessage(
   octets: EnvelopeOctets,
   { nowMs }: { readonly nowMs: number },
 ): Promise<VerifiedMessage> {
-  if (envelopeBytes(octets) > messageBytesMax) {
+  if (!isWithin(octets, messageBytesMax)) {
     throw new MeshError('too-large', `a message has at most ${messageBytesMax} octets`);
   }
-  const frame = openFrame(octets, 0);
-  if (isFault(frame)) throw new MeshError(frame.code, frame.detail);
+  requirePartBounds(octets);
   const proven = await proveMessage(octets);
   const ageMs = nowMs - proven.createdMs;
   // Repetitions are remembered for longer than this (S73).
   if (ageMs > messageCreatedPastMsMax || -ageMs > messageCreatedFutureMsMax) {
     throw new MeshError('manifest', 'Created of the manifest is too far from now');
   }
-  return { ...proven, frame };
+  return { ...proven, frame: frameOf(proven, 0) };
 }

@@ -58,6 +58,7 @@ export class Outgoing {
   readonly #placed = new Map<string, VerifiedMessage>();
   readonly #rows: OutboxInsert[] = [];
   readonly #room: { entries: number; bytes: number };
+  #known: ReadonlyMap<string, CatalogKey> = new Map();
   #view: ContainerView;
 
   constructor({ reader, caller, nowMs, site, room }: OutgoingOptions) {
@@ -82,8 +83,15 @@ export class Outgoing {
     return this.#rows.length;
   }
 
+  /** Looks up which of these messages the spool holds: once for all of them, before the first is added. */
+  async lookUp(messages: readonly OpenedMessage[]): Promise<void> {
+    const spool = this.#caller.state.containers.get(outboundSpool);
+    const names = messages.flatMap((message) => ('frame' in message ? [message.uniqueId] : []));
+    if (spool !== undefined) this.#known = await this.#reader.catalogKeys(spool, [...new Set(names)]);
+  }
+
   /**
-   * Takes a message for those recipients that may have it.
+   * Takes a message, one of those looked up, for those recipients that may have it.
    *
    * @param accounts canonical addresses.
    */
@@ -161,9 +169,8 @@ export class Outgoing {
 
   async #stored(uniqueId: string): Promise<FrameRow | undefined> {
     const spool = this.#caller.state.containers.get(outboundSpool);
-    if (spool === undefined) return undefined;
-    const key = (await this.#reader.catalogKeys(spool, [uniqueId])).get(uniqueId);
-    if (key === undefined) return undefined;
+    const key = this.#known.get(uniqueId);
+    if (spool === undefined || key === undefined) return undefined;
     const selection = { from: key.latestIndex, to: key.latestIndex, payload: false };
     for await (const rows of this.#reader.frames(spool, selection)) return rows[0];
     return undefined;

@@ -147,6 +147,7 @@ async function addSelf(work: UploadWork, self: readonly OpenedEntry[]): Promise<
 
 async function addMessages(outgoing: Outgoing, { messages, accounts }: OpenedPost): Promise<PostEntry[]> {
   const entries: PostEntry[] = [];
+  await outgoing.lookUp(messages);
   for (const [indexRequest, message] of messages.entries()) {
     const answers = await outgoing.add(message, accounts);
     entries.push(...answers.map((answer: DeliveryAnswer) => ({ indexRequest, ...answer })));

@@ -27,6 +27,8 @@ export interface UploadedFrame {
   /** Content encryption as the header names it. */
   readonly enc: string | undefined;
   readonly signatures: readonly SignatureEntry[];
+  /** `PayloadDigest` stands in the header or trailer. */
+  readonly isDigestStated: boolean;
   /** Octets of header, payload and trailer, as the quota counts them. */
   readonly sizeBytes: number;
 }
@@ -39,31 +41,44 @@ export interface UploadedFrame {
  * @throws MeshError `too-large` for a header or trailer beyond its bound.
  */
 export function openFrame(octets: EnvelopeOctets, indexRequest: number): UploadedFrame | EntryFault {
-  const trailerBytes = octets.trailer?.length ?? 0;
-  if (octets.header.length > envelopePartBytesMax || trailerBytes > envelopePartBytesMax) {
-    throw new MeshError('too-large', `a header or trailer has at most ${envelopePartBytesMax} octets`);
-  }
+  requirePartBounds(octets);
   try {
     const envelope = openEnvelope(octets);
-    const redacted = envelope.payload === null;
-    const payloadDigest = redacted ? statedDigest(envelope) : checkPayloadDigest(envelope);
-    return {
-      indexRequest,
-      octets,
-      payload: envelope.payload ?? nothing,
-      redacted,
-      payloadDigest,
-      core: coreOfFrame(envelope, payloadDigest),
-      contentMetaData: envelope.contentMetaDataOctets,
-      meta: envelope.contentMetaData ?? {},
-      info: envelope.header.ContainerInfo,
-      enc: envelope.header.enc,
-      signatures: envelope.signatures,
-      sizeBytes: octets.header.length + (octets.payload?.length ?? 0) + trailerBytes,
-    };
+    const payloadDigest = envelope.payload === null ? statedDigest(envelope) : checkPayloadDigest(envelope);
+    return frameOf({ envelope, payloadDigest, core: coreOfFrame(envelope, payloadDigest) }, indexRequest);
   } catch (error) {
     return faultOf(error, indexRequest);
   }
+}
+
+/** Throws MeshError `too-large` for a header or trailer beyond its bound. */
+export function requirePartBounds({ header, trailer }: EnvelopeOctets): void {
+  if (header.length > envelopePartBytesMax || (trailer?.length ?? 0) > envelopePartBytesMax) {
+    throw new MeshError('too-large', `a header or trailer has at most ${envelopePartBytesMax} octets`);
+  }
+}
+
+/** An envelope that was opened, with what was computed of it. */
+export type OpenedFrame = Pick<UploadedFrame, 'payloadDigest' | 'core'> & { readonly envelope: DareEnvelope };
+
+/** The frame that an envelope becomes, whoever opened it. */
+export function frameOf({ envelope, payloadDigest, core }: OpenedFrame, indexRequest: number): UploadedFrame {
+  const { octets } = envelope;
+  return {
+    indexRequest,
+    octets,
+    payload: envelope.payload ?? nothing,
+    redacted: envelope.payload === null,
+    payloadDigest,
+    core,
+    contentMetaData: envelope.contentMetaDataOctets,
+    meta: envelope.contentMetaData ?? {},
+    info: envelope.header.ContainerInfo,
+    enc: envelope.header.enc,
+    signatures: envelope.signatures,
+    isDigestStated: envelope.payloadDigest !== undefined,
+    sizeBytes: octets.header.length + (octets.payload?.length ?? 0) + (octets.trailer?.length ?? 0),
+  };
 }
 
 const nothing = new Uint8Array(0);

@@ -1,5 +1,5 @@
 import { coreOfFrame, leafOfFrame } from '@meshd/dare/core';
-import { envelopeBytes, openEnvelope, withContainerInfo, withPayloadDigest } from '@meshd/dare/envelope';
+import { isWithin, openEnvelope, withContainerInfo, withPayloadDigest } from '@meshd/dare/envelope';
 import type { SignatureEntry } from '@meshd/dare/header';
 import { type Manifest, manifestAlgorithm, manifestKinds } from '@meshd/dare/manifest';
 import { parseJson } from '@meshd/encoding/json-reader';
@@ -50,7 +50,7 @@ export function judgeSelf(
   account: { readonly address: string; readonly accountUdf: string },
 ): PendingSelf | EntryFault {
   const { meta, indexRequest } = frame;
-  if (envelopeBytes(frame.octets) > messageBytesMax) {
+  if (!isWithin(frame.octets, messageBytesMax)) {
     throw new MeshError('too-large', `a message has at most ${messageBytesMax} octets`);
   }
   const { UniqueID: uniqueId, MessageType: type } = meta;
@@ -144,7 +144,7 @@ export function isSameMessage({ frame, kid }: Pick<PendingSelf, 'frame' | 'kid'>
 /** A message that was judged: what its frame is made of. */
 export interface PlacedMessage {
   readonly uniqueId: string;
-  readonly frame: Pick<UploadedFrame, 'octets' | 'payloadDigest' | 'core' | 'signatures'>;
+  readonly frame: Pick<UploadedFrame, 'octets' | 'payloadDigest' | 'isDigestStated' | 'core' | 'signatures'>;
 }
 
 /** A message in its frame, at the end of the spool (encoding 3.9). */
@@ -153,7 +153,8 @@ export function placeMessage(
   view: ContainerView,
 ): { readonly write: FrameWrite; readonly view: ContainerView } {
   const { payloadDigest, core, signatures } = frame;
-  const octets = withPayloadDigest(withContainerInfo(frame.octets, { Index: view.frameCount }), payloadDigest);
+  const placed = withContainerInfo(frame.octets, { Index: view.frameCount });
+  const octets = frame.isDigestStated ? placed : withPayloadDigest(placed, payloadDigest);
   const leaf = leafOfFrame(view.frameCount, core, signatures);
   const { view: after, treeDigest, nodes } = appendFrame(view, { payloadDigest, leaf });
   // Frames of the service's spools have no manifest of a container: none is expected to cover them (S49).
