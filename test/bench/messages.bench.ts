@@ -49,5 +49,5 @@ function besidePostfix(name: string, each: number, messageBytes: number | 'full'
   };
 }
 
-export const post4kPostfix = besidePostfix('post-4k-postfix', 125, 4096, 2.5);
-export const post64kPostfix = besidePostfix('post-64k-postfix', 32, 'full', 1.5);
+export const post4kPostfix = besidePostfix('post-4k-postfix', 250, 4096, 2.5);
+export const post64kPostfix = besidePostfix('post-64k-postfix', 128, 'full', 1.5);

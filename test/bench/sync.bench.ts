@@ -95,7 +95,7 @@ export const uploadSingleTicket: Figure = {
   async prepare() {
     const { provider, devices } = await benchDevices();
     await devices.call('open', uploadMembers);
-    const plan = { names: uploadMembers, container: uploadContainer, each: 30, payloadBytes };
+    const plan = { names: uploadMembers, container: uploadContainer, each: 100, payloadBytes };
     const { opened: bodies, sample: row } = await devices.call('prepareUploads', plan);
     await devices.call('postThese', { bodies, target: jsonB(provider) });
     await devices.call('post', jsonB(provider));
