@@ -3,7 +3,7 @@
  * address. Each test makes databases of its own on them, most as copies of two that are migrated here.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestBackends } from '@meshd/dev/backends';
@@ -37,6 +37,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const templates = `test_template_${randomBytes(6).toString('hex')}`;
   await migratedDatabases(backends.postgres.url, templates, 1);
   publishTestBackends(backends.postgres.url, backends.redis.url, templates);
+  // What tests make in the folder for temporary files goes with this run, whatever they leave there.
+  process.env.TMPDIR = join(folder, 'tmp');
+  await mkdir(process.env.TMPDIR);
   console.error(`· Tests use ${backends.postgres.source} and ${backends.redis.source}`);
   return async () => {
     await dropDatabases(backends.postgres.url, databaseNames(templates, 1));
