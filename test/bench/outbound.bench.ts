@@ -74,7 +74,7 @@ export const postLink10mbit: Figure = {
     undoAtEnd(() => link.stop());
     await two.setPlace('slow.test', link.port);
     const limit = await startBareLine();
-    const send = await deliver({ each: 12, messageBytes: 'full', to: names('slow-reader', '@slow.test') });
+    const send = await deliver({ each: 32, messageBytes: 'full', to: names('slow-reader', '@slow.test') });
     let lost = 0;
     const ours = async (): Promise<number> => {
       const before = await troubles(two);

@@ -1,4 +1,5 @@
 import { destinationRestMsMin } from '@meshd/limits/limits';
+import { controllerLimitStart } from '@meshd/limits/outbound';
 import { describe, expect, it } from 'vitest';
 import type { Batch, Carrier, CarryFailure, CarryOutcome, LeasedRow, RowResult } from './carrier.js';
 import { LaneTurns, type Outbox, type Settlement } from './lane-turn.js';
@@ -66,6 +67,18 @@ describe('a turn of a lane', () => {
     expect(await turns.turn(lane)).toEqual({ kind: 'none' });
     expect(carried).toEqual([[0]]);
     expect(results()).toEqual(['failed', 'uncharged', 'uncharged']);
+  });
+
+  it('learns nothing of the line from a service that does not know ours yet', async () => {
+    const unknown: CarryFailure = { kind: 'failed', failure: 'service-unverified', reached: true, retryAfterMs: 3000 };
+    const slotsAfter = async (failure: CarryFailure) => {
+      const rows = rowsOf('bob');
+      const { turns, lines } = turnsOver(rows, () => failure);
+      await turns.turn(lane);
+      return Array.from({ length: controllerLimitStart }, () => lines.tryEnter(lane.domain)).filter(Boolean).length;
+    };
+    expect(await slotsAfter(unknown)).toBe(controllerLimitStart);
+    expect(await slotsAfter(broken)).toBe(1);
   });
 
   it('tries each message alone where a whole batch was refused', async () => {

@@ -16,6 +16,7 @@ import { laneTurnMsMax, postBytesMax } from '@meshd/limits/outbound';
 import type { Clock } from '@meshd/process/clock';
 import type { Lane } from '@meshd/rpc/delivery-jobs';
 import type { DestinationOutcome } from '@meshd/rpc/generated/meshd/shard/v1/shard';
+import type { ErrorCode } from '@meshd/schema/status';
 import type { Batch, Carrier, CarryFailure, CarryOutcome, LeasedRow, RowResult } from './carrier.js';
 import type { Lines, Slot } from './lines.js';
 
@@ -227,7 +228,9 @@ class Round {
     const { clock, lines, onCarried } = this.#options;
     const startedMs = slot.startedMs;
     const isLate = outcome.kind === 'failed' && outcome.failure === 'timeout';
-    slot.ended(isLate ? 'late' : outcome.kind === 'failed' ? 'failed' : 'done', bytesOf(batch));
+    if (!isStranger(outcome)) {
+      slot.ended(isLate ? 'late' : outcome.kind === 'failed' ? 'failed' : 'done', bytesOf(batch));
+    }
     onCarried(this.#domain, outcome, batch, clock() - startedMs);
     switch (outcome.kind) {
       case 'answered':
@@ -245,6 +248,10 @@ class Round {
     }
   }
 }
+
+/** A service that does not know ours yet says so at once (S70) and takes what comes a moment later: no outage, and no measure. */
+const isStranger = (outcome: CarryOutcome): boolean =>
+  outcome.kind === 'failed' && outcome.failure === ('service-unverified' satisfies ErrorCode);
 
 const unsaid: RowResult = { kind: 'failed', reason: 'the answer says nothing of it' };
 
