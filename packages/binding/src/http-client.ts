@@ -6,8 +6,10 @@
 
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { connectMsMax, httpKeepAliveMsMax, responseBytesMax } from '@meshd/limits/limits';
 import { wellKnownPath } from '@meshd/schema/features';
+import { LRUCache } from 'lru-cache';
 import { BindingError } from './errors.js';
 import { type BodyForm, mediaTypeOf } from './media-type.js';
 
@@ -50,10 +52,21 @@ export interface Poster {
 /** What goes out: a body to the address itself, or nothing but the path of what is wanted. */
 type Sending = { readonly body: Uint8Array; readonly form: BodyForm } | { readonly path: string };
 
+/** By the certificates that are trusted, of which a process has one set or two: left to itself, every connection reads them anew. */
+const contexts = new LRUCache<string, SecureContext>({ max: 16 });
+
+function contextOf(ca: string | undefined): SecureContext {
+  const name = ca ?? '';
+  const context = contexts.get(name) ?? createSecureContext({ ca, minVersion: 'TLSv1.3' });
+  contexts.set(name, context);
+  return context;
+}
+
 /** Posts to one address, keeping connections for the next post. */
 export class HttpsPoster implements Poster {
   readonly #agent: Agent;
   readonly #target: RequestOptions;
+  readonly #ca: string | undefined;
   readonly #bytesMax: number;
   readonly #connectMs: number;
 
@@ -63,6 +76,7 @@ export class HttpsPoster implements Poster {
     if (url?.protocol !== 'https:') throw new BindingError('not-https', `not an https address: ${options.url}`);
     const { connectionsMax: maxSockets = 32, idleMs: timeout = httpKeepAliveMsMax } = options;
     this.#agent = new Agent({ keepAlive: true, maxSockets, timeout });
+    this.#ca = options.ca;
     this.#connectMs = options.connectMs ?? connectMsMax;
     this.#bytesMax = options.responseBytesMax ?? responseBytesMax;
     this.#target = {
@@ -72,9 +86,7 @@ export class HttpsPoster implements Poster {
       port: url.port === '' ? 443 : Number(url.port),
       path: url.pathname === '/' || url.pathname === '' ? wellKnownPath : url.pathname,
       servername: options.domain,
-      minVersion: 'TLSv1.3',
       headers: { host: options.domain },
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
     };
   }
 
@@ -110,7 +122,9 @@ export class HttpsPoster implements Poster {
 
   #exchange(sending: Sending, signal: AbortSignal): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      const request = httpsRequest({ ...this.#target, ...requestOf(sending, this.#target), signal }, (response) => {
+      const secureContext = contextOf(this.#ca);
+      const options = { ...this.#target, ...requestOf(sending, this.#target), secureContext, signal };
+      const request = httpsRequest(options, (response) => {
         readAll(response, this.#bytesMax).then((octets) => resolve(answerOf(response, octets)), reject);
       });
       let reach: BindingError['reach'] = 'unreached';

@@ -23,8 +23,8 @@ export const dnsTtlMsMin = 5 * second;
 export const dnsTtlMsMax = day;
 /** That a name has no record is believed for this long where the answer does not say. */
 export const dnsNegativeMs = minute;
-/** Answers kept. */
-export const dnsAnswersMax = 4096;
+/** Answers kept, some hundred octets each: five of a destination, for as many as a worker keeps connections to. */
+export const dnsAnswersMax = 16_384;
 /** Records of one answer that are looked at. */
 export const dnsRecordsMax = 32;
 /** Octets of an answer over UDP that passes everywhere without fragments (DNS flag day 2020). */

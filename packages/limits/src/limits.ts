@@ -151,8 +151,9 @@ export const sourcesMax = 65_536;
 export const signedRefusalsPerSecondMax = 20;
 /** Imported Ed448 keys kept by raw octets: a check costs half a millisecond, a kept key about 4 KB, and anybody can make keys (S10). */
 export const importedKeysMax = 16_384;
-/** Services and, of each, hosts whose signatures were checked and need not be again: a client knows a handful. */
-export const servicesVerifiedMax = 64;
+/** Services whose signatures were checked and need not be again: a client knows a handful, a worker some thousands, 8 KB each. */
+export const servicesVerifiedMax = 2048;
+/** Hosts of one service likewise. */
 export const hostsVerifiedMax = 64;
 /** A ticket or page key lives this long (S33). */
 export const ticketMsMax = hour;

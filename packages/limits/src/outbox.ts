@@ -12,6 +12,8 @@ const day = 24 * hour;
 export const postRateMs = hour;
 /** Octets of messages leased at once: so many messages of full size, far below what one call may carry. */
 export const outboxLeaseBytesMax = 4 * mebibyte;
+/** Leases and states of so many callers are written in one transaction at most: it holds their rows until its end. */
+export const gatheredWritesMax = 32;
 /** Ages by which messages that wait are counted for operators. */
 export const outboxAgesMs: readonly number[] = [minute, 10 * minute, hour, 6 * hour, 24 * hour];
 /** A success of a destination is noted in the database this often: it decides nothing, people read it. */

@@ -2,7 +2,11 @@ import * as discovery from './discovery.js';
 import * as hailing from './hailing.js';
 import * as large from './large.js';
 import * as limits from './limits.js';
+import * as outbound from './outbound.js';
 import * as peers from './peers.js';
+
+/** SRV and TXT of the service, both addresses and TXT of its host. */
+const dnsAnswersOfDestination = 5;
 
 /**
  * Relations between the numbers that must hold for the whole to work; a process checks them when it starts.
@@ -29,6 +33,10 @@ export function brokenRelations(): string[] {
     [
       2 * discovery.discoveryConnectMsMax < limits.outboundTransactionMsMax,
       'a silent place must leave time to connect to the next',
+    ],
+    [
+      discovery.dnsAnswersMax >= dnsAnswersOfDestination * outbound.peersConnectedMax,
+      'a round of all destinations must not push out what the DNS said of the first',
     ],
     [2 * discovery.dnsQueryMsMax < limits.outboundTransactionMsMax, 'two steps of discovery must fit a transaction'],
     [discovery.dnsRepeatMs * 2 <= discovery.dnsQueryMsMax, 'a second name server must have its turn'],

@@ -11,7 +11,7 @@ import { domainOfHost, readMediaType } from '@meshd/binding/http-server';
 import { type ReceivedRequest, receiveRequest } from '@meshd/binding/request-open';
 import { type Random, systemRandom } from '@meshd/crypto/random';
 import { type CertificateFiles, ensureServerCertificate } from '@meshd/dev/certificates';
-import { httpBodyBytesMax } from '@meshd/limits/limits';
+import { httpBodyBytesMax, httpKeepAliveMsMax } from '@meshd/limits/limits';
 import { type Clock, systemClock } from '@meshd/process/clock';
 import { formatHostPort, type HostPort } from '@meshd/process/setting';
 import type { Response } from '@meshd/schema/common';
@@ -96,7 +96,12 @@ export class Sink {
     this.caFile = caFile;
     this.#conduct = conduct;
     const choose = () => (this.#conduct.behaviour === 'wrong-certificate' ? wrong : right);
-    this.#https = createHttpsServer({ SNICallback: (_name, done) => done(null, choose()), minVersion: 'TLSv1.3' });
+    this.#https = createHttpsServer({
+      SNICallback: (_name, done) => done(null, choose()),
+      minVersion: 'TLSv1.3',
+      // As long as our own services: a peer that keeps connections must be able to.
+      keepAliveTimeout: httpKeepAliveMsMax,
+    });
     this.#https.on('request', (incoming, http) => void this.#serve(incoming, http).catch(() => http.destroy()));
     this.#https.on('tlsClientError', () => this.tally.failedHandshake());
     // In front of TLS, so that a connection can be left without a word of it.

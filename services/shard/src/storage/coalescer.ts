@@ -13,7 +13,7 @@ import {
 } from '@meshd/limits/limits';
 import { addAppend, noRows, type WriteRows } from './apply-write.js';
 import type { Statement } from './database.js';
-import { StorageError, type StorageErrorCode } from './errors.js';
+import { concernsAll, StorageError } from './errors.js';
 import { upsertKeys } from './sql/catalog-key.js';
 import { headRow, insertContainers, moveHeads } from './sql/container.js';
 import { insertFrames } from './sql/frame.js';
@@ -71,9 +71,6 @@ interface Item extends QueuedWrite {
   readonly resolve: () => void;
   readonly reject: (error: StorageError) => void;
 }
-
-/** Codes that concern a whole transaction and not one write in it: cutting it in halves would not help. */
-const groupFailures: ReadonlySet<StorageErrorCode> = new Set(['unavailable', 'lease-lost', 'closed']);
 
 interface Group {
   readonly items: readonly Item[];
@@ -197,8 +194,8 @@ export function makeCoalescer(options: CoalescerOptions): Coalescer {
     const { items } = group;
     if (error.code === 'lease-lost') options.onLeaseLost(error.message);
     const alone = items.length === 1;
-    if (group.service.size > 0 && (alone || groupFailures.has(error.code))) await options.serviceDoubtful();
-    if (alone || groupFailures.has(error.code)) {
+    if (group.service.size > 0 && (alone || concernsAll(error))) await options.serviceDoubtful();
+    if (alone || concernsAll(error)) {
       for (const item of items) finish(item, error);
       return;
     }

@@ -26,3 +26,11 @@ export class StorageError extends Error {
     this.resource = options.resource;
   }
 }
+
+/** Codes that concern a whole transaction and not one write in it. */
+const wholeFailures: ReadonlySet<StorageErrorCode> = new Set(['unavailable', 'lease-lost', 'closed']);
+
+/** Whether a transaction failed for all who had a part in it: trying each alone would not help. */
+export function concernsAll(error: unknown): boolean {
+  return error instanceof StorageError && wholeFailures.has(error.code);
+}

@@ -1,6 +1,6 @@
 /**
  * Tables `outbox` and `destination`. Leases, charges and states are written over a connection of their own, one
- * transaction after the other, under the shard's lease like all else that is written; they need not wait for the disk:
+ * transaction after the other for all that wait, under the shard's lease like all else that is written; they need not wait for the disk:
  * a lease that a power cut takes back is given again, and what was sent twice is filed once.
  */
 import { hash } from 'node:crypto';
@@ -8,7 +8,9 @@ import { lanesPerDestination } from '@meshd/limits/limits';
 import { copyRows } from './binary-copy.js';
 import { makeClient, rowsOf, type Statement } from './database.js';
 import { StorageError } from './errors.js';
-import type { LaneRest, LeasedRow, OutboxTables } from './outbox-store.js';
+import { gatherWrites } from './gathered-writes.js';
+import { makeLookups } from './lookups.js';
+import type { LaneRest, LeasedRow, OutboxRow, OutboxTables } from './outbox-store.js';
 import type { Parts } from './reader.js';
 import * as destination from './sql/destination.js';
 import * as outbox from './sql/outbox.js';
@@ -25,17 +27,21 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
   const writer = makeWriter({
     ...{ url: options.url, lease, makeClient: options.makeClient ?? makeClient, waitsForDisk: false },
   });
-  let last: Promise<unknown> = Promise.resolve();
-  const write = (...statements: Statement[]): Promise<readonly unknown[][][]> => {
-    const turn = last.then(() => {
-      lease.expectHeld();
-      return writer.run(statements);
-    });
-    last = turn.catch(() => {});
-    return turn;
-  };
+  const { write, idle } = gatherWrites(writer, () => lease.expectHeld());
+  const byId = makeLookups<outbox.OutboxSelectRow>({
+    on: pool,
+    statement: (keys) => outbox.selectById(keys.map(([id]) => id as number)),
+    keyOf: ([id]) => String(id),
+    keyOfFound: ([id]) => String(id),
+  });
   const select = async (statement: Statement) =>
     (await rowsOf<outbox.OutboxSelectRow>(pool, statement)).map(outbox.rowOf);
+
+  /** Look-ups of many turns of lanes go together. */
+  const rowsById = async (ids: readonly number[]): Promise<OutboxRow[]> => {
+    const found = await Promise.all([...new Set(ids)].sort((a, b) => a - b).map((id) => byId([id])));
+    return found.flatMap((row) => (row === undefined ? [] : [outbox.rowOf(row)]));
+  };
 
   const withMessages = async (rows: readonly unknown[][]): Promise<LeasedRow[]> => {
     if (rows.length === 0) return [];
@@ -66,7 +72,7 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
     },
     laneRest: async (lane, nowMs) => restOf((await rowsOf(pool, outbox.selectLaneRest(lane, nowMs)))[0]),
     rows: async (choice, rowsMax) => {
-      if ('ids' in choice) return select(outbox.selectById(choice.ids, rowsMax));
+      if ('ids' in choice) return rowsById(choice.ids);
       if ('expiredMs' in choice) return select(outbox.selectExpired(choice.expiredMs, rowsMax));
       return select(outbox.selectOfDomain(choice.domain, choice.nowMs, rowsMax));
     },
@@ -102,7 +108,7 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
       await write(destination.deleteDestinations(beforeMs));
     },
   };
-  return { tables, end: () => last.then(() => writer.end()) };
+  return { tables, end: () => idle().then(() => writer.end()) };
 }
 
 const placeText = ({ containerId, frameIndex }: { containerId: number; frameIndex: number }): string =>

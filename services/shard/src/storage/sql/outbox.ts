@@ -118,9 +118,8 @@ export function giveBackRows(owner: string, ids: readonly number[], failures: re
 const selection = (condition: string): string => `SELECT ${columnsOf('o')} FROM outbox AS o WHERE ${condition}`;
 
 /** Rows by number. */
-export function selectById(ids: readonly number[], rowsMax: number): Statement {
-  const text = `${selection('o.id = ANY ($1::bigint[])')} ORDER BY o.id LIMIT $2`;
-  return { name: 'outbox-by-id', text, values: [ids, rowsMax] };
+export function selectById(ids: readonly number[]): Statement {
+  return { name: 'outbox-by-id', text: selection('o.id = ANY ($1::bigint[])'), values: [ids] };
 }
 
 /** Rows whose time is over and which are not on their way. */
