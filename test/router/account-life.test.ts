@@ -190,7 +190,13 @@ describe('[S24] [S25] a request', () => {
     const { person, device } = await joined('older');
     const before = person.device('first', [{ Name: 'mmm_Credential' }]);
     expect(before.authentication.publicKey.equals(device.authentication.publicKey)).toBe(true);
-    expect((await status(person, before)).status).toBe(401);
+    const writer = new TestWriter('mmm_Credential', person.accountUdf, device.signature);
+    const { envelopes } = writer.write([opening()]);
+    expect((await upload(person, before, 'mmm_Credential', envelopes)).status).toBe(401);
+    expect((await upload(person, device, 'mmm_Credential', envelopes)).status).toBe(201);
+    // Status alone tells it, and of nothing but the connection that is in force (R124).
+    const { status: code, message } = await status(person, before);
+    expect([code, message.EnvelopedCatalogEntryDevice]).toEqual([201, expect.anything()]);
   });
 
   it('to delete the account needs the signature of an administrator', async () => {
