@@ -78,8 +78,8 @@ export class SimulatedOutbox {
       }
     },
     laneRest: async (lane, nowMs) => this.#rest(lane, nowMs),
+    rowsOf: async (ids) => ids.flatMap((id) => this.#rows.get(id)?.row ?? []),
     rows: async (choice, rowsMax) => {
-      if ('ids' in choice) return choice.ids.flatMap((id) => this.#rows.get(id)?.row ?? []).slice(0, rowsMax);
       const nowMs = 'expiredMs' in choice ? choice.expiredMs : choice.nowMs;
       const found: OutboxRow[] = [];
       for (const each of this.#rows.values()) {

@@ -1,7 +1,7 @@
 import { importPublicKey, signingKeyFromSeed } from '@meshd/crypto/ed448';
 import { udfOfKey } from '@meshd/crypto/key-udf';
 import { parseJson } from '@meshd/encoding/json-reader';
-import { writeJsonB } from '@meshd/encoding/json-writer';
+import { writeJson, writeJsonB } from '@meshd/encoding/json-writer';
 import { envelopePartBytesMax } from '@meshd/limits/limits';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +10,8 @@ import {
   decodeEnvelope,
   digestOf,
   envelopeBytes,
+  envelopeBytesAtMost,
+  isWithin,
   makeEnvelope,
   openEnvelope,
   readEnvelope,
@@ -239,6 +241,39 @@ describe('the forms of an envelope', () => {
     const octets = writeEnvelope(odd, 'json-b');
     expect(sameEnvelope(readEnvelope(octets, 'json-b'), odd)).toBe(true);
     expect(envelopeBytes(odd)).toBe(octets.length);
+  });
+
+  test('its size is that of its JSON-B, whatever stands in it, and never more than its lengths allow', () => {
+    const number = fc.oneof(
+      fc.nat({ max: 300 }),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.constant(1e9),
+    );
+    const leaf = fc.oneof(number, fc.string({ unit: 'grapheme' }), fc.boolean(), fc.constant(null));
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof({ depthSize: 'small' }, leaf, fc.array(tie('value')), fc.dictionary(fc.string(), tie('value'))),
+    }));
+    const part = fc.dictionary(
+      fc.string().map((name) => `x${name}`),
+      value,
+      { noNullPrototype: false },
+    );
+    const length = fc.oneof(fc.nat({ max: 300 }), fc.constantFrom(0, 255, 256, 65_535, 65_536));
+    fc.assert(
+      fc.property(part, fc.option(part), fc.option(length), (header, trailer, bytes) => {
+        const octets = {
+          header: writeJson(header as never),
+          payload: bytes === null ? null : new Uint8Array(bytes),
+          trailer: trailer === null ? null : writeJson(trailer as never),
+        };
+        const size = writeEnvelope(octets, 'json-b').length;
+        expect(envelopeBytes(octets)).toBe(size);
+        expect(envelopeBytesAtMost(octets)).toBeGreaterThanOrEqual(size);
+        expect([isWithin(octets, size), isWithin(octets, size - 1)]).toEqual([true, false]);
+      }),
+      // What grows most: short fractions, of which chance makes few.
+      { examples: [[{ x: Array(200).fill(0.5) }, null, null]] },
+    );
   });
 
   test('[R091] JSON-B has binary items where JSON has base64url', () => {

@@ -243,6 +243,22 @@ describe('properties of JSON-B', () => {
     );
   });
 
+  test('a text keeps what it is while others are written, and holds no more memory than it needs', () => {
+    const texts = Array.from({ length: 12 }, (_, at) => {
+      const writers = Array.from({ length: 6 }, () => new TokenWriter('json-b'));
+      writers[at % 6]?.binary(new Uint8Array(at % 2 === 0 ? 900_000 : 40_000));
+      for (const [nth, writer] of writers.entries()) writer.string(`${at}/${nth}`);
+      // The last first, as texts within texts end.
+      return writers.reverse().map((writer) => writer.finish());
+    });
+    for (const [at, own] of texts.entries()) {
+      for (const [nth, octets] of own.reverse().entries()) {
+        expect(Buffer.from(octets).toString('latin1')).toMatch(new RegExp(`${at}/${nth}$`));
+        expect(octets.buffer.byteLength).toBeLessThanOrEqual(Math.max(2 * octets.length, Buffer.poolSize));
+      }
+    }
+  });
+
   test('no octets do more than raise an EncodingError, and skipping agrees with reading', () => {
     const codes = fc.constantFrom(
       0x80,

@@ -46,11 +46,12 @@ function takeMemory(): Buffer {
   return spares.pop() ?? Buffer.allocUnsafe(firstBytes);
 }
 
-/** The text in memory of its own; that of the writer is for the next one. */
+/** The text in memory of its own; that of the writer is for the next one, or nobody's: a short text must not hold it. */
 function leaveMemory(octets: Buffer, length: number): Uint8Array {
   const text = octets.subarray(0, length);
-  if (octets.length > spareBytesMax || spares.length === sparesCountMax) return asPlain(text);
-  spares.push(octets);
+  // Grown for this very text, which fills half of it at least.
+  if (octets.length > spareBytesMax) return asPlain(text);
+  if (spares.length < sparesCountMax) spares.push(octets);
   return asPlain(Buffer.from(text));
 }
 

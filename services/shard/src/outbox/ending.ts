@@ -31,7 +31,7 @@ function endOfSender(context: ShardContext, sender: string, endings: readonly En
   const byId = new Map(endings.map((ending) => [ending.row.id, ending]));
   return context.store.transactAccount(sender, async (transactor) => {
     // Nobody else ends rows of this account now: those that are there stay there.
-    const rows = await context.store.outbox.rows({ ids: [...byId.keys()] }, byId.size);
+    const rows = await context.store.outbox.rowsOf([...byId.keys()]);
     if (rows.length === 0) return 0;
     const current = rows.map((row) => byId.get(row.id) as Ending);
     await transactor.commit({ ended: rows.map(({ id }) => id), containers: marksOf(context, transactor, current) });

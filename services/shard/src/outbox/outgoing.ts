@@ -83,19 +83,26 @@ export class Outgoing {
     return this.#rows.length;
   }
 
-  /** Looks up which of these messages the spool holds: once for all of them, before the first is added. */
-  async lookUp(messages: readonly OpenedMessage[]): Promise<void> {
+  /**
+   * Takes messages for those recipients that may have them. Which of them the spool holds is looked up for all at once; each
+   * is judged as if those before it were filed.
+   *
+   * @param accounts canonical addresses.
+   * @returns the answers for each message, in order.
+   */
+  async add(
+    messages: readonly OpenedMessage[],
+    accounts: readonly string[],
+  ): Promise<readonly (readonly DeliveryAnswer[])[]> {
     const spool = this.#caller.state.containers.get(outboundSpool);
     const names = messages.flatMap((message) => ('frame' in message ? [message.uniqueId] : []));
     if (spool !== undefined) this.#known = await this.#reader.catalogKeys(spool, [...new Set(names)]);
+    const answers: (readonly DeliveryAnswer[])[] = [];
+    for (const message of messages) answers.push(await this.#addOne(message, accounts));
+    return answers;
   }
 
-  /**
-   * Takes a message, one of those looked up, for those recipients that may have it.
-   *
-   * @param accounts canonical addresses.
-   */
-  async add(message: OpenedMessage, accounts: readonly string[]): Promise<readonly DeliveryAnswer[]> {
+  async #addOne(message: OpenedMessage, accounts: readonly string[]): Promise<readonly DeliveryAnswer[]> {
     const refused = 'frame' in message ? this.#refusalOf(message) : message.code;
     if (!('frame' in message) || refused !== undefined) return accounts.map((account) => answer(account, refused));
     const judged = accounts.map((account) => answer(account, this.#refusalFor(message, account)));

@@ -72,7 +72,7 @@ async function endSettled(context: ShardContext, domain: string, rows: SettleReq
     if (end !== undefined) ends.set(id, end);
   }
   if (ends.size === 0) return;
-  const found = await context.store.outbox.rows({ ids: [...ends.keys()] }, ends.size);
+  const found = await context.store.outbox.rowsOf([...ends.keys()]);
   // A worker that mixes up its destinations ends nothing of others.
   const own = found.filter((row: OutboxRow) => row.domain === domain);
   await endRows(

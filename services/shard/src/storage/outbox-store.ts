@@ -97,10 +97,8 @@ export interface DestinationCount {
 
 /** Which rows. */
 export type RowChoice =
-  | { readonly ids: readonly number[] }
   /** Expired by `nowMs`, and not on their way. */
-  | { readonly expiredMs: number }
-  | { readonly domain: string; readonly nowMs: number };
+  { readonly expiredMs: number } | { readonly domain: string; readonly nowMs: number };
 
 /** Tables `outbox` and `destination`. All methods throw StorageError. */
 export interface OutboxTables {
@@ -115,6 +113,8 @@ export interface OutboxTables {
     rows: readonly { readonly id: number; readonly failure: string | undefined }[],
   ): Promise<void>;
   laneRest(lane: Lane, nowMs: number): Promise<LaneRest>;
+  /** Rows by number, those that are there, oldest first. Look-ups that wait at the same moment go together. */
+  rowsOf(ids: readonly number[]): Promise<readonly OutboxRow[]>;
   /** Rows, oldest first. */
   rows(choice: RowChoice, rowsMax: number): Promise<readonly OutboxRow[]>;
   /** Rows in order of their numbers, which is that of their queueing; those on their way too. */

@@ -1,7 +1,7 @@
 /**
  * Tables `outbox` and `destination`. Leases, charges and states are written over a connection of their own, one
- * transaction after the other for all that wait, under the shard's lease like all else that is written; they need not wait for the disk:
- * a lease that a power cut takes back is given again, and what was sent twice is filed once.
+ * transaction after the other for all that wait, under the shard's lease like all else that is written; they need not wait
+ * for the disk: a lease that a power cut takes back is given again, and what was sent twice is filed once.
  */
 import { hash } from 'node:crypto';
 import { lanesPerDestination } from '@meshd/limits/limits';
@@ -10,7 +10,7 @@ import { makeClient, rowsOf, type Statement } from './database.js';
 import { StorageError } from './errors.js';
 import { gatherWrites } from './gathered-writes.js';
 import { makeLookups } from './lookups.js';
-import type { LaneRest, LeasedRow, OutboxRow, OutboxTables } from './outbox-store.js';
+import type { LaneRest, LeasedRow, OutboxTables } from './outbox-store.js';
 import type { Parts } from './reader.js';
 import * as destination from './sql/destination.js';
 import * as outbox from './sql/outbox.js';
@@ -36,12 +36,6 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
   });
   const select = async (statement: Statement) =>
     (await rowsOf<outbox.OutboxSelectRow>(pool, statement)).map(outbox.rowOf);
-
-  /** Look-ups of many turns of lanes go together. */
-  const rowsById = async (ids: readonly number[]): Promise<OutboxRow[]> => {
-    const found = await Promise.all([...new Set(ids)].sort((a, b) => a - b).map((id) => byId([id])));
-    return found.flatMap((row) => (row === undefined ? [] : [outbox.rowOf(row)]));
-  };
 
   const withMessages = async (rows: readonly unknown[][]): Promise<LeasedRow[]> => {
     if (rows.length === 0) return [];
@@ -71,8 +65,11 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
       );
     },
     laneRest: async (lane, nowMs) => restOf((await rowsOf(pool, outbox.selectLaneRest(lane, nowMs)))[0]),
+    rowsOf: async (ids) => {
+      const found = await Promise.all([...new Set(ids)].sort((a, b) => a - b).map((id) => byId([id])));
+      return found.flatMap((row) => (row === undefined ? [] : [outbox.rowOf(row)]));
+    },
     rows: async (choice, rowsMax) => {
-      if ('ids' in choice) return rowsById(choice.ids);
       if ('expiredMs' in choice) return select(outbox.selectExpired(choice.expiredMs, rowsMax));
       return select(outbox.selectOfDomain(choice.domain, choice.nowMs, rowsMax));
     },

@@ -5,7 +5,7 @@ import { type ErrorCode, MeshError } from '@meshd/schema/status';
 import { authorise, type Principal } from '../authorise.js';
 import type { RequestIdentity, ShardContext } from '../context.js';
 import { type VerifiedMessage, verifyMessage } from '../message/verify-message.js';
-import { type DeliveryAnswer, type OpenedMessage, Outgoing } from '../outbox/outgoing.js';
+import { type OpenedMessage, Outgoing } from '../outbox/outgoing.js';
 import type { OutboxInsert } from '../storage/outbox-store.js';
 import { answerOf, devicePrincipal, findAnswer } from '../stored-answer.js';
 import { type EntryFault, isFault } from '../upload/fault.js';
@@ -146,13 +146,8 @@ async function addSelf(work: UploadWork, self: readonly OpenedEntry[]): Promise<
 }
 
 async function addMessages(outgoing: Outgoing, { messages, accounts }: OpenedPost): Promise<PostEntry[]> {
-  const entries: PostEntry[] = [];
-  await outgoing.lookUp(messages);
-  for (const [indexRequest, message] of messages.entries()) {
-    const answers = await outgoing.add(message, accounts);
-    entries.push(...answers.map((answer: DeliveryAnswer) => ({ indexRequest, ...answer })));
-  }
-  return entries;
+  const answers = await outgoing.add(messages, accounts);
+  return answers.flatMap((own, indexRequest) => own.map((answer) => ({ indexRequest, ...answer })));
 }
 
 function selfEntries({ accepted }: UploadWork): PostEntry[] {
