@@ -5,6 +5,7 @@ import { makeRequestId } from '@meshd/binding/request-id';
 import { systemRandom } from '@meshd/crypto/random';
 import { waitFor } from '@meshd/dev/wait';
 import { peerResponseBytesMax } from '@meshd/limits/peers';
+import { statusRegistry } from '@meshd/schema/status';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answer, type RawAnswer, ScriptedService } from '../client/scripted-service.js';
 import { codeOf, domain, serviceNameOf, txt, within } from './discovery-kit.js';
@@ -101,6 +102,20 @@ describe('a Post to another service', () => {
     const link = bench.link();
     for (let count = 0; count < 3; count += 1) expect((await link.post(post, within())).status).toBe(201);
     expect(bench.received().filter((name) => name === 'Hello').length).toBeLessThanOrEqual(2);
+  });
+
+  it('[S30] [S70] asks for a ticket once it is taken: a service that does not know ours yet would give none', async () => {
+    const wishes = () =>
+      peer.requests.filter(({ base, entries }) => base.transaction === 'Hello' && entries.length > 0);
+    const link = bench.link();
+    const { status, extended } = statusRegistry['service-unverified'];
+    says(peer, { Status: status, StatusExtended: extended }, { httpStatus: status });
+    expect((await link.post(post, within())).status).toBe(status);
+    says(peer, { Status: 201 });
+    expect((await link.post(post, within())).status).toBe(201);
+    await waitFor(async () => (wishes().length > 0 ? true : undefined), { what: 'a wish', deadlineMs: 5000 });
+    const order = peer.requests.map(({ base, entries }) => `${base.transaction} ${entries.length > 0}`);
+    expect(order.filter((each) => each !== 'Hello false')).toEqual(['Post true', 'Post true', 'Hello true']);
   });
 });
 

@@ -94,7 +94,8 @@ export class PeerConnection {
       if (isElsewhere || first.status === wrongHost.status) this.#poster.discoverAnew();
       return first.status === wrongHost.status ? send() : first;
     });
-    this.#wantTicket();
+    // One that does not know us yet gives no ticket, and would not be asked again for a while.
+    if (response.succeeded) this.#wantTicket();
     return response;
   }
 

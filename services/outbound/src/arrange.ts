@@ -2,6 +2,7 @@
  * Arranging leased rows, as pure functions: which go together, which one after the other, and which the other service would
  * not take, so that they are never sent (semantics 6.7, 8.5).
  */
+import { isWithin } from '@meshd/dare/envelope';
 import { messageBytesMax, postMessagesMax } from '@meshd/limits/limits';
 import { statusRegistry } from '@meshd/schema/status';
 import type { Batch, LeasedRow, Plan, RowResult } from './carrier.js';
@@ -27,7 +28,7 @@ const tooLarge: RowResult = {
  * messages for it, in order.
  */
 export function arrangePosts(rows: readonly LeasedRow[], constraints: PostConstraints, batchBytesMax: number): Plan {
-  const fits = (row: LeasedRow): boolean => row.bytes <= constraints.messageBytesMax;
+  const fits = (row: LeasedRow): boolean => isWithin(row.message, constraints.messageBytesMax);
   const refused = new Map(rows.filter((row) => !fits(row)).map((row) => [row, tooLarge]));
   const countMax = Math.max(1, Math.min(constraints.messagesMax, postMessagesMax));
   const chains = groupBy(rows.filter(fits), ({ recipient }) => recipient);

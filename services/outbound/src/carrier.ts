@@ -6,7 +6,7 @@ export interface LeasedRow {
   readonly id: number;
   /** Octets as the sender's device sent them. */
   readonly message: EnvelopeOctets;
-  /** Octets of the message in JSON-B (encoding 2.1). */
+  /** Octets of the message as it is kept: what it takes of a Post, about. */
   readonly bytes: number;
   readonly sender: string;
   readonly recipient: string;
