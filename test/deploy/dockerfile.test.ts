@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { collectorArguments } from '@meshd/process/collector';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
@@ -70,6 +71,11 @@ describe('deploy/Dockerfile', () => {
     expect(program.startsWith(`${folder}/`)).toBe(true);
     // dist/ is made by the build, and the bundle from dist/; what that is made from stands in src/.
     expect(existsSync(`${root}${program.replace(/\/dist\/(bundle\/)?/, '/src/').replace(/\.js$/, '.ts')}`)).toBe(true);
+  });
+
+  test.each(['router', 'shard', 'outbound'])('%s tells the engine how to collect memory', (target) => {
+    const command = stageOf(target)?.instructions.find(({ word }) => word === 'CMD')?.rest ?? '[]';
+    expect(JSON.parse(command)).toEqual(['node', ...collectorArguments, expect.stringContaining('main.js')]);
   });
 
   test.each(targets)('%s takes in what its own packages need and no more', (target) => {

@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shutdownMsMax } from '@meshd/limits/limits';
+import { collectorArguments } from '@meshd/process/collector';
 import { plainEnvironment } from './config.js';
 import { type ProgramEnd, type RunningProgram, startProgram } from './program.js';
 import { serviceMain } from './service-main.js';
@@ -158,7 +159,7 @@ export class ProviderProcesses {
     const program = await startProgram({
       name: service.name,
       command: process.execPath,
-      args: [...this.#nodeArguments, service.main],
+      args: [...collectorArguments, ...this.#nodeArguments, service.main],
       env: { ...plainEnvironment(), ...service.settings },
       logFile: join(this.#logs, `${service.name}.log`),
     });

@@ -10,6 +10,7 @@ import { brokenRelations } from '@meshd/limits/relations';
 import { createLogger, flushLogger, type Logger, type LogLevel } from '@meshd/telemetry/logger';
 import { createMetrics, type Metrics } from '@meshd/telemetry/metrics';
 import type { z } from 'zod';
+import { tuneCollector } from './collector.js';
 import { ConfigError, describeConfig, readConfig } from './config.js';
 
 /** A service that runs. Its composition root returns one; tests stop it as `runService` does. */
@@ -121,6 +122,7 @@ export interface MainOptions<S extends z.ZodObject> {
 export async function runMain<S extends z.ZodObject>({ service, schema, start, env }: MainOptions<S>): Promise<void> {
   const broken = brokenRelations();
   if (broken.length > 0) throw new Error(`limits: ${broken.join('; ')}`);
+  tuneCollector();
   let config: z.output<S>;
   try {
     config = readConfig(schema, env);

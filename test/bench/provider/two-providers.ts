@@ -50,7 +50,7 @@ export interface TwoProviders {
 export const betaDomains = ['beta.test', 'slow.test'] as const;
 /** Folder of the authority of services that stand in for others. */
 export const sinkAuthority = 'sink-authority';
-const shardCount = 2;
+const shardCount = 1;
 const ttlSeconds = 3600;
 
 let shared: Promise<TwoProviders> | undefined;
