@@ -33,7 +33,14 @@ function coreOf({ header, payload }: EnvelopeOctets): Uint8Array {
 /** A message as it lies in the outbox. */
 function leased(): LeasedRow {
   const message = draftOf(sender, { to: [bob] });
-  return { id: 1, message, bytes: 1000, sender: alice.address, recipient: bob };
+  return {
+    id: 1,
+    message,
+    payloadDigest: sha512(message.payload ?? new Uint8Array(0)),
+    bytes: 1000,
+    sender: alice.address,
+    recipient: bob,
+  };
 }
 
 beforeAll(async () => {

@@ -225,8 +225,8 @@ class World {
         call(async () => {
           const wish = { owner, domain, lane, rowsMax, bytesMax, leaseMs: outboxLeaseMs };
           const { rows, nextAttemptMs } = await leaseOutbox(this.#context, wish);
-          const leased = rows.map(({ id, frame, sender, recipient }) => {
-            return { id, message: frame, bytes: this.#outbox.bytesOf(id), sender, recipient };
+          const leased = rows.map(({ id, frame, payloadDigest, sender, recipient }) => {
+            return { id, message: frame, payloadDigest, bytes: this.#outbox.bytesOf(id), sender, recipient };
           });
           return { rows: leased, nextAttemptMs };
         }),

@@ -1,4 +1,5 @@
 /** The tables of the outbox in memory: what the SQL of the shard does, without the database. */
+import { sha512 } from '@meshd/crypto/digest';
 import { makeEnvelope } from '@meshd/dare/envelope';
 import type { DestinationState } from '@meshd/shard/outbox/destination';
 import type { LeasedRow, OutboxRow, OutboxTables } from '@meshd/shard/storage/outbox-store';
@@ -12,7 +13,9 @@ interface KeptRow {
 }
 
 /** What a message looks like does not matter here; how large it is, its row says. */
-const frame = makeEnvelope({ header: { dig: 'S512' }, payload: new Uint8Array(1) });
+const payload = new Uint8Array(1);
+const frame = makeEnvelope({ header: { dig: 'S512' }, payload });
+const payloadDigest = sha512(payload);
 
 /** Rows that wait, by number and by lane. Rows are inserted in the order of their numbers and expire in that order. */
 export class SimulatedOutbox {
@@ -63,7 +66,7 @@ export class SimulatedOutbox {
           bytes += each.bytes;
           if (leased.length > 0 && bytes > bytesMax) break;
           Object.assign(each, { leaseOwner: owner, leaseUntilMs: untilMs });
-          leased.push({ ...each.row, frame });
+          leased.push({ ...each.row, frame, payloadDigest });
         }
       }
       return { rows: leased, rest: this.#rest({ domain, lane }, nowMs) };

@@ -1,5 +1,5 @@
 import { concat, label, lv, sha256, sha512, u32, u64 } from '@meshd/crypto/digest';
-import type { DareEnvelope } from './envelope.js';
+import type { OpenedHeader } from './envelope.js';
 import { DareError } from './errors.js';
 import type { SignatureEntry } from './header.js';
 
@@ -65,12 +65,12 @@ export function coreOf(parts: CoreParts): Uint8Array {
 }
 
 /**
- * The core of an opened envelope.
+ * The core of an envelope that was opened, or of which the header was.
  *
  * @param payloadDigest recomputed by the caller (`checkPayloadDigest`), or the stated one of a redacted frame.
  * @throws as {@link coreOf}.
  */
-export function coreOfFrame(envelope: DareEnvelope, payloadDigest: Uint8Array): Uint8Array {
+export function coreOfFrame(envelope: OpenedHeader, payloadDigest: Uint8Array): Uint8Array {
   const { header } = envelope;
   return coreOf({
     payloadDigest,

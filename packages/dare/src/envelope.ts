@@ -39,6 +39,9 @@ export interface DareEnvelope {
   readonly contentMetaDataOctets: Uint8Array;
 }
 
+/** What a header says by itself. */
+export type OpenedHeader = Pick<DareEnvelope, 'header' | 'contentMetaDataOctets'>;
+
 const nothing = new Uint8Array(0);
 const emptyObject = new TextEncoder().encode('{}');
 
@@ -76,6 +79,17 @@ export function openEnvelope(octets: EnvelopeOctets): DareEnvelope {
   const header = decodeObject(Header, octets.header, { form: 'json' });
   const trailer = octets.trailer === null ? {} : decodeObject(Trailer, octets.trailer, { form: 'json' });
   return opened(octets, header, trailer);
+}
+
+/**
+ * Decodes the header alone, for those who know what stands in the trailer or need not know: most of a message's octets are
+ * the credentials in there.
+ *
+ * @throws EncodingError if the header cannot be decoded.
+ */
+export function openHeader({ header: octets }: Pick<EnvelopeOctets, 'header'>): OpenedHeader {
+  const header = decodeObject(Header, octets, { form: 'json' });
+  return { header, contentMetaDataOctets: header.ContentMetaData ?? nothing };
 }
 
 const headerKind = object(Header);

@@ -10,7 +10,14 @@ const withPayload = (bytes: number): EnvelopeOctets => {
 /** An envelope of exactly so many octets, as limits count them. */
 const messageOf = (bytes: number): EnvelopeOctets => withPayload(2 * bytes - envelopeBytes(withPayload(bytes)));
 const rowOf = (id: number, recipient: string, bytes: number): LeasedRow => {
-  return { id, message: messageOf(bytes), bytes, sender: 'alice@alpha.test', recipient };
+  return {
+    id,
+    message: messageOf(bytes),
+    payloadDigest: new Uint8Array(64),
+    bytes,
+    sender: 'alice@alpha.test',
+    recipient,
+  };
 };
 const rowsArbitrary = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 16, max: 70_000 })), { maxLength: 60 })

@@ -6,6 +6,8 @@ export interface LeasedRow {
   readonly id: number;
   /** Octets as the sender's device sent them. */
   readonly message: EnvelopeOctets;
+  /** SHA-2-512 of its payload, by the shard, which has compared them. */
+  readonly payloadDigest: Uint8Array;
   /** Octets of the message as it is kept: what it takes of a Post, about. */
   readonly bytes: number;
   readonly sender: string;

@@ -9,7 +9,14 @@ const lane = { shard: 's', domain: 'beta.test', lane: 0 };
 const message = {} as LeasedRow['message'];
 const rowsOf = (...recipients: string[]): LeasedRow[] =>
   recipients.map((name, id) => {
-    return { id, message, bytes: 100, sender: 'alice@alpha.test', recipient: `${name}@beta.test` };
+    return {
+      id,
+      message,
+      payloadDigest: new Uint8Array(64),
+      bytes: 100,
+      sender: 'alice@alpha.test',
+      recipient: `${name}@beta.test`,
+    };
   });
 const delivered: RowResult = { kind: 'delivered', receipt: undefined };
 const broken: CarryFailure = { kind: 'failed', failure: 'connection', reached: false, retryAfterMs: undefined };

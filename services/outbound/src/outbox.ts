@@ -20,10 +20,10 @@ export function rpcOutbox(shards: Pick<Shards, 'ask'>, owner: string): Outbox {
     lease: async ({ shard, domain, lane }, rowsMax, bytesMax) => {
       const value = { owner, domain, lane, rowsMax, bytesMax, leaseMs: outboxLeaseMs };
       const leased = await shards.ask(shard, { $case: 'leaseOutbox', value }, 'leaseOutbox');
-      const rows = leased.rows.flatMap(({ id, message, sender, recipient }): LeasedRow[] => {
+      const rows = leased.rows.flatMap(({ id, message, payloadDigest, sender, recipient }): LeasedRow[] => {
         if (message === undefined) return [];
         const octets = envelopeOf(message);
-        return [{ id, message: octets, bytes: bytesAbout(octets), sender, recipient }];
+        return [{ id, message: octets, payloadDigest, bytes: bytesAbout(octets), sender, recipient }];
       });
       return { rows, nextAttemptMs: leased.nextAttemptMs };
     },

@@ -7,7 +7,14 @@ import { failureOf, judgeResponse } from './outcome.js';
 
 const message = {} as LeasedRow['message'];
 const batch = [0, 1].map((id): LeasedRow => {
-  return { id, message, bytes: 100, sender: 'alice@alpha.test', recipient: 'bob@beta.test' };
+  return {
+    id,
+    message,
+    payloadDigest: new Uint8Array(64),
+    bytes: 100,
+    sender: 'alice@alpha.test',
+    recipient: 'bob@beta.test',
+  };
 });
 const answer = (status: number, entries: EntryResponse[] = [], retryAfterMs = 0) => {
   const message = { Entries: entries };

@@ -5,7 +5,7 @@
 import type { VerifiedHost } from '@meshd/binding/host-chain';
 import { constantTimeEqual } from '@meshd/crypto/digest';
 import { coreOfFrame } from '@meshd/dare/core';
-import { checkPayloadDigest, type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
+import { type EnvelopeOctets, openEnvelope, openHeader } from '@meshd/dare/envelope';
 import { verifyEnvelope } from '@meshd/dare/verify';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { parseAddress } from '@meshd/schema/address';
@@ -30,7 +30,7 @@ export class ReceiptError extends Error {
  */
 export async function verifyReceipt(
   receipt: EnvelopeOctets,
-  row: Pick<LeasedRow, 'message' | 'sender' | 'recipient'>,
+  row: Pick<LeasedRow, 'message' | 'payloadDigest' | 'sender' | 'recipient'>,
   hostOf: JudgeHost,
 ): Promise<void> {
   const refuse = (why: string, cause?: unknown): never => {
@@ -48,8 +48,7 @@ export async function verifyReceipt(
     if (value.Recipient !== row.recipient) refuse('names another recipient');
     if (value.Result !== 'Accept') refuse('accepts nothing');
     if (!value.ReceiptID || value.Time === undefined) refuse('has no name or no time');
-    const message = openEnvelope(row.message);
-    const core = coreOfFrame(message, checkPayloadDigest(message));
+    const core = coreOfFrame(openHeader(row.message), row.payloadDigest);
     if (value.Core === undefined || !constantTimeEqual(value.Core, core)) refuse('is for another message');
     const [entry, second] = opened.signatures;
     if (entry?.Profile === undefined || entry.Connection === undefined || second !== undefined) {

@@ -87,6 +87,7 @@ function rpcLease({ rows, more, nextAttemptMs }: LeaseResult) {
       ...{ queuedMs: row.queuedAtMs, expiresMs: row.expiresAtMs },
       // Where it lies in our spool is nobody else's business.
       message: rpcEnvelope(withoutContainerInfo(row.frame)),
+      payloadDigest: row.payloadDigest,
     })),
     ...{ more, nextAttemptMs },
   };

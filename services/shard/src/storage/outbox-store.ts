@@ -58,6 +58,8 @@ export interface WaitingChoice {
 export interface LeasedRow extends OutboxRow {
   /** The frame as stored. */
   readonly frame: StoredEnvelope;
+  /** SHA-2-512 of its payload, compared with it. */
+  readonly payloadDigest: Uint8Array;
 }
 
 /** One lane of a destination. */

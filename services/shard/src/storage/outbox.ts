@@ -45,7 +45,7 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
     const places = new Map(leased.map((row) => [placeText(row), row]));
     const found = (await copyRows(pool, outbox.selectMessages([...places.values()]))).map(outbox.messageOfRow);
     const messages = new Map(found.map((message) => [placeText(message), message]));
-    return leased.map((row) => ({ ...row, frame: wholeMessage(messages.get(placeText(row))) }));
+    return leased.map((row) => ({ ...row, ...wholeMessage(messages.get(placeText(row))) }));
   };
 
   const tables: OutboxTables = {
@@ -117,13 +117,13 @@ function restOf(row: readonly unknown[] | undefined): LaneRest {
 }
 
 /** What was stored, or nothing: a worker must not send what it is not. */
-function wholeMessage(message: outbox.MessageFrame | undefined): LeasedRow['frame'] {
+function wholeMessage(message: outbox.MessageFrame | undefined): Pick<LeasedRow, 'frame' | 'payloadDigest'> {
   if (message === undefined) throw new StorageError('invalid', 'a row of the outbox has no frame');
   const { envelope, payloadDigest } = message;
   if (envelope.payload !== null && !hash('sha512', envelope.payload, 'buffer').equals(payloadDigest)) {
     throw new StorageError('damaged', 'a message in the outbox does not have its digest');
   }
-  return envelope;
+  return { frame: envelope, payloadDigest };
 }
 
 /** From counts up to each bound to counts between them. */

@@ -712,6 +712,8 @@ export interface OutboxRow {
   attempts: number;
   queuedMs: number;
   expiresMs: number;
+  /** SHA-2-512 of the message's payload, compared with it by the shard */
+  payloadDigest: Uint8Array;
 }
 
 /** What became of leased rows, and of the destination. */
@@ -6356,7 +6358,16 @@ export const LeaseOutboxResult: MessageFns<LeaseOutboxResult> = {
 };
 
 function createBaseOutboxRow(): OutboxRow {
-  return { id: 0, message: undefined, sender: "", recipient: "", attempts: 0, queuedMs: 0, expiresMs: 0 };
+  return {
+    id: 0,
+    message: undefined,
+    sender: "",
+    recipient: "",
+    attempts: 0,
+    queuedMs: 0,
+    expiresMs: 0,
+    payloadDigest: new Uint8Array(0),
+  };
 }
 
 export const OutboxRow: MessageFns<OutboxRow> = {
@@ -6381,6 +6392,9 @@ export const OutboxRow: MessageFns<OutboxRow> = {
     }
     if (message.expiresMs !== 0) {
       writer.uint32(56).uint64(message.expiresMs);
+    }
+    if (message.payloadDigest.length !== 0) {
+      writer.uint32(66).bytes(message.payloadDigest);
     }
     return writer;
   },
@@ -6452,6 +6466,14 @@ export const OutboxRow: MessageFns<OutboxRow> = {
             }
 
             message.expiresMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.payloadDigest = reader.bytes();
             continue;
           }
         }
