@@ -241,7 +241,9 @@ describe('downloads', () => {
       },
     });
     // All of it must come, however busy the machine is.
-    const parts = connect(port).download({ ...request, deadlineMs: 60_000 })[Symbol.asyncIterator]();
+    const parts = connect(port)
+      .download({ ...request, deadlineMs: 60_000 })
+      [Symbol.asyncIterator]();
     await parts.next();
     let before = 0;
     const hasStopped = () => {
