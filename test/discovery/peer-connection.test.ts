@@ -104,7 +104,7 @@ describe('a Post to another service', () => {
     expect(bench.received().filter((name) => name === 'Hello').length).toBeLessThanOrEqual(2);
   });
 
-  it('[S30] [S70] asks for a ticket once it is taken: a service that does not know ours yet would give none', async () => {
+  it('[S30] [S70] asks for a ticket once the other service knows ours: before that it would give none', async () => {
     const wishes = () =>
       peer.requests.filter(({ base, entries }) => base.transaction === 'Hello' && entries.length > 0);
     const link = bench.link();

@@ -45,7 +45,7 @@ export interface PeerCallOptions {
 /** Words that a service names in what it posts. */
 const peerFeatures: readonly Feature[] = ['entry', 'receipt-1'];
 
-const { 'wrong-host': wrongHost } = statusRegistry;
+const { 'wrong-host': wrongHost, 'service-unverified': unverified } = statusRegistry;
 
 /** A way to one service, with connections and a ticket kept for the next Post. */
 export class PeerConnection {
@@ -95,7 +95,7 @@ export class PeerConnection {
       return first.status === wrongHost.status ? send() : first;
     });
     // One that does not know us yet gives no ticket, and would not be asked again for a while.
-    if (response.succeeded) this.#wantTicket();
+    if (response.statusExtended !== unverified.extended) this.#wantTicket();
     return response;
   }
 
