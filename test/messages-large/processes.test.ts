@@ -13,6 +13,7 @@ import { freePorts } from '@meshd/dev/ports';
 import { ProviderProcesses } from '@meshd/dev/provider-processes';
 import { makeTestPlan } from '@meshd/dev/test-provider';
 import { waitFor } from '@meshd/dev/wait';
+import { collectorArguments } from '@meshd/process/collector';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { meshLauncher } from '../client/mesh-program.js';
 import { onShardsOf } from './kit.js';
@@ -146,6 +147,15 @@ async function storedBytes(): Promise<number> {
   const rows = await onShardsOf<{ stored: string }>({ databases }, 'SELECT bytes_stored AS stored FROM large_file');
   return Math.max(0, ...rows.map(({ stored }) => Number(stored)));
 }
+
+describe('services', () => {
+  it('run with what tells the engine how to collect memory', async () => {
+    for (const { name, pid } of [...alpha.programs, ...beta.programs]) {
+      const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+      expect(words, name).toEqual(expect.arrayContaining([...collectorArguments]));
+    }
+  });
+});
 
 describe('[R018] [R158] a file three times as large as the heap of every process that carries it', () => {
   it('arrives, whoever is killed on the way, and no process grows by more than it needs for some slices', async () => {

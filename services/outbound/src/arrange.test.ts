@@ -3,22 +3,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arrangePosts, defaultConstraints, split } from './arrange.js';
 import type { LeasedRow } from './carrier.js';
+import { leasedRow } from './leased-row.fixture.js';
 
 const withPayload = (bytes: number): EnvelopeOctets => {
   return { header: new TextEncoder().encode('{}'), payload: new Uint8Array(bytes), trailer: null };
 };
 /** An envelope of exactly so many octets, as limits count them. */
 const messageOf = (bytes: number): EnvelopeOctets => withPayload(2 * bytes - envelopeBytes(withPayload(bytes)));
-const rowOf = (id: number, recipient: string, bytes: number): LeasedRow => {
-  return {
-    id,
-    message: messageOf(bytes),
-    payloadDigest: new Uint8Array(64),
-    bytes,
-    sender: 'alice@alpha.test',
-    recipient,
-  };
-};
+const rowOf = (id: number, recipient: string, bytes: number): LeasedRow =>
+  leasedRow(id, recipient, { message: messageOf(bytes), bytes });
 const rowsArbitrary = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 16, max: 70_000 })), { maxLength: 60 })
   .map((rows) => rows.map(([to, bytes], id) => rowOf(id, `r${to}@beta.test`, bytes)));

@@ -28,10 +28,11 @@ const tooLarge: RowResult = {
  * messages for it, in order.
  */
 export function arrangePosts(rows: readonly LeasedRow[], constraints: PostConstraints, batchBytesMax: number): Plan {
-  const fits = (row: LeasedRow): boolean => isWithin(row.message, constraints.messageBytesMax);
-  const refused = new Map(rows.filter((row) => !fits(row)).map((row) => [row, tooLarge]));
+  // Asked once a row: near the bound it costs as much as encoding the message.
+  const fitting = new Set(rows.filter(({ message }) => isWithin(message, constraints.messageBytesMax)));
+  const refused = new Map(rows.filter((row) => !fitting.has(row)).map((row) => [row, tooLarge]));
   const countMax = Math.max(1, Math.min(constraints.messagesMax, postMessagesMax));
-  const chains = groupBy(rows.filter(fits), ({ recipient }) => recipient);
+  const chains = groupBy([...fitting], ({ recipient }) => recipient);
   return { kind: 'plan', chains: chains.map((chain) => split(chain, countMax, batchBytesMax)), refused };
 }
 

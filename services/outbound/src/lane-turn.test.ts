@@ -3,21 +3,12 @@ import { controllerLimitStart } from '@meshd/limits/outbound';
 import { describe, expect, it } from 'vitest';
 import type { Batch, Carrier, CarryFailure, CarryOutcome, LeasedRow, RowResult } from './carrier.js';
 import { LaneTurns, type Outbox, type Settlement } from './lane-turn.js';
+import { leasedRow } from './leased-row.fixture.js';
 import { Lines } from './lines.js';
 
 const lane = { shard: 's', domain: 'beta.test', lane: 0 };
-const message = {} as LeasedRow['message'];
 const rowsOf = (...recipients: string[]): LeasedRow[] =>
-  recipients.map((name, id) => {
-    return {
-      id,
-      message,
-      payloadDigest: new Uint8Array(64),
-      bytes: 100,
-      sender: 'alice@alpha.test',
-      recipient: `${name}@beta.test`,
-    };
-  });
+  recipients.map((name, id) => leasedRow(id, `${name}@beta.test`));
 const delivered: RowResult = { kind: 'delivered', receipt: undefined };
 const broken: CarryFailure = { kind: 'failed', failure: 'connection', reached: false, retryAfterMs: undefined };
 const taken = (batch: Batch): CarryOutcome => {

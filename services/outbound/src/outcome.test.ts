@@ -2,20 +2,10 @@ import { BindingError } from '@meshd/binding/errors';
 import type { EntryResponse } from '@meshd/schema/common';
 import { MeshError } from '@meshd/schema/status';
 import { describe, expect, it } from 'vitest';
-import type { LeasedRow } from './carrier.js';
+import { leasedRow } from './leased-row.fixture.js';
 import { failureOf, judgeResponse } from './outcome.js';
 
-const message = {} as LeasedRow['message'];
-const batch = [0, 1].map((id): LeasedRow => {
-  return {
-    id,
-    message,
-    payloadDigest: new Uint8Array(64),
-    bytes: 100,
-    sender: 'alice@alpha.test',
-    recipient: 'bob@beta.test',
-  };
-});
+const batch = [0, 1].map((id) => leasedRow(id, 'bob@beta.test'));
 const answer = (status: number, entries: EntryResponse[] = [], retryAfterMs = 0) => {
   const message = { Entries: entries };
   return { status, statusExtended: 0, succeeded: status < 300, message, retryAfterMs } as Parameters<

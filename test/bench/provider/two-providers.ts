@@ -1,6 +1,6 @@
 /**
  * Two whole providers for the figures of messages: alpha, whose people send, and beta, whose people receive. Each has its
- * own router, two shards, outbound worker, keys and databases, all processes of their own; they know nothing of each other
+ * own router, shard, outbound worker, keys and databases, all processes of their own; they know nothing of each other
  * but what a real DNS server says. Postgres and Redis are one server each, since the machine is one.
  */
 import { randomBytes } from 'node:crypto';
@@ -50,6 +50,7 @@ export interface TwoProviders {
 export const betaDomains = ['beta.test', 'slow.test'] as const;
 /** Folder of the authority of services that stand in for others. */
 export const sinkAuthority = 'sink-authority';
+/** The two share the machine's cores: a second shard would only be another process that waits for them. */
 const shardCount = 1;
 const ttlSeconds = 3600;
 
@@ -99,7 +100,7 @@ async function start(): Promise<TwoProviders> {
     MESHD_DISCOVERY_ALLOW: '127.0.0.0/8',
     MESHD_PEER_CA_FILE: peerCaFile,
   };
-  say('Starting two providers, each with router, two shards and outbound worker');
+  say('Starting two providers, each with router, shard and outbound worker');
   const [alpha, beta] = (await Promise.all(
     plans.map(async (plan, at) => {
       const processes = new ProviderProcesses(plan, join(folder, plan.domains[0] as string, 'logs'), {
