@@ -12,6 +12,11 @@ const day = 24 * hour;
 export const postRateMs = hour;
 /** Octets of messages leased at once: so many messages of full size, far below what one call may carry. */
 export const outboxLeaseBytesMax = 4 * mebibyte;
+/**
+ * Octets of messages kept for the worker that is woken for them, so that they need not be read back: some seconds of what a
+ * shard takes in. With a destination that does not answer it is what is thrown away first.
+ */
+export const outboxFreshBytesMax = 16 * mebibyte;
 /** Leases and states of so many callers are written in one transaction at most: it holds their rows until its end. */
 export const gatheredWritesMax = 32;
 /** Ages by which messages that wait are counted for operators. */

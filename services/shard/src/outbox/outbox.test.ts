@@ -80,6 +80,16 @@ describe('leases', () => {
     shard.nowMs += outboxLeaseMs;
     expect((await shard.lease(domain, lane, { owner: 'new' })).rows).toHaveLength(1);
   });
+
+  test('give a message as it was committed, and none that is read back as another', async () => {
+    await alice.send(bob);
+    await shard.database.query('ALTER TABLE frame DISABLE TRIGGER frame_never_changes');
+    await shard.database.query("UPDATE frame SET payload = 'other' WHERE payload IS NOT NULL");
+    const { rows } = await shard.lease(domain, lane);
+    expect(rows.map(({ frame }) => Buffer.from(frame.payload as Uint8Array).toString())).not.toContain('other');
+    await shard.settle(domain, lane, { rows: each(rows, { kind: 'released' }) });
+    await expect(shard.lease(domain, lane)).rejects.toMatchObject({ code: 'damaged' });
+  });
 });
 
 describe('settling', () => {

@@ -136,7 +136,7 @@ describe('durability', () => {
 
   it('migrations run once, whoever starts them', async () => {
     const { migrateShard } = await import('./migrate.js');
-    expect(await Promise.all([migrateShard(database.url), migrateShard(database.url)])).toEqual([11, 11]);
+    expect(await Promise.all([migrateShard(database.url), migrateShard(database.url)])).toEqual([12, 12]);
     const accounts = await database.query('SELECT 1 FROM account');
     expect(accounts.length).toBeGreaterThan(0);
   });

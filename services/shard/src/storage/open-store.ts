@@ -128,7 +128,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
   const outbox = openOutbox(parts);
   const large = openLarge(parts);
   const publications = openPublications(parts);
-  const { cache, numbers, pool } = parts;
+  const { cache, numbers, pool, fresh } = parts;
 
   let activeCount = 0;
   let stopping: Promise<void> | undefined;
@@ -165,6 +165,7 @@ export async function openStore(given: StoreOptions): Promise<Store> {
       throw error;
     }
     cache.set(address, prepared.after);
+    fresh.follow(write, prepared.after.state);
     watches.tell(address);
     return prepared.after;
   };

@@ -8,9 +8,10 @@ import { lanesPerDestination } from '@meshd/limits/limits';
 import { copyRows } from './binary-copy.js';
 import { makeClient, rowsOf, type Statement } from './database.js';
 import { StorageError } from './errors.js';
+import { placeText, type WholeMessage } from './fresh-messages.js';
 import { gatherWrites } from './gathered-writes.js';
 import { makeLookups } from './lookups.js';
-import type { LaneRest, LeasedRow, OutboxTables } from './outbox-store.js';
+import type { LaneRest, LeasedRow, OutboxRow, OutboxTables } from './outbox-store.js';
 import type { Parts } from './reader.js';
 import * as destination from './sql/destination.js';
 import * as outbox from './sql/outbox.js';
@@ -23,7 +24,7 @@ export interface OutboxConnection {
 }
 
 /** Connects at the first statement. */
-export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
+export function openOutbox({ options, lease, pool, fresh }: Parts): OutboxConnection {
   const writer = makeWriter({
     ...{ url: options.url, lease, makeClient: options.makeClient ?? makeClient, waitsForDisk: false },
   });
@@ -38,14 +39,18 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
     (await rowsOf<outbox.OutboxSelectRow>(pool, statement)).map(outbox.rowOf);
 
   const withMessages = async (rows: readonly unknown[][]): Promise<LeasedRow[]> => {
-    if (rows.length === 0) return [];
     const leased = rows
       .map((row) => outbox.rowOf(row as unknown as outbox.OutboxSelectRow))
       .sort((a, b) => a.id - b.id);
-    const places = new Map(leased.map((row) => [placeText(row), row]));
+    const found = leased.map((row) => fresh.take(row));
+    const stored = await readMessages(leased.filter((_, at) => found[at] === undefined));
+    return leased.map((row, at) => ({ ...row, ...(found[at] ?? wholeMessage(stored.get(placeText(row)))) }));
+  };
+  const readMessages = async (rows: readonly OutboxRow[]): Promise<ReadonlyMap<string, outbox.MessageFrame>> => {
+    if (rows.length === 0) return new Map();
+    const places = new Map(rows.map((row) => [placeText(row), row]));
     const found = (await copyRows(pool, outbox.selectMessages([...places.values()]))).map(outbox.messageOfRow);
-    const messages = new Map(found.map((message) => [placeText(message), message]));
-    return leased.map((row) => ({ ...row, ...wholeMessage(messages.get(placeText(row))) }));
+    return new Map(found.map((message) => [placeText(message), message]));
   };
 
   const tables: OutboxTables = {
@@ -108,16 +113,13 @@ export function openOutbox({ options, lease, pool }: Parts): OutboxConnection {
   return { tables, end: () => idle().then(() => writer.end()) };
 }
 
-const placeText = ({ containerId, frameIndex }: { containerId: number; frameIndex: number }): string =>
-  `${containerId}/${frameIndex}`;
-
 function restOf(row: readonly unknown[] | undefined): LaneRest {
   const [free, leasedUntilMs] = row as [boolean, number | null];
   return { free, leasedUntilMs };
 }
 
 /** What was stored, or nothing: a worker must not send what it is not. */
-function wholeMessage(message: outbox.MessageFrame | undefined): Pick<LeasedRow, 'frame' | 'payloadDigest'> {
+function wholeMessage(message: outbox.MessageFrame | undefined): WholeMessage {
   if (message === undefined) throw new StorageError('invalid', 'a row of the outbox has no frame');
   const { envelope, payloadDigest } = message;
   if (envelope.payload !== null && !hash('sha512', envelope.payload, 'buffer').equals(payloadDigest)) {

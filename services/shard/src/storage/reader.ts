@@ -4,6 +4,7 @@ import { type AccountCache, makeAccountCache } from './account-cache.js';
 import type { AddressState } from './apply-write.js';
 import { rowsOf, storageError } from './database.js';
 import { readFrames, readNodes, readSlice } from './frames.js';
+import { FreshMessages } from './fresh-messages.js';
 import type { Lease } from './lease.js';
 import { loadAccount } from './load-account.js';
 import { type Lookup, makeLookups } from './lookups.js';
@@ -28,6 +29,7 @@ export interface Parts {
   readonly keys: Lookup<KeySelectRow>;
   readonly messagesSeen: Lookup<MessageSeenSelectRow>;
   readonly damaged: Map<number, DamageReport>;
+  readonly fresh: FreshMessages;
 }
 
 /** No account has this number: a name that nobody has is looked up like others (S80). */
@@ -142,5 +144,6 @@ export function makeParts(options: StoreOptions, lease: Lease): Parts {
       keyOfFound: ([recipient, identity]) => messageText(recipient, identity),
     }),
     damaged: new Map(),
+    fresh: new FreshMessages(),
   };
 }
