@@ -18,6 +18,12 @@ export const incidentSubjectsMax = 4096;
 export const incidentRepeatMs = 3_600_000;
 /** Records of one kind in an hour at one shard, whoever causes them; what is beyond is one more, with their number. */
 export const incidentsPerKindPerHourMax = 100;
+/** A recipient is told again after this that an address which he knows by another key goes on being used (S72). */
+export const identityNoticeRepeatMs = 24 * 3_600_000;
+/** Of so many addresses a shard tells their recipients in that time, each of which it remembers: some megabytes. */
+export const identityNoticesRememberedMax = 16_384;
+/** Those of one sending domain, an eighth of all: no domain can silence what is told of the others. */
+export const identityNoticesPerDomainMax = 2048;
 /** A router tells a shard of what one requester does no more often than this. */
 export const incidentReportMs = 60_000;
 /** Such reports of one router on their way; with more of them shards have other things to do. */

@@ -40,6 +40,12 @@ export type Message = ObjectOf<typeof Message>;
 export const MessageComplete = defineObject({ name: 'MessageComplete', base: Message, fields: {} });
 export type MessageComplete = ObjectOf<typeof MessageComplete>;
 
+/**
+ * `Relationship` of ours, in marks that the service makes in the inbound spool: it has refused the message, because the user knows
+ * its sender's address (`Account`) by another key (S72).
+ */
+export const identityChanged = 'IdentityChanged';
+
 export const MessagePIN = defineObject({
   name: 'MessagePIN',
   base: Message,

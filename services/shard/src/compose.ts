@@ -23,6 +23,7 @@ import {
 } from './figures.js';
 import { Handlers } from './handlers.js';
 import { AccountHeads } from './heads.js';
+import { IdentityNotices, writeIdentityNotice } from './message/identity-notices.js';
 import { IncidentTally } from './message/incident-tally.js';
 import { SendingDomains } from './message/offers.js';
 import { sitePolicyOf } from './message/site-policy.js';
@@ -282,6 +283,10 @@ class ShardProcess implements Shard {
       incidents: new IncidentTally(
         (incident) => recordIncident(this.#store, this.#recordMaker(), incident),
         (error) => this.#logger.warn({ err: error }, 'an incident was not recorded'),
+      ),
+      identityNotices: new IdentityNotices(
+        (change) => writeIdentityNotice(this.#store, this.#recordMaker(), change),
+        (error) => this.#logger.warn({ err: error }, 'a recipient was not told that an identity has changed'),
       ),
       destinations: new Destinations(() => this.#store.outbox),
       postRates: new PostRates(postsPerHourMax),

@@ -4,6 +4,7 @@ import type { Clock } from '@meshd/process/clock';
 import type { Registration } from './account-policy.js';
 import type { OfferTurns } from './connect/offers.js';
 import type { AccountHeads } from './heads.js';
+import type { IdentityNotices } from './message/identity-notices.js';
 import type { IncidentTally } from './message/incident-tally.js';
 import type { SendingDomains } from './message/offers.js';
 import type { SitePolicy } from './message/site-policy.js';
@@ -35,6 +36,8 @@ export interface ShardContext {
   readonly offerTurns: OfferTurns;
   /** What an operator should hear of. */
   readonly incidents: IncidentTally;
+  /** What recipients should hear of. */
+  readonly identityNotices: IdentityNotices;
   /** Where messages go to. */
   readonly destinations: Destinations;
   /** How many messages accounts send. */

@@ -48,18 +48,23 @@ export function signObject<T>(host: HostSigner, table: ObjectTable<T>, value: T)
   return { payload, entry: signatureEntry(host.signingKey, payload, credentials), type: table.name };
 }
 
+/** As {@link signObject}, on the thread pool: what waits for this thread meanwhile is not held up. */
+export async function signObjectAsync<T>(host: HostSigner, table: ObjectTable<T>, value: T): Promise<SignedObject> {
+  const payload = encodeTagged(table, value, 'json');
+  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
+  const signature = await signingKey.signAsync(digestOf(payload));
+  const entry = { alg: 'S512', kid: signingKey.publicKey.udf, signature, Profile, Connection };
+  return { payload, entry, type: table.name };
+}
+
 /**
  * A tagged object under the host's signature, as an envelope of its own. Signed on the thread pool: heads are asked for with
  * every upload, and receipts are made for every message.
  */
 export async function signEnvelopeOf<T>(host: HostSigner, table: ObjectTable<T>, value: T): Promise<EnvelopeOctets> {
-  const payload = encodeTagged(table, value, 'json');
-  const digest = digestOf(payload);
-  const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
-  const signature = await signingKey.signAsync(digest);
-  const entry = { alg: 'S512', kid: signingKey.publicKey.udf, signature, Profile, Connection };
-  const header = headerWith({}, { MessageType: table.name }, itemContentType);
-  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digest } });
+  const { payload, entry, type } = await signObjectAsync(host, table, value);
+  const header = headerWith({}, { MessageType: type }, itemContentType);
+  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digestOf(payload) } });
 }
 
 function frameWrite(placed: PlacedFrame, before: ContainerTrees, payload: Uint8Array, entry?: ContentMeta): FrameWrite {

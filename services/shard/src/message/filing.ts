@@ -121,7 +121,13 @@ const incidentOf: Partial<Record<Refusal, MessageIncident>> = {
 type Accepted = Extract<Decision, { result: 'accept' | 'drop' }>;
 
 /** When a message was taken, or why not. */
-export type FilingOutcome = Pick<MessageSeen, 'receiptId' | 'seenAtMs'> | { readonly refused: ErrorCode };
+export type FilingOutcome = Pick<MessageSeen, 'receiptId' | 'seenAtMs'> | Refused;
+
+/** `why`: the rule of access control, where it was one. */
+interface Refused {
+  readonly refused: ErrorCode;
+  readonly why?: Refusal;
+}
 
 /** Messages for one address as they add up: each is judged as if those before it were filed. */
 export class Filing {
@@ -163,6 +169,7 @@ export class Filing {
     const before = looked.seen ?? this.#taken.get(name);
     const judged = this.#judge(message, looked);
     if (before !== undefined) return before;
+    if ('why' in judged && judged.why === 'identity-changed') this.#noteChange(message);
     if ('refused' in judged) return judged;
     if (message.isOffer) {
       const offer = offerName(this.#reader.address, message.core);
@@ -195,7 +202,7 @@ export class Filing {
     for (let left = this.#requests; left > 0; left -= 1) sendingDomains.countRequest(this.#senderDomain, this.#nowMs);
   }
 
-  #judge(message: VerifiedMessage, { rules, answersOurs, offer }: Looked): Accepted | { readonly refused: ErrorCode } {
+  #judge(message: VerifiedMessage, { rules, answersOurs, offer }: Looked): Accepted | Refused {
     const { state, address } = this.#reader;
     const { sendingDomains, site } = this.#context;
     const isOffered = sendingDomains.wasAccepted(this.#senderDomain, offerName(address, message.core), this.#nowMs);
@@ -222,7 +229,15 @@ export class Filing {
       const noted = { kind: incident, by: this.#senderDomain, account: address, detail };
       this.#context.incidents.note(noted, this.#nowMs);
     }
-    return decision.result === 'drop' ? decision : { refused: decision.code };
+    return decision.result === 'drop' ? decision : { refused: decision.code, why: decision.why };
+  }
+
+  /** Where not even the message would fit there is no room for telling of it either. */
+  #noteChange(message: VerifiedMessage): void {
+    const { state, address: account } = this.#reader;
+    if (state === undefined || this.#spool === undefined || !this.#fits(state, message)) return;
+    const { sender, uniqueId: messageId } = message;
+    this.#context.identityNotices.note({ account, sender, messageId }, this.#nowMs);
   }
 
   /** How an offer of connection would be taken; undefined where the account takes none. */

@@ -8,6 +8,7 @@ import type { Registration } from '../account-policy.js';
 import { OfferTurns } from '../connect/offers.js';
 import type { ShardContext } from '../context.js';
 import { AccountHeads } from '../heads.js';
+import { IdentityNotices, writeIdentityNotice } from '../message/identity-notices.js';
 import { IncidentTally } from '../message/incident-tally.js';
 import { SendingDomains } from '../message/offers.js';
 import { type SitePolicy, sitePolicyDefault } from '../message/site-policy.js';
@@ -56,6 +57,10 @@ export class TestShard {
       incidents: new IncidentTally((incident) => {
         const maker = { host, nowMs: this.nowMs, random: systemRandom };
         return recordIncident(this.context.store, maker, incident);
+      }),
+      identityNotices: new IdentityNotices((change) => {
+        const maker = { host, nowMs: this.nowMs, random: systemRandom };
+        return writeIdentityNotice(this.context.store, maker, change);
       }),
       destinations: new Destinations(() => this.context.store.outbox),
       postRates: new PostRates(),
