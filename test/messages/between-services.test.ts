@@ -1,7 +1,17 @@
 /** What another service may say to this one, over TLS and down to the database (S70–S73, S75, S80–S82). */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { HostIdentity } from '@meshd/binding/host-files';
+import { type Device, withDevice } from '@meshd/client/device';
+import { systemEnvironment } from '@meshd/client/environment';
+import { importCard } from '@meshd/client/operations/contacts';
+import { createAccount } from '@meshd/client/operations/create-account';
+import { listMessages } from '@meshd/client/operations/messages';
 import { makeEnvelope, openEnvelope, redactEnvelope } from '@meshd/dare/envelope';
-import { Person, testKey } from '@meshd/shard/testing/person';
+import { decodeTagged } from '@meshd/encoding/codec';
+import { ProfileAccount, profileRegistry } from '@meshd/schema/profiles';
+import { Person, publicMember, signedObject, testKey } from '@meshd/shard/testing/person';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Member } from '../router/wire-kit.js';
@@ -185,6 +195,33 @@ describe('[R005] [R275] what a service may say', () => {
     }
     const { message } = await alpha.post(toBob());
     expect(told(message.Entries)).toEqual([`0 ${bobs} Accept`]);
+  });
+
+  it('[S72] and whoever knows that person is told on her device, once, however often it is tried', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'meshd-told-'));
+    const system = systemEnvironment();
+    const does = <T>(work: (device: Device) => Promise<T>) => withDevice(home, system, work);
+    const dora = `dora@${domain}`;
+    const { url, ca } = foreign.wire.provider;
+    await createAccount(home, system, { address: dora, url, ca });
+    const { profileAccount, accountOffline } = alice.person;
+    const { value } = decodeTagged(profileRegistry, profileAccount.payload ?? new Uint8Array(0), { form: 'json' });
+    // Whom one can write to has a key to encrypt to.
+    const profile = { ...(value as ProfileAccount), KeyEncryption: publicMember(testKey('alice encryption')) };
+    await does((device) => importCard(device, signedObject(ProfileAccount, profile, accountOffline), {}));
+    const person = new Person('another', { address: 'alice@alpha.test' });
+    const sender = { person, device: person.device() };
+    for (const uniqueId of ['refused', 'again']) {
+      const { message } = await alpha.post({ Accounts: [dora], Message: [draftOf(sender, { to: [dora], uniqueId })] });
+      expect(told(message.Entries)).toEqual([`0 ${dora} Reject`]);
+    }
+    const listed = () => does((device) => listMessages(device, 'inbound'));
+    await expect
+      .poll(async () => (await listed()).identityChanged, { timeout: 30_000, interval: 200 })
+      .toMatchObject([{ account: 'alice@alpha.test', messageId: 'refused' }]);
+    const { messages, refused, identityChanged } = await listed();
+    expect([messages, refused, identityChanged.length]).toEqual([[], [], 1]);
+    await rm(home, { recursive: true });
   });
 
   it('[S73] the same message once, however often and in whatever Post it comes; its receipt is the same', async () => {

@@ -1,6 +1,8 @@
-/** What is said of who has written a message, beside the address that it bears. */
-import type { ListedMessage } from '@meshd/client/operations/messages';
+/** What is said of who has written a message, beside the address that it bears, and of who was not let write. */
+import type { IdentityNotice, ListedMessage } from '@meshd/client/operations/messages';
 import type { SenderStanding } from '@meshd/client/operations/sender-standing';
+import { textTable } from './table.js';
+import { isoTime, timeText } from './when.js';
 
 /** Standings of messages, as the client tells them. */
 export type Standings = ReadonlyMap<ListedMessage, SenderStanding>;
@@ -36,3 +38,20 @@ export function changedSendersText(messages: readonly ListedMessage[], standings
 
 const changedText = (sender: string) =>
   `not the one that you know as ${sender} has written; ask the person, and if it is right: mesh contact delete ${sender}`;
+
+/** A notice as `--json` has it. */
+export function identityNoticeJson({ id, account, messageId, timeMs }: IdentityNotice) {
+  return { id, time: isoTime(timeMs), account, messageId };
+}
+
+/** What the service refused under addresses of people whom the user knows, and what to do; nothing where there is nothing. */
+export function identityNoticesText(notices: readonly IdentityNotice[]): string[] {
+  if (notices.length === 0) return [];
+  const rows = notices.map(({ id, account, timeMs }) => [timeMs === undefined ? '' : timeText(timeMs), account, id]);
+  return [
+    `${standingTexts.changed}: your service has refused messages of an account that is not the one you know by the address:`,
+    textTable(['time (UTC)', 'from', 'id'], rows),
+    'ask the person in another way, and if it is right: mesh contact delete ADDRESS, mesh contact import CARD with the new card;',
+    'mesh message delete ID puts such a notice away',
+  ];
+}

@@ -51,6 +51,10 @@ export interface MessageFrame {
 export interface MarkFrame {
   readonly kind: 'mark';
   readonly frameIndex: number;
+  /** `UniqueID` of the mark itself. */
+  readonly id: string;
+  /** As who made it says. */
+  readonly createdMs: number | undefined;
   /** Whether the service made it; else a device of the account. */
   readonly byService: boolean;
   readonly references: readonly Reference[];
@@ -179,11 +183,18 @@ async function openBody({ envelope, signer }: VerifiedMessage, key: DecryptionKe
 
 async function readMark(envelope: DareEnvelope, frameIndex: number, reading: SpoolReading): Promise<MarkFrame> {
   const value = decodeTagged(markTags, envelope.payload ?? new Uint8Array(0), { form: 'json' }).value;
-  const references = value.References ?? [];
+  const { UniqueID: id = '', Created: created } = envelope.contentMetaData ?? {};
+  const mark = {
+    kind: 'mark',
+    frameIndex,
+    id,
+    createdMs: created?.getTime(),
+    references: value.References ?? [],
+  } as const;
   const { Profile: profile, Connection: connection } = envelope.signatures[0] ?? {};
   if (profile === undefined || connection === undefined) {
     await requireOwnDevice(envelope, frameIndex, reading.marks);
-    return { kind: 'mark', frameIndex, byService: false, references };
+    return { ...mark, byService: false };
   }
   const services = [reading.service, ...(reading.formerServices ?? [])];
   for (const [at, service] of services.entries()) {
@@ -196,7 +207,7 @@ async function readMark(envelope: DareEnvelope, frameIndex: number, reading: Spo
       if (at === services.length - 1) throw error;
     }
   }
-  return { kind: 'mark', frameIndex, byService: true, references };
+  return { ...mark, byService: true };
 }
 
 /** A mark of this account, by a device that may write to the spool (S41 kind 3): the service makes none for others. */

@@ -12,7 +12,15 @@ import { commandGroup } from '../command-group.js';
 import { type CommandIo, UsageError } from '../command-io.js';
 import { addressArgument, withEnvironment } from '../device-environment.js';
 import { contentText, fileOf, membersOf } from '../message-content.js';
-import { changedSendersText, type Standings, senderText, standingJson, standingTexts } from '../sender-text.js';
+import {
+  changedSendersText,
+  identityNoticeJson,
+  identityNoticesText,
+  type Standings,
+  senderText,
+  standingJson,
+  standingTexts,
+} from '../sender-text.js';
 import { sentJson, sentText } from '../sent-text.js';
 import { textTable } from '../table.js';
 import { isoTime, timeText } from '../when.js';
@@ -141,23 +149,30 @@ interface ListFlags {
 
 async function list(io: CommandIo, flags: ListFlags): Promise<void> {
   const box = boxArgument(flags.box);
-  const { messages, standings, unsent, refused } = await withEnvironment(io, (environment) =>
+  const { messages, standings, unsent, refused, identityChanged } = await withEnvironment(io, (environment) =>
     withDevice(io.home, environment, async (device) => {
-      const { messages: all, ...rest } = await listMessages(device, box);
-      const listed = flags.all === true ? all : all.filter(({ isDeleted }) => !isDeleted);
-      return { ...rest, messages: listed, standings: await senderStandings(device, listed) };
+      const found = await listMessages(device, box);
+      const isListed = ({ isDeleted }: { readonly isDeleted: boolean }) => flags.all === true || !isDeleted;
+      const listed = found.messages.filter(isListed);
+      const notices = found.identityChanged.filter(isListed);
+      const standings = await senderStandings(device, listed);
+      return { ...found, messages: listed, identityChanged: notices, standings };
     }),
   );
   const shown = messages.map((message) => shownJson(message, standings));
-  io.print({ box, messages: shown, unsent: unsent.map(unsentJson), refused }, () => {
-    if (messages.length + unsent.length + refused.length === 0) return `no ${box} messages`;
+  const noticed = identityChanged.length === 0 ? {} : { identityChanged: identityChanged.map(identityNoticeJson) };
+  io.print({ box, messages: shown, unsent: unsent.map(unsentJson), refused, ...noticed }, () => {
+    const notices = identityNoticesText(identityChanged);
+    if (messages.length + unsent.length + refused.length === 0) return [`no ${box} messages`, ...notices].join('\n');
     const head = ['time (UTC)', box === 'inbound' ? 'from' : 'to', 'type', 'state', 'id'];
     const table = textTable(head, [
       ...messages.map((message) => rowOf(message, standings.get(message))),
       ...unsent.map(unsentRow),
     ]);
     const hidden = refused.map(({ frameIndex, reason }) => `frame ${frameIndex} is not shown: ${reason}`);
-    return [table, ...changedSendersText(messages, standings), ...formerKeyText(messages), ...hidden].join('\n');
+    return [table, ...changedSendersText(messages, standings), ...notices, ...formerKeyText(messages), ...hidden].join(
+      '\n',
+    );
   });
 }
 
@@ -194,7 +209,7 @@ async function mark(io: CommandIo, ids: readonly string[], said: Mark): Promise<
     withDevice(io.home, environment, (device) => markMessages(device, ids, said)),
   );
   const state = said.toLowerCase();
-  io.print({ ids: marked.map(({ id }) => id), state }, () => marked.map(({ id }) => `${id} is ${state}`).join('\n'));
+  io.print({ ids: marked, state }, () => marked.map((id) => `${id} is ${state}`).join('\n'));
 }
 
 const sendExamples = `

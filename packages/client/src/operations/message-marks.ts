@@ -4,7 +4,7 @@ import type { Device } from '../device.js';
 import { requireNoEvidence } from '../evidence.js';
 import { buildSelfMessage, freshMessageId, markMessage } from '../self-message.js';
 import { requireSuccess } from '../session.js';
-import { type ListedMessage, listMessages, messageNamed } from './messages.js';
+import { listMessages, messageNamed } from './messages.js';
 
 /** What a person says of messages that came; other devices of the account show it too. */
 export type Mark = 'Read' | 'Unread' | 'Deleted';
@@ -26,16 +26,17 @@ export async function sayOfMessages({ session }: Device, references: readonly Re
 }
 
 /**
- * Marks messages that came.
+ * Marks messages that came, and notices of the service.
  * @param ids identifiers, or the beginnings of them
+ * @returns the whole identifiers
  * @throws ClientError `usage` for a message that is not in the inbound spool, `refused`
  */
-export async function markMessages(device: Device, ids: readonly string[], mark: Mark): Promise<ListedMessage[]> {
-  const listed = (await listMessages(device, 'inbound')).messages;
-  const messages = ids.map((id) => messageNamed(listed, id));
+export async function markMessages(device: Device, ids: readonly string[], mark: Mark): Promise<string[]> {
+  const { messages, identityChanged } = await listMessages(device, 'inbound');
+  const names = ids.map((id) => messageNamed<{ readonly id: string }>([...messages, ...identityChanged], id).id);
   await sayOfMessages(
     device,
-    messages.map(({ id }) => ({ MessageID: id, Relationship: mark })),
+    names.map((id) => ({ MessageID: id, Relationship: mark })),
   );
-  return messages;
+  return names;
 }

@@ -1,7 +1,7 @@
 import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { decodeTagged, defineTags } from '@meshd/encoding/codec';
 import { inboundSpool, outboundSpool } from '@meshd/schema/container-name';
-import { MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
+import { identityChanged, MessageComplete, type Reference } from '@meshd/schema/messages-mesh';
 import { DeliveryReceipt } from '@meshd/schema/service';
 import type { Device } from '../device.js';
 import { showProgress } from '../environment.js';
@@ -47,6 +47,20 @@ export interface ListedMessage extends MessageFrame {
   readonly deliveries: readonly Delivery[];
 }
 
+/** The service has refused a message under the address of a person whom the user knows by another account (S72). */
+export interface IdentityNotice {
+  /** Names the notice, which can be marked as deleted. */
+  readonly id: string;
+  /** Address under which was written. */
+  readonly account: string;
+  /** `UniqueID` of the message that was refused. */
+  readonly messageId: string;
+  /** When, as the service says, Unix milliseconds. */
+  readonly timeMs: number | undefined;
+  /** Deleted on some device of the account. */
+  readonly isDeleted: boolean;
+}
+
 /** A box, read. */
 export interface MessageList {
   readonly messages: readonly ListedMessage[];
@@ -54,6 +68,8 @@ export interface MessageList {
   readonly unsent: readonly WaitingMessage[];
   /** Frames that prove nothing: shown to no one as a message. */
   readonly refused: readonly { readonly frameIndex: number; readonly reason: string }[];
+  /** Of the inbound box, newest first: what the service tells of messages that are not in it. */
+  readonly identityChanged: readonly IdentityNotice[];
 }
 
 const resultOf: Readonly<Record<string, DeliveryResult>> = {
@@ -126,7 +142,10 @@ function marked(before: MessageMarks, relationship: string): MessageMarks {
   }
 }
 
-/** Marks of the service by message and recipient; marks of devices by message. */
+/**
+ * Marks of the service by message and recipient; marks of devices by message. What became of a message that came only devices
+ * say: of the service's marks in that box none counts (S41).
+ */
 function marksOf(frames: readonly SpoolFrame[]) {
   const deliveries = new Map<string, Reference>();
   const own = new Map<string, MessageMarks>();
@@ -139,6 +158,19 @@ function marksOf(frames: readonly SpoolFrame[]) {
     }
   }
   return { deliveries, own };
+}
+
+/** The one thing that the service says in the inbound box, newest first. */
+function noticesOf(frames: readonly SpoolFrame[], own: ReadonlyMap<string, MessageMarks>): IdentityNotice[] {
+  const notices = frames.flatMap((frame) => {
+    if (frame.kind !== 'mark' || !frame.byService) return [];
+    const { id, createdMs: timeMs, references } = frame;
+    const told = references.filter(({ Relationship: relationship }) => relationship === identityChanged);
+    return told.map(({ Account: account = '', MessageID: messageId = '' }) => {
+      return { id, account, messageId, timeMs, isDeleted: own.get(id)?.isDeleted ?? false };
+    });
+  });
+  return notices.reverse();
 }
 
 /** The own service has verified the receipt before it made the mark; what it says is for people. */
@@ -175,17 +207,17 @@ export async function listMessages(device: Device, box: Box, filter: MessageFilt
     return frame.kind === 'refused' ? [{ frameIndex: frame.frameIndex, reason: frame.reason }] : [];
   });
   const unsent = box === 'outbound' ? await loadOutgoing(device.session.home) : [];
-  return { messages, unsent, refused };
+  return { messages, unsent, refused, identityChanged: box === 'inbound' ? noticesOf(frames, own) : [] };
 }
 
 /**
  * One message by its identifier, or by the beginning of it.
  * @throws ClientError `usage` where there is none, or more than one begins so
  */
-export function messageNamed(messages: readonly ListedMessage[], id: string): ListedMessage {
+export function messageNamed<T extends { readonly id: string }>(messages: readonly T[], id: string): T {
   const exact = messages.filter((message) => message.id === id);
   const found = exact.length > 0 ? exact : messages.filter((message) => message.id.startsWith(id.toUpperCase()));
-  if (found.length === 1) return found[0] as ListedMessage;
+  if (found.length === 1) return found[0] as T;
   const why = found.length === 0 ? `there is no message ${id}` : `${id} means ${found.length} messages`;
   throw new ClientError('usage', `${why}; see mesh message list`);
 }

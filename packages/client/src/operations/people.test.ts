@@ -1,11 +1,15 @@
 /** What a device makes of answers that nobody asked for, of marks that nobody made, and of runs that were killed (R161, S72). */
 
 import { BindingError } from '@meshd/binding/errors';
+import type { HostIdentity } from '@meshd/binding/host-files';
 import { systemRandom } from '@meshd/crypto/random';
 import { nonceUdf } from '@meshd/crypto/udf';
 import { type EnvelopeOctets, openEnvelope, writeEnvelope } from '@meshd/dare/envelope';
+import { signEnvelope } from '@meshd/dare/sign';
+import { encodeTagged } from '@meshd/encoding/codec';
 import { confirmationLifeMs } from '@meshd/limits/client';
 import { contactCatalog, inboundSpool, outboundSpool } from '@meshd/schema/container-name';
+import { MessageComplete } from '@meshd/schema/messages-mesh';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Device, withDevice } from '../device.js';
 import { accountAt, type FakeService, fakeNowMs, signingService } from '../fake-service.fixture.js';
@@ -15,6 +19,7 @@ import { buildSelfMessage, markMessage } from '../self-message.js';
 import { answerConfirmation, askedConfirmations, pendingConfirmations, requestConfirmation } from './confirmations.js';
 import { acceptContact, pendingContacts, requestContact, takeReplies, tellContacts } from './contact-exchange.js';
 import { allowContact, deleteContact, importCard, listContacts, udfOf } from './contacts.js';
+import { markMessages } from './message-marks.js';
 import { listMessages } from './messages.js';
 import { senderStandings } from './sender-standing.js';
 
@@ -214,6 +219,63 @@ describe('[S41] [S61] a mark', () => {
       },
     });
   });
+});
+
+describe('[S72] what the service says in the inbound spool', () => {
+  /** A mark that a host has signed, of some time. */
+  const said = (relationship: string, id: string, atMs = fakeNowMs, host = service.host, spool = inboundSpool) => {
+    const own = nonceUdf(systemRandom);
+    const References = [{ MessageID: id, Relationship: relationship, Account: bob.address }];
+    const { signingKey, profileHost: Profile, connectionHost: Connection } = host as HostIdentity;
+    const mark = signEnvelope({
+      payload: encodeTagged(MessageComplete, { MessageID: own, References }, 'json'),
+      contentMeta: { UniqueID: own, MessageType: MessageComplete.name, Created: new Date(atMs) },
+      contentType: 'application/mmm',
+      keys: [signingKey],
+      entryMembers: [{ Profile, Connection }],
+    });
+    service.file(spool, mark);
+    return own;
+  };
+  const inbound = () => does((device) => listMessages(device, 'inbound'));
+
+  it('is that it has refused another account under a known address, newest first', async () => {
+    expect((await inbound()).identityChanged).toEqual([]);
+    const [first, second] = [said('IdentityChanged', 'ONE', 1000), said('IdentityChanged', 'TWO', 2000)];
+    const { messages, refused, identityChanged } = await inbound();
+    expect([messages, refused]).toEqual([[], []]);
+    expect(identityChanged).toEqual([
+      { id: second, account: bob.address, messageId: 'TWO', timeMs: 2000, isDeleted: false },
+      { id: first, account: bob.address, messageId: 'ONE', timeMs: 1000, isDeleted: false },
+    ]);
+    await does((device) => markMessages(device, [first], 'Deleted'));
+    expect((await inbound()).identityChanged.map(({ isDeleted }) => isDeleted)).toEqual([false, true]);
+  });
+
+  it('[S41] is nothing that becomes of a message, whatever it calls it', async () => {
+    const id = comes(bob.say(alice, 'RequestConfirmation', { Text: 'Well?' }));
+    const before = await inbound();
+    for (const word of ['Accept', 'Reject', 'Read', 'Deleted', 'Received', 'IdentityChanged']) said(word, id);
+    const { identityChanged, ...after } = await inbound();
+    expect({ ...after, identityChanged: [] }).toEqual(before);
+    expect(identityChanged).toMatchObject([{ messageId: id, isDeleted: false }]);
+    expect(await does(pendingConfirmations)).toMatchObject([{ text: 'Well?' }]);
+  });
+
+  it('is believed of a host of the service alone, and in no other spool', async () => {
+    said('IdentityChanged', 'ONE', fakeNowMs, (await signingService()).host);
+    comes(ownMark('IdentityChanged', 'TWO'));
+    const { identityChanged, refused } = await inbound();
+    expect([identityChanged, refused.length]).toEqual([[], 1]);
+    said('IdentityChanged', 'THREE', fakeNowMs, service.host, outboundSpool);
+    expect((await does((device) => listMessages(device, 'outbound'))).identityChanged).toEqual([]);
+  });
+
+  const ownMark = (relationship: string, id: string) => {
+    const mark = markMessage(nonceUdf(systemRandom), [{ MessageID: id, Relationship: relationship }]);
+    const signer = alice.keys.key('connectionSignature');
+    return buildSelfMessage(mark, alice.identity.accountUdf, signer, { nowMs: () => fakeNowMs, random: systemRandom });
+  };
 });
 
 describe('[R161] a request for confirmation', () => {
