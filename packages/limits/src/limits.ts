@@ -141,7 +141,7 @@ export const requestSeenMs = 600 * second;
 export const requestSeenPerPrincipalMax = 1024;
 /** Principals a router remembers `ID`s of. */
 export const requestSeenPrincipalsMax = 16_384;
-/** `ID`s remembered at one router in all: about 50 MB. */
+/** `ID`s remembered at one router in all: 13 MB, up to twice as much with the room that is kept for more. */
 export const requestSeenTotalMax = 262_144;
 /** Seconds' worth of signed refusals that a source may save up: a test run or a confused client comes in bursts. */
 export const signedRefusalsBurstSeconds = 5;

@@ -45,7 +45,9 @@ export function readBody(
     let bytes = 0;
     let windowBytes = 0;
     let windowsMs = 0;
+    let isOver = false;
     const leave = () => {
+      isOver = true;
       clearTimeout(timer);
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     };
@@ -54,7 +56,7 @@ export function readBody(
       request.pause();
       reject(error);
     };
-    // One timer for both bounds: nearly every body is whole before it does anything.
+    // One timer for both bounds.
     const afterWindow = () => {
       windowsMs += times.windowMs;
       if (windowBytes < times.windowBytesMin || windowsMs >= times.totalMs) {
@@ -64,7 +66,11 @@ export function readBody(
       windowBytes = 0;
       timer = setTimeout(afterWindow, Math.min(times.windowMs, times.totalMs - windowsMs));
     };
-    let timer = setTimeout(afterWindow, Math.min(times.windowMs, times.totalMs));
+    let timer: NodeJS.Timeout | undefined;
+    // Nearly every body came with its head, and is read before this turn of the event loop ends: it needs no timer at all.
+    queueMicrotask(() => {
+      if (!isOver) timer = setTimeout(afterWindow, Math.min(times.windowMs, times.totalMs));
+    });
     const onData = (part: Buffer) => {
       bytes += part.length;
       windowBytes += part.length;

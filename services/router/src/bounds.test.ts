@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest';
 import { PeerGoneError, readBody } from './body-reader.js';
 import { OctetBudget } from './octet-budget.js';
 import { RateLimiter } from './rate.js';
-import { SeenRequests } from './seen-requests.js';
 import { isLoopback, sourceOf } from './source.js';
 
 describe('sources', () => {
@@ -63,36 +62,6 @@ describe('octets in flight', () => {
     expect(budget.bytes).toBe(60);
     b.release();
     expect(budget.bytes).toBe(0);
-  });
-});
-
-describe('[S27] requests seen', () => {
-  const digest = (octet: number) => new Uint8Array(64).fill(octet);
-  const id = (number: number) => Buffer.from(number.toString(16).padStart(48, '0'), 'hex');
-
-  it('tell a repetition from another request under the same ID', () => {
-    const seen = new SeenRequests();
-    seen.remember('a', id(1), digest(1), 0);
-    expect(seen.isReused('a', id(1), digest(1), 1)).toBe(false);
-    expect(seen.isReused('a', id(1), digest(2), 1)).toBe(true);
-    expect(seen.isReused('b', id(1), digest(2), 1)).toBe(false);
-    expect(seen.isReused('a', id(1), digest(2), requestSeenMs)).toBe(false);
-  });
-
-  it('[S05] are told apart by octets', () => {
-    const seen = new SeenRequests();
-    seen.remember('a', Buffer.from(Buffer.from(id(1)).toString('base64url'), 'base64url'), digest(1), 0);
-    expect(seen.isReused('a', Uint8Array.from(id(1)), digest(2), 1)).toBe(true);
-  });
-
-  it('are bounded for each principal: nobody fills what is another one’s', () => {
-    const seen = new SeenRequests();
-    seen.remember('quiet', id(1), digest(1), 0);
-    for (let at = 0; at < 2 * requestSeenPerPrincipalMax; at += 1) seen.remember('loud', id(at), digest(1), 0);
-    expect(seen.count).toBe(requestSeenPerPrincipalMax + 1);
-    expect(seen.isReused('quiet', id(1), digest(2), 1)).toBe(true);
-    seen.remember('loud', id(7), digest(1), requestSeenMs);
-    expect(seen.count).toBe(2);
   });
 });
 

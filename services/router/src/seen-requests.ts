@@ -2,29 +2,115 @@
  * `ID`s of reading requests that were served a short while ago (S27, encoding 6.6): the same request again is served
  * again, another under the same `ID` is refused. Writing requests are the shard's: its index outlives restarts.
  *
- * Bounded for each principal, so that none can push out what another left, and in all.
+ * Bounded for each principal, so that none can push out what another left, and in all. Each principal has a ring of records in
+ * one piece of memory: a map of strings for each of some thousand requests a second is most of what the collector has to do.
  */
 import {
+  requestIdBytes,
   requestSeenMs,
   requestSeenPerPrincipalMax,
   requestSeenPrincipalsMax,
   requestSeenTotalMax,
 } from '@meshd/limits/limits';
-
-interface Seen {
-  readonly digest: string;
-  readonly untilMs: number;
-}
+import { LRUCache } from 'lru-cache';
 
 /** Enough of a digest to tell two requests of one principal apart. */
 const digestBytesKept = 16;
-const text = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
-  Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
+const timeAt = requestIdBytes + digestBytesKept;
+/** `ID`, beginning of the digest, Unix milliseconds from which it is forgotten. */
+const recordBytes = timeAt + 8;
+/** The end of an `ID`, which is random, is looked for first. */
+const tagAt = requestIdBytes - 4;
+/** Room that a principal begins with; doubled when it is full. */
+const roomFirst = 8;
+
+const view = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength);
+
+/** The requests of one principal, oldest first. */
+class SeenRing {
+  #records = Buffer.alloc(roomFirst * recordBytes);
+  #tags = new Uint32Array(roomFirst);
+  #first = 0;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Slot of an `ID`; -1 where it is not known. */
+  find(id: Buffer): number {
+    const tag = id.readUInt32LE(tagAt);
+    for (let slot = this.#tags.indexOf(tag); slot >= 0; slot = this.#tags.indexOf(tag, slot + 1)) {
+      const start = slot * recordBytes;
+      if (this.#isUsed(slot) && id.compare(this.#records, start, start + requestIdBytes) === 0) return slot;
+    }
+    return -1;
+  }
+
+  hasDigest(slot: number, payloadDigest: Uint8Array): boolean {
+    const start = slot * recordBytes + requestIdBytes;
+    return this.#records.compare(payloadDigest, 0, digestBytesKept, start, start + digestBytesKept) === 0;
+  }
+
+  isOver(slot: number, nowMs: number): boolean {
+    return this.#records.readDoubleLE(slot * recordBytes + timeAt) <= nowMs;
+  }
+
+  /** Writes a record in its place, or behind the newest. */
+  put(id: Buffer, payloadDigest: Uint8Array, untilMs: number): void {
+    const slot = this.find(id);
+    const start = (slot >= 0 ? slot : this.#append(id)) * recordBytes;
+    this.#records.set(payloadDigest.subarray(0, digestBytesKept), start + requestIdBytes);
+    this.#records.writeDoubleLE(untilMs, start + timeAt);
+  }
+
+  dropExpired(nowMs: number): void {
+    while (this.#count > 0 && this.isOver(this.#first, nowMs)) this.#dropFirst();
+  }
+
+  #isUsed(slot: number): boolean {
+    return (slot - this.#first + this.#tags.length) % this.#tags.length < this.#count;
+  }
+
+  #append(id: Buffer): number {
+    if (this.#count === requestSeenPerPrincipalMax) this.#dropFirst();
+    else if (this.#count === this.#tags.length) this.#grow();
+    const slot = (this.#first + this.#count) % this.#tags.length;
+    this.#tags[slot] = id.readUInt32LE(tagAt);
+    this.#records.set(id, slot * recordBytes);
+    this.#count += 1;
+    return slot;
+  }
+
+  #dropFirst(): void {
+    this.#first = (this.#first + 1) % this.#tags.length;
+    this.#count -= 1;
+  }
+
+  /** Twice the room, the oldest in front. */
+  #grow(): void {
+    const cut = this.#first;
+    const [records, tags] = [this.#records, this.#tags];
+    this.#records = Buffer.concat(
+      [records.subarray(cut * recordBytes), records.subarray(0, cut * recordBytes)],
+      2 * records.length,
+    );
+    this.#tags = new Uint32Array(2 * tags.length);
+    this.#tags.set(tags.subarray(cut));
+    this.#tags.set(tags.subarray(0, cut), tags.length - cut);
+    this.#first = 0;
+  }
+}
 
 /** What one router remembers. */
 export class SeenRequests {
-  /** Principals, the one served longest ago first; each with its `ID`s, oldest first. */
-  readonly #principals = new Map<string, Map<string, Seen>>();
+  /** The one served longest ago goes first. */
+  readonly #principals = new LRUCache<string, SeenRing>({
+    max: requestSeenPrincipalsMax,
+    dispose: ({ count }) => {
+      this.#count -= count;
+    },
+  });
   #count = 0;
 
   /** `ID`s remembered now. */
@@ -32,47 +118,34 @@ export class SeenRequests {
     return this.#count;
   }
 
-  /** Whether the `ID` was used by this principal for another request. */
+  /**
+   * Whether the `ID` was used by this principal for another request.
+   *
+   * @param id 24 octets, as authentication demands
+   * @param payloadDigest SHA-2-512 of the request's payload
+   */
   isReused(principal: string, id: Uint8Array, payloadDigest: Uint8Array, nowMs: number): boolean {
-    const seen = this.#principals.get(principal)?.get(text(id));
-    return seen !== undefined && seen.untilMs > nowMs && seen.digest !== digestKept(payloadDigest);
+    // Nobody has said yet that the principal is genuine: it does not count as served.
+    const ring = this.#principals.peek(principal);
+    const slot = ring?.find(view(id)) ?? -1;
+    return ring !== undefined && slot >= 0 && !ring.isOver(slot, nowMs) && !ring.hasDigest(slot, payloadDigest);
   }
 
   /** Remembers a request that was served. */
   remember(principal: string, id: Uint8Array, payloadDigest: Uint8Array, nowMs: number): void {
-    const ids = this.#principals.get(principal) ?? new Map<string, Seen>();
-    this.#principals.delete(principal);
-    this.#principals.set(principal, ids);
-    this.#dropExpired(ids, nowMs);
-    const name = text(id);
-    if (!ids.has(name)) this.#count += 1;
-    ids.set(name, { digest: digestKept(payloadDigest), untilMs: nowMs + requestSeenMs });
-    if (ids.size > requestSeenPerPrincipalMax) this.#dropFirst(ids);
-    while (this.#principals.size > requestSeenPrincipalsMax || this.#count > requestSeenTotalMax) this.#dropPrincipal();
+    const ring = this.#ringOf(principal);
+    const before = ring.count;
+    ring.dropExpired(nowMs);
+    ring.put(view(id), payloadDigest, nowMs + requestSeenMs);
+    this.#count += ring.count - before;
+    while (this.#count > requestSeenTotalMax) this.#principals.pop();
   }
 
-  #dropExpired(ids: Map<string, Seen>, nowMs: number): void {
-    for (const { untilMs } of ids.values()) {
-      if (untilMs > nowMs) return;
-      this.#dropFirst(ids);
-    }
+  #ringOf(principal: string): SeenRing {
+    const known = this.#principals.get(principal);
+    if (known !== undefined) return known;
+    const ring = new SeenRing();
+    this.#principals.set(principal, ring);
+    return ring;
   }
-
-  #dropFirst(ids: Map<string, Seen>): void {
-    const first = ids.keys().next();
-    if (first.done) return;
-    ids.delete(first.value);
-    this.#count -= 1;
-  }
-
-  #dropPrincipal(): void {
-    const [first] = this.#principals;
-    if (first === undefined) return;
-    this.#principals.delete(first[0]);
-    this.#count -= first[1].size;
-  }
-}
-
-function digestKept(digest: Uint8Array): string {
-  return text(digest.subarray(0, digestBytesKept));
 }
