@@ -56,7 +56,7 @@ function rounds(value: () => Promise<number>, limit: () => Promise<number>): Mea
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => `${prefix}-${at}`);
 
 const statusMembers = names('ticket', 64);
-const statusEach = 200;
+const statusEach = 400;
 
 /** Statuses under tickets beside signed ones, both in JSON-B. */
 export const statusTicket: Figure = {
@@ -95,7 +95,7 @@ export const uploadSingleTicket: Figure = {
   async prepare() {
     const { provider, devices } = await benchDevices();
     await devices.call('open', uploadMembers);
-    const plan = { names: uploadMembers, container: uploadContainer, each: 100, payloadBytes };
+    const plan = { names: uploadMembers, container: uploadContainer, each: 200, payloadBytes };
     const { opened: bodies, sample: row } = await devices.call('prepareUploads', plan);
     await devices.call('postThese', { bodies, target: jsonB(provider) });
     await devices.call('post', jsonB(provider));
