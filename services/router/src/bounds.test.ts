@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
-import { requestSeenMs, requestSeenPerPrincipalMax } from '@meshd/limits/limits';
 import { describe, expect, it } from 'vitest';
 import { PeerGoneError, readBody } from './body-reader.js';
 import { OctetBudget } from './octet-budget.js';
