@@ -14,6 +14,7 @@ import { ProfileAccount, profileRegistry } from '@meshd/schema/profiles';
 import { Person, publicMember, signedObject, testKey } from '@meshd/shard/testing/person';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mesh } from '../client/mesh-program.js';
 import type { Member } from '../router/wire-kit.js';
 import {
   domain,
@@ -221,6 +222,13 @@ describe('[R005] [R275] what a service may say', () => {
       .toMatchObject([{ account: 'alice@alpha.test', messageId: 'refused' }]);
     const { messages, refused, identityChanged } = await listed();
     expect([messages, refused, identityChanged.length]).toEqual([[], [], 1]);
+    const shown = async (...flags: string[]) => (await mesh(['message', 'list', '--home', home, ...flags])).stdout;
+    expect(await shown()).toMatch(/^no inbound messages\nANOTHER ACCOUNT THAN BEFORE: .*refused.*alice@alpha\.test/s);
+    const [notice] = JSON.parse(await shown('--json')).identityChanged;
+    expect(notice).toMatchObject({ account: 'alice@alpha.test', messageId: 'refused' });
+    expect((await mesh(['message', 'delete', notice.id, '--home', home])).code).toBe(0);
+    expect(await shown()).toBe('no inbound messages\n');
+    expect(JSON.parse(await shown('--all', '--json')).identityChanged).toEqual([notice]);
     await rm(home, { recursive: true });
   });
 

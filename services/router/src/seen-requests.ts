@@ -3,7 +3,7 @@
  * again, another under the same `ID` is refused. Writing requests are the shard's: its index outlives restarts.
  *
  * Bounded for each principal, so that none can push out what another left, and in all. Each principal has a ring of records in
- * one piece of memory: a map of strings for each of some thousand requests a second is most of what the collector has to do.
+ * one piece of memory: entries of maps, with two strings for each of some thousand requests a second, the collector would move.
  */
 import {
   requestIdBytes,

@@ -48,13 +48,18 @@ export function signObject<T>(host: HostSigner, table: ObjectTable<T>, value: T)
   return { payload, entry: signatureEntry(host.signingKey, payload, credentials), type: table.name };
 }
 
-/** As {@link signObject}, on the thread pool: what waits for this thread meanwhile is not held up. */
-export async function signObjectAsync<T>(host: HostSigner, table: ObjectTable<T>, value: T): Promise<SignedObject> {
+/** As {@link signObject}, on the thread pool: what waits for this thread meanwhile is not held up. With the payload's digest. */
+export async function signObjectAsync<T>(
+  host: HostSigner,
+  table: ObjectTable<T>,
+  value: T,
+): Promise<SignedObject & { readonly digest: Uint8Array }> {
   const payload = encodeTagged(table, value, 'json');
+  const digest = digestOf(payload);
   const { signingKey, profileHost: Profile, connectionHost: Connection } = host;
-  const signature = await signingKey.signAsync(digestOf(payload));
+  const signature = await signingKey.signAsync(digest);
   const entry = { alg: 'S512', kid: signingKey.publicKey.udf, signature, Profile, Connection };
-  return { payload, entry, type: table.name };
+  return { payload, digest, entry, type: table.name };
 }
 
 /**
@@ -62,9 +67,9 @@ export async function signObjectAsync<T>(host: HostSigner, table: ObjectTable<T>
  * every upload, and receipts are made for every message.
  */
 export async function signEnvelopeOf<T>(host: HostSigner, table: ObjectTable<T>, value: T): Promise<EnvelopeOctets> {
-  const { payload, entry, type } = await signObjectAsync(host, table, value);
+  const { payload, digest, entry, type } = await signObjectAsync(host, table, value);
   const header = headerWith({}, { MessageType: type }, itemContentType);
-  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digestOf(payload) } });
+  return makeEnvelope({ header, payload, trailer: { signatures: [entry], PayloadDigest: digest } });
 }
 
 function frameWrite(placed: PlacedFrame, before: ContainerTrees, payload: Uint8Array, entry?: ContentMeta): FrameWrite {

@@ -43,16 +43,12 @@ export class FreshMessages {
    */
   follow(write: AccountWrite, after: AccountState | undefined): void {
     if (write.erased !== undefined) this.#forget(write.erased, after);
-    const queued = write.outbox ?? [];
-    if (queued.length === 0) return;
-    for (const { name, expectedFrameCount, frames } of write.containers ?? []) {
-      const containerId = after?.containers.get(name)?.id;
-      if (containerId === undefined) continue;
-      for (const [place, frame] of frames.entries()) {
-        const frameIndex = expectedFrameCount + place;
-        const leases = queued.filter((row) => row.container === name && row.frameIndex === frameIndex).length;
-        if (leases > 0) this.#keep({ containerId, frameIndex }, frame, leases, frames.length);
-      }
+    for (const { container, frameIndex } of write.outbox ?? []) {
+      const written = write.containers?.find(({ name }) => name === container);
+      const frame = written?.frames[frameIndex - written.expectedFrameCount];
+      const containerId = after?.containers.get(container)?.id;
+      if (written === undefined || frame === undefined || containerId === undefined) continue;
+      this.#keep({ containerId, frameIndex }, frame, written.frames.length);
     }
   }
 
@@ -66,15 +62,18 @@ export class FreshMessages {
     return kept.message;
   }
 
-  #keep(place: FramePlace, frame: FrameWrite, leasesLeft: number, frameCount: number): void {
+  /** Once more for each row of it. */
+  #keep(place: FramePlace, frame: FrameWrite, frameCount: number): void {
+    const known = this.#kept.get(placeText(place));
+    if (known !== undefined) {
+      known.leasesLeft += 1;
+      return;
+    }
     const { header, payload, trailer, payloadDigest } = frame;
     // A payload keeps the whole of what it came in from being freed: its share of that is what it weighs.
     const size = Math.max(frameBytes(frame), Math.ceil((payload?.buffer.byteLength ?? 0) / frameCount), 1);
-    this.#kept.set(
-      placeText(place),
-      { message: { frame: { header, payload, trailer }, payloadDigest }, leasesLeft },
-      { size },
-    );
+    const message = { frame: { header, payload, trailer }, payloadDigest };
+    this.#kept.set(placeText(place), { message, leasesLeft: 1 }, { size });
   }
 
   #forget({ erasure, frames }: NonNullable<AccountWrite['erased']>, after: AccountState | undefined): void {

@@ -141,6 +141,15 @@ describe('durability', () => {
     expect(accounts.length).toBeGreaterThan(0);
   });
 
+  it('has bodies vacuumed for what was deleted, not for having grown: that would write each into the log again', async () => {
+    const rows = await database.query<{ relname: string; options: string[] | null }>(
+      `SELECT c.relname, t.reloptions AS options FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid
+       WHERE c.relname IN ('frame', 'large_slice') ORDER BY c.relname`,
+    );
+    const options = ['autovacuum_vacuum_insert_threshold=-1'];
+    expect(rows).toEqual(['frame', 'large_slice'].map((relname) => ({ relname, options })));
+  });
+
   it('[R008] where an account is when it is not here is read back', async () => {
     const fields = testFields({ status: 'moved', away: { to: 'away@example.net', sinceMs: 1_767_225_600_000 } });
     const store = await stores.open();
