@@ -87,23 +87,26 @@ const heads: Readonly<Record<BodyForm, Buffer>> = {
   'json-b': Buffer.concat([Buffer.from('['), messageHeaders['json-b']]),
 };
 
-/** The octets behind the payload: one entry, and in JSON the digest, which a reader computes in any case. */
-async function tail(
+/** Signature, on the thread pool, or MAC, which is made at once: a MAC costs less than to wait for it. */
+function prove(
   prover: ResponseProver,
   request: AnsweredRequest,
   payloadDigest: Uint8Array,
-  form: BodyForm,
-): Promise<Uint8Array> {
-  const isSigner = 'signingKey' in prover;
-  const credentials = isSigner ? prepare(prover) : undefined;
+): Uint8Array | Promise<Uint8Array> {
   const input = responseInput({
     service: request.service,
     requestPayloadDigest: request.payloadDigest,
     reqAuth: request.reqAuth,
     responsePayloadDigest: payloadDigest,
-    credDigest: credentials?.credDigest ?? noCredentials,
+    credDigest: 'signingKey' in prover ? prepare(prover).credDigest : noCredentials,
   });
-  const signature = isSigner ? await prover.signingKey.signAsync(input) : hmacSha512(prover.serverToClient, input);
+  if ('signingKey' in prover) return prover.signingKey.signAsync(input);
+  return hmacSha512(prover.serverToClient, input);
+}
+
+/** The octets behind the payload: one entry, and in JSON the digest, which a reader computes in any case. */
+function tail(prover: ResponseProver, signature: Uint8Array, payloadDigest: Uint8Array, form: BodyForm): Uint8Array {
+  const isSigner = 'signingKey' in prover;
   const writer = new TokenWriter(form);
   // The end of the payload's text, which a separator follows.
   if (form === 'json') writer.raw(quote);
@@ -117,7 +120,7 @@ async function tail(
   writer.string(isSigner ? prover.signingKey.publicKey.udf : prover.id);
   writer.preparedName(names.signature);
   writer.binary(signature);
-  if (credentials !== undefined) writer.raw(credentials.credentials[form]);
+  if (isSigner) writer.raw(prepare(prover).credentials[form]);
   writer.endObject();
   writer.endArray();
   if (form === 'json') {
@@ -142,7 +145,8 @@ export async function signResponse(
   payload: Uint8Array,
   form: BodyForm = 'json',
 ): Promise<Uint8Array> {
-  const end = await tail(prover, request, sha512(payload), form);
+  const digest = sha512(payload);
+  const end = tail(prover, await prove(prover, request, digest), digest, form);
   if (form === 'json-b') return Buffer.concat([heads[form], lengthCode(codeBinary, payload.length), payload, end]);
   return Buffer.concat([heads[form], Buffer.from(asBuffer(payload).toString('base64url'), 'latin1'), end]);
 }
@@ -253,7 +257,8 @@ export class ResponseStream {
   /** Proves and sends what is left. */
   async finish(): Promise<void> {
     const rest = this.form === 'json' ? this.#takeText(this.#restText()) : this.#takeItem(codeBinary);
-    const end = await tail(this.#prover, this.#request, this.#digest.digest(), this.form);
+    const digest = this.#digest.digest();
+    const end = tail(this.#prover, await prove(this.#prover, this.#request, digest), digest, this.form);
     await this.#sending;
     await this.#send(Buffer.concat([rest, end]));
   }

@@ -270,7 +270,13 @@ export function connectShard(options: ShardConnectionOptions): ShardConnection {
   };
   return {
     address: options.address,
-    transact: async (ask, deadlineMs, signal) => current().transact(ask, deadlineMs, signal),
+    transact: (ask, deadlineMs, signal) => {
+      try {
+        return current().transact(ask, deadlineMs, signal);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
     download: (request, signal) =>
       partsOf(client.download(request, { deadline: Date.now() + request.deadlineMs }), signal),
     watchMap: (versionKnown, signal) => partsOf(client.watchMap({ versionKnown }), signal),

@@ -185,7 +185,8 @@ export class Exchanges {
     const opened = decodeRequest(received);
     const { request } = opened;
     limits.check(request.transaction, serving.source, begunMs);
-    await requesters.checkSource(serving.source);
+    const early = requesters.checkSource(serving.source);
+    if (early !== undefined) await early;
     const options = { nowMs: begunMs, domains, host, tickets: tickets.opener, allowBare };
     const authentication = await authenticateRequest(opened, options);
     serving.authentication = authentication;
@@ -207,7 +208,8 @@ export class Exchanges {
       understands: (word) => features.includes(word),
       gone: () => this.#goneOf(serving.http),
     };
-    const reply = await this.#whileCounted(request, () => perform(handlers, request, context));
+    const work = () => perform(handlers, request, context);
+    const reply = await (waitMsOf(request) === 0 ? work() : this.#whileWaiting(work));
     if (principal !== undefined && received.base.id !== undefined && reading.has(request.transaction)) {
       // After the shard took the principal for genuine: anybody can make up keys and connections.
       this.#parts.seen.remember(principal, received.base.id, received.payloadDigest, begunMs);
@@ -216,8 +218,7 @@ export class Exchanges {
   }
 
   /** A request that waits for a change is no work: it does not count among those that are bounded. */
-  async #whileCounted<R>(request: AnyRequest, work: () => Promise<R>): Promise<R> {
-    if (waitMsOf(request) === 0) return work();
+  async #whileWaiting<R>(work: () => Promise<R>): Promise<R> {
     this.#count -= 1;
     try {
       return await work();

@@ -87,11 +87,12 @@ export class RequesterLimits {
   /**
    * Counts a request of a source, before anything is verified.
    *
+   * @returns what to wait for; nothing for who is not early
    * @throws MeshError `rate-limited`
    */
-  async checkSource(source: string): Promise<void> {
-    if (isLoopback(source) && !this.#options.countLoopback) return;
-    await this.#take('source', source, this.#sources, 1);
+  checkSource(source: string): Promise<void> | undefined {
+    if (isLoopback(source) && !this.#options.countLoopback) return undefined;
+    return this.#take('source', source, this.#sources, 1);
   }
 
   /**
@@ -99,8 +100,8 @@ export class RequesterLimits {
    *
    * @throws MeshError `rate-limited`
    */
-  checkService(domain: string, messages: number): Promise<void> {
-    return this.#take('service', domain, this.#services, messages);
+  async checkService(domain: string, messages: number): Promise<void> {
+    await this.#take('service', domain, this.#services, messages);
   }
 
   /**
@@ -108,8 +109,8 @@ export class RequesterLimits {
    *
    * @throws MeshError `rate-limited`
    */
-  checkAccount(account: string, messages: number): Promise<void> {
-    return this.#take('account', account, this.#accounts, messages);
+  async checkAccount(account: string, messages: number): Promise<void> {
+    await this.#take('account', account, this.#accounts, messages);
   }
 
   /** For how long a source is refused, whatever it asks, milliseconds; 0: it is not. */
@@ -133,18 +134,25 @@ export class RequesterLimits {
     if (suspicious.has(code)) this.#strike('source', source);
   }
 
-  async #take(kind: RequesterKind, name: string, limiter: RateLimiter, count: number): Promise<void> {
+  /** Nearly always there is nothing to wait for: then there is no promise either. */
+  #take(kind: RequesterKind, name: string, limiter: RateLimiter, count: number): Promise<void> | undefined {
     const barredMs = (this.#barred.get(`${kind} ${name}`) ?? 0) - this.#clock();
     if (barredMs > 0) throw this.#refusal(kind, barredMs);
-    let waitMs = limiter.take(name, this.#clock(), count);
-    if (waitMs === 0) return;
+    const waitMs = limiter.take(name, this.#clock(), count);
+    return waitMs === 0
+      ? undefined
+      : this.#takeLater(kind, name, waitMs, () => limiter.take(name, this.#clock(), count));
+  }
+
+  async #takeLater(kind: RequesterKind, name: string, earlyMs: number, again: () => number): Promise<void> {
+    let waitMs = earlyMs;
     if (waitMs <= limitDelayMsMax && this.#waiting < limitDelaysMax) {
       this.#options.onLimited?.(kind, 'delayed');
       this.#waiting += 1;
       await pause(waitMs).finally(() => {
         this.#waiting -= 1;
       });
-      waitMs = limiter.take(name, this.#clock(), count);
+      waitMs = again();
       if (waitMs === 0) return;
     }
     // A source's refusals are all noted when they are answered.
