@@ -3,7 +3,6 @@ import { EncodingError, type EncodingErrorCode } from './errors.js';
 import { codeFloat16, codeFloat32, codeInteger, codeMask } from './json-b-codes.js';
 import { decodeText, decodeUtf8, integerOfDigits, readFloat16 } from './json-text.js';
 import { int64Max, int64Min, narrow } from './json-value.js';
-import { nameOf } from './name-memory.js';
 import { asBuffer } from './octets.js';
 
 export const quoteMark = 0x22;
@@ -85,14 +84,6 @@ export class Scanner {
     return decodeText(octets, start, end, textEscaped);
   }
 
-  /** The same for the name of a member. */
-  protected quotedName(): string {
-    const start = this.walkQuoted();
-    const { octets, textEnd: end, textEscaped } = this;
-    if (this.textAscii && !textEscaped) return nameOf(octets, start, end);
-    return decodeText(octets, start, end, textEscaped);
-  }
-
   /** Goes over a quoted string, checked like one that is wanted; makes a text only of what must be made one to be checked. */
   protected skipQuoted(): void {
     const start = this.walkQuoted();
@@ -143,31 +134,19 @@ export class Scanner {
     return joined;
   }
 
-  /** The text of an item and its further chunks. */
+  /** The text of an item and its further chunks. Names and most strings are one short chunk of ASCII. */
   protected itemText(last: number, further: number): string {
-    const start = this.position + 2;
-    if (this.isShortItem(last)) return this.octets.toString('latin1', start, this.position);
-    const chunks = this.chunks(last, further);
-    return decodeUtf8(chunks, 0, chunks.length);
-  }
-
-  /** The same for the name of a member. */
-  protected itemName(last: number, further: number): string {
-    const start = this.position + 2;
-    if (this.isShortItem(last)) return nameOf(this.octets, start, this.position);
-    const chunks = this.chunks(last, further);
-    return decodeUtf8(chunks, 0, chunks.length);
-  }
-
-  /** Goes over an item if it is one short chunk of ASCII, as names and most strings are. */
-  private isShortItem(last: number): boolean {
     const { octets } = this;
-    if (octets[this.position] !== last) return false;
-    const start = this.position + 2;
-    const end = start + (octets[start - 1] ?? 0);
-    if (end > octets.length || !isShortAscii(octets, start, end)) return false;
-    this.position = end;
-    return true;
+    if (octets[this.position] === last) {
+      const start = this.position + 2;
+      const end = start + (octets[start - 1] ?? 0);
+      if (end <= octets.length && isShortAscii(octets, start, end)) {
+        this.position = end;
+        return octets.toString('latin1', start, end);
+      }
+    }
+    const chunks = this.chunks(last, further);
+    return decodeUtf8(chunks, 0, chunks.length);
   }
 
   /** Goes over an item and its further chunks; gives their number and their octets together. */

@@ -263,10 +263,10 @@ export class TokenReader extends Scanner {
 
   private memberName(): string {
     const octet = this.peekOctet();
-    if (octet === quoteMark) return this.quotedName();
+    if (octet === quoteMark) return this.quotedText();
     if (this.binaryItems) {
-      if ((octet & 0xf8) === codeString) return this.itemName(codeString, codeStringChunk);
-      if ((octet & codeMask) === codeName) return this.itemName(codeName, -1);
+      if ((octet & 0xf8) === codeString) return this.string();
+      if ((octet & codeMask) === codeName) return this.itemText(codeName, -1);
     }
     return this.fail('syntax', 'a member name is expected');
   }
