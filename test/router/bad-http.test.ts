@@ -90,6 +90,14 @@ describe('HTTP', () => {
     expect(chosen).toBe('http/1.1');
   });
 
+  it('refuses a second Host, in whatever letters, though it says the same', async () => {
+    for (const name of ['Host', 'hOST']) {
+      const answer = await raw(`${name}: ${domain}\r\nContent-Length: 2\r\n\r\n{}`);
+      expect(answer, name).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer, name).toContain('more than one Host');
+    }
+  });
+
   it('[R077] [S28] answers no plain HTTP', async () => {
     const { port } = running.router.address;
     await expect(fetch(`http://127.0.0.1:${port}/.well-known/mmm`, { method: 'POST' })).rejects.toThrow();
