@@ -92,7 +92,7 @@ describe('HTTP', () => {
 
   it('refuses a second Host, in whatever letters, though it says the same', async () => {
     for (const name of ['Host', 'hOST']) {
-      const answer = await raw(`${name}: ${domain}\r\nContent-Length: 2\r\n\r\n{}`);
+      const answer = await raw(`${name}: ${domain}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`);
       expect(answer, name).toMatch(/^HTTP\/1\.1 400 /);
       expect(answer, name).toContain('more than one Host');
     }

@@ -58,12 +58,8 @@ export function readFraming(headers: IncomingHttpHeaders): BodyFraming {
  * @throws MeshError `malformed` (RFC 7230 5.4)
  */
 export function refuseSecondHost(rawHeaders: readonly string[]): void {
-  let count = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? '';
-    if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
-  }
-  if (count > 1) throw new MeshError('malformed', 'more than one Host');
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length > 1) throw new MeshError('malformed', 'more than one Host');
 }
 
 /**

@@ -87,26 +87,23 @@ const heads: Readonly<Record<BodyForm, Buffer>> = {
   'json-b': Buffer.concat([Buffer.from('['), messageHeaders['json-b']]),
 };
 
-/** Signature, on the thread pool, or MAC, which is made at once: a MAC costs less than to wait for it. */
-function prove(
+/** The octets behind the payload: one entry, and in JSON the digest, which a reader computes in any case. */
+async function tail(
   prover: ResponseProver,
   request: AnsweredRequest,
   payloadDigest: Uint8Array,
-): Uint8Array | Promise<Uint8Array> {
+  form: BodyForm,
+): Promise<Uint8Array> {
+  const isSigner = 'signingKey' in prover;
+  const credentials = isSigner ? prepare(prover) : undefined;
   const input = responseInput({
     service: request.service,
     requestPayloadDigest: request.payloadDigest,
     reqAuth: request.reqAuth,
     responsePayloadDigest: payloadDigest,
-    credDigest: 'signingKey' in prover ? prepare(prover).credDigest : noCredentials,
+    credDigest: credentials?.credDigest ?? noCredentials,
   });
-  if ('signingKey' in prover) return prover.signingKey.signAsync(input);
-  return hmacSha512(prover.serverToClient, input);
-}
-
-/** The octets behind the payload: one entry, and in JSON the digest, which a reader computes in any case. */
-function tail(prover: ResponseProver, signature: Uint8Array, payloadDigest: Uint8Array, form: BodyForm): Uint8Array {
-  const isSigner = 'signingKey' in prover;
+  const signature = isSigner ? await prover.signingKey.signAsync(input) : hmacSha512(prover.serverToClient, input);
   const writer = new TokenWriter(form);
   // The end of the payload's text, which a separator follows.
   if (form === 'json') writer.raw(quote);
@@ -120,7 +117,7 @@ function tail(prover: ResponseProver, signature: Uint8Array, payloadDigest: Uint
   writer.string(isSigner ? prover.signingKey.publicKey.udf : prover.id);
   writer.preparedName(names.signature);
   writer.binary(signature);
-  if (isSigner) writer.raw(prepare(prover).credentials[form]);
+  if (credentials !== undefined) writer.raw(credentials.credentials[form]);
   writer.endObject();
   writer.endArray();
   if (form === 'json') {
@@ -145,8 +142,7 @@ export async function signResponse(
   payload: Uint8Array,
   form: BodyForm = 'json',
 ): Promise<Uint8Array> {
-  const digest = sha512(payload);
-  const end = tail(prover, await prove(prover, request, digest), digest, form);
+  const end = await tail(prover, request, sha512(payload), form);
   if (form === 'json-b') return Buffer.concat([heads[form], lengthCode(codeBinary, payload.length), payload, end]);
   return Buffer.concat([heads[form], Buffer.from(asBuffer(payload).toString('base64url'), 'latin1'), end]);
 }
@@ -257,8 +253,7 @@ export class ResponseStream {
   /** Proves and sends what is left. */
   async finish(): Promise<void> {
     const rest = this.form === 'json' ? this.#takeText(this.#restText()) : this.#takeItem(codeBinary);
-    const digest = this.#digest.digest();
-    const end = tail(this.#prover, await prove(this.#prover, this.#request, digest), digest, this.form);
+    const end = await tail(this.#prover, this.#request, this.#digest.digest(), this.form);
     await this.#sending;
     await this.#send(Buffer.concat([rest, end]));
   }

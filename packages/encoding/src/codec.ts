@@ -286,11 +286,10 @@ function readObject<T>(reader: TokenReader, table: ObjectTable<T>): T {
     }
     if ((seen & field.bit) !== 0) {
       if (reader.refuseRepeated) reader.failRepeated(name);
-      delete result[field.name];
+      delete result[name];
     }
     seen |= field.bit;
-    // The table's own text: the engine knows it already.
-    if (!reader.tryNull()) result[field.name] = field.kind.read(reader);
+    if (!reader.tryNull()) result[name] = field.kind.read(reader);
   }
   return result as T;
 }

@@ -270,13 +270,7 @@ export function connectShard(options: ShardConnectionOptions): ShardConnection {
   };
   return {
     address: options.address,
-    transact: (ask, deadlineMs, signal) => {
-      try {
-        return current().transact(ask, deadlineMs, signal);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    },
+    transact: async (ask, deadlineMs, signal) => current().transact(ask, deadlineMs, signal),
     download: (request, signal) =>
       partsOf(client.download(request, { deadline: Date.now() + request.deadlineMs }), signal),
     watchMap: (versionKnown, signal) => partsOf(client.watchMap({ versionKnown }), signal),

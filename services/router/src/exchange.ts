@@ -185,8 +185,7 @@ export class Exchanges {
     const opened = decodeRequest(received);
     const { request } = opened;
     limits.check(request.transaction, serving.source, begunMs);
-    const early = requesters.checkSource(serving.source);
-    if (early !== undefined) await early;
+    await requesters.checkSource(serving.source);
     const options = { nowMs: begunMs, domains, host, tickets: tickets.opener, allowBare };
     const authentication = await authenticateRequest(opened, options);
     serving.authentication = authentication;
@@ -208,8 +207,7 @@ export class Exchanges {
       understands: (word) => features.includes(word),
       gone: () => this.#goneOf(serving.http),
     };
-    const work = () => perform(handlers, request, context);
-    const reply = await (waitMsOf(request) === 0 ? work() : this.#whileWaiting(work));
+    const reply = await this.#whileCounted(request, () => perform(handlers, request, context));
     if (principal !== undefined && received.base.id !== undefined && reading.has(request.transaction)) {
       // After the shard took the principal for genuine: anybody can make up keys and connections.
       this.#parts.seen.remember(principal, received.base.id, received.payloadDigest, begunMs);
@@ -218,7 +216,8 @@ export class Exchanges {
   }
 
   /** A request that waits for a change is no work: it does not count among those that are bounded. */
-  async #whileWaiting<R>(work: () => Promise<R>): Promise<R> {
+  async #whileCounted<R>(request: AnyRequest, work: () => Promise<R>): Promise<R> {
+    if (waitMsOf(request) === 0) return work();
     this.#count -= 1;
     try {
       return await work();

@@ -87,12 +87,11 @@ export class RequesterLimits {
   /**
    * Counts a request of a source, before anything is verified.
    *
-   * @returns what to wait for; nothing for who is not early
    * @throws MeshError `rate-limited`
    */
-  checkSource(source: string): Promise<void> | undefined {
-    if (isLoopback(source) && !this.#options.countLoopback) return undefined;
-    return this.#take('source', source, this.#sources, 1);
+  async checkSource(source: string): Promise<void> {
+    if (isLoopback(source) && !this.#options.countLoopback) return;
+    await this.#take('source', source, this.#sources, 1);
   }
 
   /**
@@ -100,8 +99,8 @@ export class RequesterLimits {
    *
    * @throws MeshError `rate-limited`
    */
-  async checkService(domain: string, messages: number): Promise<void> {
-    await this.#take('service', domain, this.#services, messages);
+  checkService(domain: string, messages: number): Promise<void> {
+    return this.#take('service', domain, this.#services, messages);
   }
 
   /**
@@ -109,8 +108,8 @@ export class RequesterLimits {
    *
    * @throws MeshError `rate-limited`
    */
-  async checkAccount(account: string, messages: number): Promise<void> {
-    await this.#take('account', account, this.#accounts, messages);
+  checkAccount(account: string, messages: number): Promise<void> {
+    return this.#take('account', account, this.#accounts, messages);
   }
 
   /** For how long a source is refused, whatever it asks, milliseconds; 0: it is not. */
@@ -134,25 +133,18 @@ export class RequesterLimits {
     if (suspicious.has(code)) this.#strike('source', source);
   }
 
-  /** Nearly always there is nothing to wait for: then there is no promise either. */
-  #take(kind: RequesterKind, name: string, limiter: RateLimiter, count: number): Promise<void> | undefined {
+  async #take(kind: RequesterKind, name: string, limiter: RateLimiter, count: number): Promise<void> {
     const barredMs = (this.#barred.get(`${kind} ${name}`) ?? 0) - this.#clock();
     if (barredMs > 0) throw this.#refusal(kind, barredMs);
-    const waitMs = limiter.take(name, this.#clock(), count);
-    return waitMs === 0
-      ? undefined
-      : this.#takeLater(kind, name, waitMs, () => limiter.take(name, this.#clock(), count));
-  }
-
-  async #takeLater(kind: RequesterKind, name: string, earlyMs: number, again: () => number): Promise<void> {
-    let waitMs = earlyMs;
+    let waitMs = limiter.take(name, this.#clock(), count);
+    if (waitMs === 0) return;
     if (waitMs <= limitDelayMsMax && this.#waiting < limitDelaysMax) {
       this.#options.onLimited?.(kind, 'delayed');
       this.#waiting += 1;
       await pause(waitMs).finally(() => {
         this.#waiting -= 1;
       });
-      waitMs = again();
+      waitMs = limiter.take(name, this.#clock(), count);
       if (waitMs === 0) return;
     }
     // A source's refusals are all noted when they are answered.

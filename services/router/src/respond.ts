@@ -1,5 +1,5 @@
 /** Writing responses to HTTP: signed, MACed, naked or unsigned (S22, S23, S32, encoding 6.4). */
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { type BodyForm, mediaTypeOf } from '@meshd/binding/media-type';
 import type { AnsweredRequest, ResponseProver } from '@meshd/binding/response-sign';
 import { ResponseStream, signResponse } from '@meshd/binding/response-sign';
@@ -29,8 +29,6 @@ export interface AnswerOptions {
   readonly close?: boolean;
   /** Methods that are allowed, with 405. */
   readonly allow?: string;
-  /** Octets of the body; absent where it is streamed. */
-  readonly bodyBytes?: number;
 }
 
 /** A response as octets: of the declared class where the transaction is known, else `MeshResponse` (schema 2.1). */
@@ -43,15 +41,15 @@ export function encodeResponse(
   return encodeTagged<Response>(responseTableOf(transaction), message, form);
 }
 
-/** Names and values in turn. */
-function headersOf(status: number, options: AnswerOptions, form: BodyForm = 'json'): string[] {
-  const headers = ['Content-Type', mediaTypeOf[form], 'Cache-Control', 'no-store'];
-  if (status === 401) headers.push('WWW-Authenticate', 'Mesh');
-  if (options.allow !== undefined) headers.push('Allow', options.allow);
-  if (options.retryAfterMs !== undefined) headers.push('Retry-After', `${Math.ceil(options.retryAfterMs / 1000)}`);
-  if (options.close === true) headers.push('Connection', 'close');
-  if (options.bodyBytes !== undefined) headers.push('Content-Length', `${options.bodyBytes}`);
-  return headers;
+function headersOf(status: number, options: AnswerOptions, form: BodyForm = 'json'): OutgoingHttpHeaders {
+  return {
+    'Content-Type': mediaTypeOf[form],
+    'Cache-Control': 'no-store',
+    ...(status === 401 ? { 'WWW-Authenticate': 'Mesh' } : {}),
+    ...(options.allow === undefined ? {} : { Allow: options.allow }),
+    ...(options.retryAfterMs === undefined ? {} : { 'Retry-After': Math.ceil(options.retryAfterMs / 1000) }),
+    ...(options.close === true ? { Connection: 'close' } : {}),
+  };
 }
 
 /** Sends a whole answer. */
@@ -66,7 +64,7 @@ export async function sendWhole(
   const payload = encodeResponse(transaction, message, form);
   const body = proof.kind === 'proved' ? await signResponse(proof.prover, proof.request, payload, form) : payload;
   const status = message.Status ?? 500;
-  http.writeHead(httpOfStatus(status), headersOf(status, { ...options, bodyBytes: body.length }, form));
+  http.writeHead(httpOfStatus(status), { ...headersOf(status, options, form), 'Content-Length': body.length });
   http.end(body);
 }
 
@@ -77,7 +75,10 @@ export async function sendWhole(
 export function sendAndLinger(http: ServerResponse, message: Response, options: AnswerOptions = {}): void {
   const body = encodeResponse(undefined, message);
   const status = message.Status ?? 500;
-  http.writeHead(httpOfStatus(status), headersOf(status, { ...options, close: true, bodyBytes: body.length }));
+  http.writeHead(httpOfStatus(status), {
+    ...headersOf(status, { ...options, close: true }),
+    'Content-Length': body.length,
+  });
   http.write(body);
   const { req: request } = http;
   const finish = () => {

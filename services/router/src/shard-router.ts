@@ -106,7 +106,7 @@ export class ShardRouter {
    *
    * @throws MeshError `overloaded` or `shard-timeout`; refusals of the shard are in `outcome`
    */
-  transact(call: ShardCall, transaction: NonNullable<TransactRequest['transaction']>): Promise<ShardAnswer> {
+  async transact(call: ShardCall, transaction: NonNullable<TransactRequest['transaction']>): Promise<ShardAnswer> {
     return this.#repeatOnce(call, async (link, mapVersion) => {
       const { identity, describePrincipal = false, signal } = call;
       const ask = { mapVersion, identity, describePrincipal, transaction };

@@ -35,15 +35,15 @@ export interface TicketWish {
 const noConnection = new Uint8Array(64);
 const known: ReadonlySet<string> = new Set(featureWords);
 
-/** Of the words that a requester named those that anybody knows: what goes into tickets. */
-function wordsKnown(features: readonly string[]): readonly string[] {
-  return [...new Set(features)].filter((word) => known.has(word));
+/** Words that a requester named: those that anybody knows, since they go into tickets. */
+function wordsOf(features: readonly string[] | undefined): readonly string[] | undefined {
+  return features === undefined ? undefined : [...new Set(features)].filter((word) => known.has(word));
 }
 
 /** What a requester understands: as it says in the request, or said when it got its ticket (schema 13). */
 export function featuresOf({ request }: OpenedRequest, authentication: Authentication): readonly string[] {
   const ticket = authentication.form === 'ticket' ? authentication.ticket.content.features : undefined;
-  return request.message.Features ?? ticket ?? [];
+  return wordsOf(request.message.Features) ?? ticket ?? [];
 }
 
 /** What {@link TicketDesk} needs. */
@@ -81,7 +81,7 @@ export class TicketDesk {
     if (exchange === undefined) return undefined;
     if (request.transaction === 'CreateAccount') throw new MeshError('malformed', 'no exchange in CreateAccount');
     const clientNonce = clientNonceOf(exchange);
-    const features = wordsKnown(featuresOf(opened, authentication));
+    const features = featuresOf(opened, authentication);
     const nowMs = this.#options.clock();
     const holder = holderOf(authentication, { service: received.base.service, features, signedAtMs: nowMs });
     if (holder === undefined) return undefined;

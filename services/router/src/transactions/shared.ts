@@ -13,7 +13,7 @@ import type { TransactionContext } from '../transaction.js';
 
 /** Octets as the rpc wants them, without a copy. */
 export function bufferOf(octets: Uint8Array): Buffer {
-  return Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
 }
 
 /** An envelope as the rpc carries it: received octets, nothing decoded. */
