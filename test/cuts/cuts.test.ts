@@ -265,12 +265,15 @@ describe('[R216] [R261] a download over a line that breaks', () => {
         await expectLarge(whole);
         const octets = proxy.passed[direction];
         await rm(whole, { recursive: true });
+        let cuts = 0;
         for (const point of pointsIn(octets, 7)) {
           const fresh = await freshHome();
           proxy.reset(onlyFirst({ direction, octets: point }));
           await within(onceMsMax, () => expectLarge(fresh));
+          cuts += proxy.cutCount;
           await rm(fresh, { recursive: true });
         }
+        expect(cuts).toBeGreaterThan(5);
       },
       testMs,
     );
@@ -345,6 +348,7 @@ describe('[R216] [R261] a download over a line that breaks', () => {
     async () => {
       const fresh = await freshHome();
       let runs = 0;
+      let cuts = 0;
       for (let isDone = false; !isDone && runs < 20; runs += 1) {
         // Ever again some octets get through, and then nothing for as long as anybody would try.
         proxy.reset((connection) => ({ direction: 'down', octets: connection < 9 ? 250_000 : 100 }));
@@ -352,8 +356,11 @@ describe('[R216] [R261] a download over a line that breaks', () => {
           () => true,
           () => false,
         );
+        cuts += proxy.cutCount;
       }
       expect(runs).toBeLessThan(20);
+      expect(runs).toBeGreaterThan(1);
+      expect(cuts).toBeGreaterThan(9);
       proxy.reset(() => undefined);
       await expectLarge(fresh);
       await rm(fresh, { recursive: true });

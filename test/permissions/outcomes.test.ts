@@ -118,7 +118,7 @@ describe('Status', () => {
         deadlineMs: 10_000,
       },
     );
-    expect((await wait()).status).toBe(429);
+    expect(await wait()).toMatchObject({ status: 429, retryAfterMs: 1000 });
     leaving.abort();
     await Promise.all(waiting);
   });

@@ -123,7 +123,7 @@ describe('[R174] a connection', () => {
     await closed;
   });
 
-  it('on which something was asked is closed when that is answered, and not before', async () => {
+  it('on which something was asked is closed when that is answered, which says so, and not before', async () => {
     const { listener, asked, answer } = await start();
     const socket = await dial(listener);
     let text = '';
@@ -136,5 +136,6 @@ describe('[R174] a connection', () => {
     answer();
     await Promise.all([drained, closing(socket)]);
     expect(text).toMatch(/^HTTP\/1.1 200 [\s\S]*\{\}/);
+    expect(text).toMatch(/^connection: close\r$/im);
   });
 });

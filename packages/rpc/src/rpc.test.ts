@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, connect as netConnect, type Socket } from 'node:net';
+import { rpcRequestsWaitingMax } from '@meshd/limits/limits';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Identity, Role } from './credentials.js';
 import { roleName } from './credentials.js';
@@ -54,6 +55,18 @@ const upload = (payload: Uint8Array): TransactAsk => ({
     },
   },
 });
+
+/** A Status that waits for a change. */
+const waiting: TransactAsk = {
+  ...{ mapVersion: 7, identity: undefined, describePrincipal: false },
+  transaction: {
+    $case: 'status',
+    value: {
+      ...{ principal: undefined, deviceUdf: '', profileMasterDigest: Buffer.alloc(0), containers: [], known: [] },
+      ...{ waitMs: 60_000, heads: false },
+    },
+  },
+};
 
 const accepted = { status: 201, error: '', detail: '', retryAfterMs: 0, correlation: '', mapVersion: 7 };
 const silent = () => new Promise<never>(() => {});
@@ -192,6 +205,25 @@ describe('transactions', () => {
     await door.remove();
     await serve({ transact: echo }, nobody.port);
     expect((await early).outcome?.status).toBe(201);
+  });
+
+  it('[S83] what waits for a change is no work, and takes no room of what does not', async () => {
+    let begun = 0;
+    const server = await serve({
+      transact: (request) => {
+        if (request.transaction?.$case !== 'status') return echo(request);
+        begun += 1;
+        return silent();
+      },
+    });
+    const connection = connect(server.port);
+    const wait = () => connection.transact(waiting, 60_000);
+    const waits = Array.from({ length: rpcRequestsWaitingMax }, () => wait().catch(() => undefined));
+    await expect.poll(() => begun).toBe(rpcRequestsWaitingMax);
+    expect(server.inFlightCount).toBe(0);
+    expect((await connection.transact(upload(Uint8Array.of(9)), 5000)).outcome?.status).toBe(201);
+    connection.close();
+    await Promise.all(waits);
   });
 
   it('refuses to wait without bound', async () => {

@@ -68,7 +68,6 @@ const lateHeaders = 'ERR_HTTP_REQUEST_TIMEOUT';
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const around = aroundApplication(options.publish, options.metrics);
   const connections = new OpenConnections();
-  let draining = false;
   const server = createServer(
     {
       cert: options.certificate,
@@ -86,7 +85,6 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       insecureHTTPParser: false,
     },
     (request, http) => {
-      if (draining) http.setHeader('Connection', 'close');
       connections.asked(request.socket, http);
       // Writing to a peer that has just gone is its affair; without a listener it would be the end of the process.
       http.on('error', () => options.metrics.broken.inc());
@@ -124,13 +122,11 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   return {
     address: { host: options.listen.host, port: (server.address() as AddressInfo).port },
     setCertificate: (cert, key) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' }),
-    drain: () => {
-      draining = true;
-      return new Promise((resolve) => {
+    drain: () =>
+      new Promise((resolve) => {
         server.close(() => resolve());
         connections.drain();
-      });
-    },
+      }),
   };
 }
 
@@ -141,8 +137,8 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
 class OpenConnections {
   /** Those whose handshake goes on, by address and port of the peer: TLS makes a socket of its own of each. */
   readonly #handshaking = new Map<string, Socket>();
-  /** With how many answers each of them awaits. */
-  readonly #awaited = new Map<Socket, number>();
+  /** With the answers that each of them awaits, in the order in which they go out. */
+  readonly #awaited = new Map<Socket, Set<ServerResponse>>();
   #draining = false;
 
   begun(connection: Socket): void {
@@ -155,28 +151,35 @@ class OpenConnections {
 
   opened(connection: Socket): void {
     this.#handshaking.delete(peerOf(connection));
-    this.#awaited.set(connection, 0);
+    this.#awaited.set(connection, new Set());
     connection.once('close', () => this.#awaited.delete(connection));
   }
 
   asked(connection: Socket, http: ServerResponse): void {
-    this.#count(connection, 1);
-    http.once('close', () => this.#count(connection, -1));
+    if (this.#draining) sayLast(http);
+    const awaited = this.#awaited.get(connection);
+    awaited?.add(http);
+    http.once('close', () => {
+      awaited?.delete(http);
+      if (this.#draining && awaited?.size === 0) connection.destroySoon();
+    });
   }
 
-  /** Closes those on which nothing is asked, the others when they are answered. */
+  /** Closes those on which nothing is asked, the others when they are answered, as the last answer says. */
   drain(): void {
     this.#draining = true;
     for (const connection of this.#handshaking.values()) connection.destroy();
-    for (const [connection, awaited] of this.#awaited) if (awaited === 0) connection.destroy();
+    for (const [connection, awaited] of this.#awaited) {
+      const last = [...awaited].at(-1);
+      if (last === undefined) connection.destroy();
+      else sayLast(last);
+    }
   }
+}
 
-  #count(connection: Socket, by: 1 | -1): void {
-    const awaited = this.#awaited.get(connection);
-    if (awaited === undefined) return;
-    this.#awaited.set(connection, awaited + by);
-    if (this.#draining && awaited + by === 0) connection.destroySoon();
-  }
+/** The peer is not to ask again on this connection; of an answer that has begun only its end tells. */
+function sayLast(http: ServerResponse): void {
+  if (!http.headersSent) http.setHeader('Connection', 'close');
 }
 
 const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

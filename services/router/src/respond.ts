@@ -4,7 +4,7 @@ import { type BodyForm, mediaTypeOf } from '@meshd/binding/media-type';
 import type { AnsweredRequest, ResponseProver } from '@meshd/binding/response-sign';
 import { ResponseStream, signResponse } from '@meshd/binding/response-sign';
 import { encodeTagged } from '@meshd/encoding/codec';
-import { refusedBodyLingerMs, responseStallMsMax } from '@meshd/limits/limits';
+import { comeBackMs, refusedBodyLingerMs, responseStallMsMax } from '@meshd/limits/limits';
 import { MeshResponse, type Response } from '@meshd/schema/common';
 import { responseTableOf, type Transaction } from '@meshd/schema/protocol';
 import { httpOfStatus } from '@meshd/schema/status';
@@ -41,13 +41,17 @@ export function encodeResponse(
   return encodeTagged<Response>(responseTableOf(transaction), message, form);
 }
 
+/** What is to be asked again says when (semantics 3), also where who refused has no better answer than "soon". */
+const isForLater = (status: number): boolean => status === 429 || status === 503;
+
 function headersOf(status: number, options: AnswerOptions, form: BodyForm = 'json'): OutgoingHttpHeaders {
+  const retryAfterMs = options.retryAfterMs ?? (isForLater(status) ? comeBackMs : undefined);
   return {
     'Content-Type': mediaTypeOf[form],
     'Cache-Control': 'no-store',
     ...(status === 401 ? { 'WWW-Authenticate': 'Mesh' } : {}),
     ...(options.allow === undefined ? {} : { Allow: options.allow }),
-    ...(options.retryAfterMs === undefined ? {} : { 'Retry-After': Math.ceil(options.retryAfterMs / 1000) }),
+    ...(retryAfterMs === undefined ? {} : { 'Retry-After': Math.ceil(retryAfterMs / 1000) }),
     ...(options.close === true ? { Connection: 'close' } : {}),
   };
 }
