@@ -1,122 +1,79 @@
 /**
- * What must hold in whatever order things happen: replicas that write at the same time end with one history, and a
+ * What must hold in whatever order things happen: devices that write at the same time end with one history, and a
  * download in pages has every frame that was selected once, whatever is appended meanwhile.
  */
-import type { MeshConnection } from '@meshd/binding/mesh-connection';
-import { appendFrame, noTrees } from '@meshd/client/frame';
-import { openEnvelope } from '@meshd/dare/envelope';
-import { apex } from '@meshd/dare/merkle';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
-import type { ConstraintsSelect } from '@meshd/schema/common';
-import { entry, opening, TestWriter } from '@meshd/shard/testing/person';
-import { array, assert, asyncProperty, boolean, integer, record } from 'fast-check';
+import { entry } from '@meshd/shard/testing/person';
+import { array, assert, asyncProperty, boolean, constantFrom, integer, option, record } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected, type Joined, join, linkTo, upload } from '../permissions/people.js';
+import { join, linkTo, list } from '../permissions/people.js';
+import { PagedContainer } from './paged-container.js';
+import { type DeviceOnline, download, WritingDevice } from './writing-device.js';
 
 const testMs = 120_000;
+const names = ['first', 'second', 'third', 'fourth'];
 let provider: TestProvider;
-let link: MeshConnection;
-let alice: Joined;
+let devices: DeviceOnline[];
 
 beforeAll(async () => {
-  provider = await startTestProvider({ domains: ['example.com'] });
-  link = linkTo(provider, { form: 'json-b', useTickets: true, features: ['ticket', 'page', 'entry'] });
-  alice = await join(link, 'alice');
+  // Bodies of deleted entries stay where they are: a body that is missing is one that was filtered.
+  provider = await startTestProvider({ domains: ['example.com'], shard: { eraseEveryMs: 3600_000 } });
+  const links = names.map(() =>
+    linkTo(provider, { form: 'json-b', useTickets: true, features: ['ticket', 'page', 'entry', 'filter'] }),
+  );
+  const [link = linkTo(provider)] = links;
+  const alice = await join(link, 'alice');
+  const { person } = alice;
+  devices = links.map((link, at) => ({ person, device: person.device(names[at]), link }));
+  for (const { device } of devices.slice(1)) await list(link, alice, device);
 });
 afterAll(async () => {
-  await link?.close();
+  for (const { link } of devices ?? []) await link.close();
   await provider?.stop();
 });
 
 let containers = 0;
 const nextContainer = () => `my_Store${++containers}`;
+const deviceAt = (at: number) => devices[at % devices.length] as DeviceOnline;
 
-const call = (container: string, select: Partial<ConstraintsSelect> = {}, constraints: object = {}) =>
-  link.call(
-    'Download',
-    { Account: alice.person.address, Select: [{ Container: container, ...select }], ConstraintsPost: constraints },
-    [connected(alice.device)],
-  );
+describe('[R015] [R135] [R273] [S47] devices that write at the same time', () => {
+  /** Further entries of a device, with names that tell whose they are. */
+  const entriesOf = ({ online, written }: WritingDevice, count: number) =>
+    Array.from({ length: count }, (_, at) =>
+      entry({ UniqueID: `${online.device.name} ${written.length + at}`, Event: 'New' }),
+    );
 
-/** Frames of a container as a reader from the beginning gets them. */
-async function download(container: string) {
-  const { message } = await call(container, {}, { MaxEntries: 1000 });
-  return message.Updates?.[0]?.Envelopes ?? [];
-}
-
-/** One replica: writes on top of what it has seen, and fetches what others wrote when it is told that it is behind. */
-class WritingReplica {
-  readonly #writer: TestWriter;
-  readonly #name: string;
-  readonly written: string[] = [];
-
-  constructor(container: string, name: string) {
-    this.#writer = new TestWriter(container, alice.person.accountUdf, alice.device.signature);
-    this.#name = name;
-  }
-
-  async write(frameCount: number): Promise<void> {
-    const ids = Array.from({ length: frameCount }, (_, at) => `${this.#name} ${this.written.length + at}`);
-    for (;;) {
-      const drafts = ids.map((UniqueID) => entry({ UniqueID, Event: 'New' }));
-      const isFirst = this.#writer.trees.log.frameCount === 0;
-      const sealed = this.#writer.seal(isFirst ? [opening(), ...drafts] : drafts);
-      const { status, statusExtended } = await upload(
-        link,
-        alice.person,
-        alice.device,
-        this.#writer.container,
-        sealed.envelopes,
-      );
-      if (status === 201) {
-        this.#writer.trees = { tree: sealed.tree, log: sealed.log };
-        this.written.push(...ids);
-        return;
-      }
-      expect([status, statusExtended]).toEqual([409, 12]);
-      await this.catchUp();
-    }
-  }
-
-  async catchUp(): Promise<void> {
-    const frames = await download(this.#writer.container);
-    this.#writer.trees = frames.reduce((trees, octets) => appendFrame(trees, octets).trees, noTrees);
-  }
-
-  get digest(): Uint8Array | undefined {
-    return apex(this.#writer.trees.tree);
-  }
-}
-
-describe('[R015] [R135] [R273] [S47] replicas that write at the same time', () => {
   it(
     'end with one history, the same for all, with every entry once',
     async () => {
       const step = record({
-        replica: integer({ min: 0, max: 3 }),
+        device: integer({ min: 0, max: names.length - 1 }),
         frames: integer({ min: 1, max: 5 }),
         waits: boolean(),
       });
-      const property = asyncProperty(array(step, { minLength: 4, maxLength: 16 }), async (steps) => {
+      const property = asyncProperty(array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
         const container = nextContainer();
-        const replicas = [0, 1, 2, 3].map((at) => new WritingReplica(container, `replica ${at}`));
-        // A device does one thing after the other; what others do meanwhile is the interleaving.
-        const running = replicas.map(() => Promise.resolve());
-        for (const { replica, frames, waits } of steps) {
-          running[replica] = (running[replica] as Promise<void>).then(() => replicas[replica]?.write(frames));
-          if (waits) await running[replica];
+        const copies = devices.map((each) => new WritingDevice(each, container, devices));
+        // All want to open it. After that a device does one thing after the other; what others do is the interleaving.
+        const running = copies.map((copy) => copy.write(entriesOf(copy, 1)));
+        for (const { device, frames, waits } of steps) {
+          const copy = copies[device] as WritingDevice;
+          running[device] = (running[device] as Promise<void>).then(() => copy.write(entriesOf(copy, frames)));
+          if (waits) await running[device];
         }
         await Promise.all(running);
-        for (const replica of replicas) await replica.catchUp();
-        const digests = replicas.map(({ digest }) => Buffer.from(digest ?? '').toString('hex'));
-        expect(new Set(digests).size).toBe(1);
-        const ids = (await download(container))
-          .slice(1)
-          .map((octets) => openEnvelope(octets).contentMetaData?.UniqueID);
-        expect(ids.toSorted()).toEqual(replicas.flatMap(({ written }) => written).toSorted());
-        // Each replica's own entries stand in the order in which it wrote them.
-        for (const [at, { written }] of replicas.entries()) {
-          expect(ids.filter((id) => id?.startsWith(`replica ${at} `))).toEqual(written);
+        await Promise.all(copies.map((copy) => copy.catchUp()));
+        const [{ digests, entries } = { digests: '', entries: [] }, ...others] = await Promise.all(
+          copies.map((copy) => copy.readAnew()),
+        );
+        for (const other of others) expect(other).toEqual({ digests, entries });
+        // What each carried from write to write is what one sees who comes anew.
+        expect(copies.map((copy) => copy.digests)).toEqual(copies.map(() => digests));
+        expect(entries).toHaveLength(copies.reduce((sum, { written }) => sum + written.length, 0));
+        // Each device's own entries stand under its own manifests, in the order in which it wrote them.
+        for (const { online, written } of copies) {
+          const own = entries.filter(({ signer }) => signer === online.device.signature.publicKey.udf);
+          expect(own.map(({ id }) => id)).toEqual(written);
         }
       });
       await assert(property, { numRuns: 12 });
@@ -126,62 +83,66 @@ describe('[R015] [R135] [R273] [S47] replicas that write at the same time', () =
 });
 
 describe('[R213] [R214] [R255] [R261] page keys', () => {
+  const query = record({
+    frames: integer({ min: 1, max: 60 }),
+    changes: array(record({ key: integer({ min: 0, max: 9 }), deletes: boolean() }), { minLength: 1, maxLength: 12 }),
+    from: integer({ min: 0, max: 20 }),
+    to: option(integer({ min: 0, max: 70 }), { nil: undefined }),
+    filter: constantFrom([], ['Superseded'], ['Deleted'], ['Superseded', 'Deleted'], ['Older']),
+  });
+
   it(
     'lead through every frame of the query once, and through none that was appended since',
     async () => {
-      const query = record({
-        frames: integer({ min: 1, max: 60 }),
-        from: integer({ min: 0, max: 20 }),
+      const reading = record({
+        queries: array(query, { minLength: 1, maxLength: 2 }),
         pages: array(integer({ min: 1, max: 13 }), { minLength: 1, maxLength: 8 }),
         appends: array(integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 8 }),
       });
-      const property = asyncProperty(query, async ({ frames, from, pages, appends }) => {
-        const container = nextContainer();
-        const writer = new WritingReplica(container, 'writer');
-        await writer.write(frames);
-        const total = 1 + frames;
-        const got: number[] = [];
-        let select: Partial<ConstraintsSelect> = { IndexMin: from };
-        for (let turn = 0; turn <= total; turn += 1) {
+      const property = asyncProperty(reading, async ({ queries, pages, appends }) => {
+        // Others write than the one who reads.
+        const stores = queries.map((each, at) => new PagedContainer(nextContainer(), each, deviceAt(1 + at)));
+        await Promise.all(stores.map((store, at) => store.append(queries[at]?.frames ?? 0)));
+        // Every page brings a frame, if it is only one.
+        const turnsMax = stores.reduce((sum, { frameCount }) => sum + frameCount + (appends[0] ?? 0), 1);
+        for (let turn = 0; turn < turnsMax; turn += 1) {
+          const asked = stores.filter(({ select }) => select !== undefined);
+          if (asked.length === 0) break;
+          const before = asked.map(({ frameCount }) => frameCount);
           const size = pages[turn % pages.length] ?? 1;
           const appended = appends[turn % appends.length] ?? 0;
+          const selects = asked.flatMap(({ select }) => select ?? []);
           const [{ status, message }] = await Promise.all([
-            call(container, select, { MaxEntries: size }),
-            appended > 0 ? writer.write(appended) : undefined,
+            download(deviceAt(0), selects, { MaxEntries: size }),
+            ...stores.map((store) => store.append(appended)),
           ]);
           expect(status).toBe(201);
-          const update = message.Updates?.[0];
-          const indexes =
-            update?.Envelopes?.map((octets) => openEnvelope(octets).header.ContainerInfo?.Index ?? -1) ?? [];
-          expect(indexes.length).toBeLessThanOrEqual(size);
-          got.push(...indexes);
-          if (update?.PageKey === undefined) break;
-          select = { PageKey: update.PageKey };
+          const updates = message.Updates ?? [];
+          expect(updates.map(({ Container }) => Container)).toEqual(asked.map(({ container }) => container));
+          expect(updates.flatMap(({ Envelopes }) => Envelopes ?? []).length).toBeLessThanOrEqual(size);
+          for (const [at, update] of updates.entries()) asked[at]?.take(update, before[at] ?? 0);
         }
-        // The first answer may have come before or after what was appended with it: no further than that.
-        const last = got.at(-1) ?? from - 1;
-        expect(last).toBeGreaterThanOrEqual(Math.min(total, Math.max(from, total)) - 1);
-        expect(last).toBeLessThan(total + (appends[0] ?? 0) + Math.max(0, from - total));
-        expect(got).toEqual(Array.from({ length: Math.max(0, last - from + 1) }, (_, at) => from + at));
+        for (const store of stores) store.requireWhole();
       });
       await assert(property, { numRuns: 12 });
     },
     testMs,
   );
 
-  it('of another account, changed, or none at all: 410', async () => {
+  it('of another account or device, changed, or none at all: 410', async () => {
     const container = nextContainer();
-    await new WritingReplica(container, 'writer').write(5);
-    const { message } = await call(container, {}, { MaxEntries: 2 });
+    await new WritingDevice(deviceAt(0), container, devices).write(
+      Array.from({ length: 5 }, (_, at) => entry({ UniqueID: `entry ${at}`, Event: 'New' })),
+    );
+    const { message } = await download(deviceAt(0), [{ Container: container }], { MaxEntries: 2 });
     const key = message.Updates?.[0]?.PageKey ?? '';
     expect(key).not.toBe('');
+    const { link } = deviceAt(0);
     const bob = await join(link, 'bob');
-    const ask = async (PageKey: string, { person, device } = alice) => {
-      const request = { Account: person.address, Select: [{ PageKey }] };
-      return (await link.call('Download', request, [connected(device)])).status;
-    };
+    const ask = async (PageKey: string, by = deviceAt(0)) => (await download(by, [{ PageKey }], {})).status;
     expect(await ask(key)).toBe(201);
-    expect(await ask(key, bob)).toBe(410);
+    expect(await ask(key, deviceAt(1))).toBe(410);
+    expect(await ask(key, { ...bob, link })).toBe(410);
     const flipped = Buffer.from(key, 'base64url');
     flipped[60] = (flipped[60] ?? 0) ^ 1;
     for (const bad of [flipped.toString('base64url'), 'AAAA', '', '%']) expect(await ask(bad)).toBe(410);
