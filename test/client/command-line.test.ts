@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitingRequests } from '../waiting-requests.js';
-import { mesh } from './mesh-program.js';
+import { mesh, meshJson, startMesh } from './mesh-program.js';
 
 let provider: TestProvider;
 let folder: string;
@@ -15,12 +15,7 @@ let address: string;
 let service: string[];
 
 /** Runs a command that must succeed and gives its JSON document. */
-// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
-async function json(...args: string[]): Promise<any> {
-  const { code, stdout, stderr } = await mesh([...args, '--json', '--home', home]);
-  expect([code, stderr], args.join(' ')).toEqual([0, '']);
-  return JSON.parse(stdout);
-}
+const json = (...args: string[]) => meshJson(home, ...args);
 
 beforeAll(async () => {
   provider = await startTestProvider();
@@ -115,23 +110,22 @@ describe('mesh, from the first Hello to the last', () => {
     expect(synced.uploaded).toEqual([expect.objectContaining({ container: 'my_Notes', name: 'road.txt' })]);
   });
 
-  it('[R089] takes either encoding, and leaves bodies out where it is told to', async () => {
-    for (const encoding of ['json', 'json-b']) await json('account', 'status', '--encoding', encoding);
-    const partial = join(folder, 'partial');
-    await cp(home, partial, { recursive: true });
-    await rm(join(partial, 'containers'), { recursive: true });
-    const args = ['account', 'sync', '--filter', 'superseded,older=2200-01-01', '--home', partial, '--json'];
-    const { stdout } = await mesh(args);
+  it('[R131] leaves bodies out where it is told to: of what was replaced, or of all', async () => {
+    await mesh(['container', 'upload', 'my_Notes', '-', '--home', home], 'typed anew');
     const whole = await json('account', 'sync');
-    const rootOf = (document: typeof whole) =>
-      document.containers.find(({ container }: { container: string }) => container === 'my_Notes').root;
-    expect(rootOf(JSON.parse(stdout))).toBe(rootOf(whole));
-    const audit = await mesh(['container', 'audit', '--home', partial, '--json']);
-    const notes = JSON.parse(audit.stdout).replicas.find(
-      ({ container }: { container: string }) => container === 'my_Notes',
-    );
-    expect(notes).toMatchObject({ isIntact: true });
-    expect(notes.redactedCount).toBeGreaterThan(0);
+    // biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
+    const notesOf = (list: any[]) => list.find(({ container }) => container === 'my_Notes');
+    const { root, index } = notesOf(whole.containers);
+    const redactedCounts = { superseded: 1, 'superseded,older=2200-01-01': index - 1 };
+    for (const [filter, redactedCount] of Object.entries(redactedCounts)) {
+      const partial = await mkdtemp(join(folder, 'partial-'));
+      await cp(home, partial, { recursive: true });
+      await rm(join(partial, 'containers'), { recursive: true });
+      const synced = await meshJson(partial, 'account', 'sync', '--filter', filter);
+      expect(notesOf(synced.containers).root).toBe(root);
+      const { replicas } = await meshJson(partial, 'container', 'audit');
+      expect(notesOf(replicas)).toMatchObject({ isIntact: true, redactedCount });
+    }
   });
 
   it('[S45] [S46] proves a frame, checks the proof without a service, and audits the home', async () => {
@@ -160,6 +154,26 @@ describe('mesh, from the first Hello to the last', () => {
     const { stdout } = await watching;
     expect(JSON.parse(stdout).containers).toMatchObject([{ container: 'my_Notes', fetched: 1 }]);
   }, 30_000);
+
+  it('[S83] watches until it is told to end: a line for each change', async () => {
+    const copy = join(folder, 'watching on');
+    await cp(home, copy, { recursive: true });
+    const { stdout, stderr, ended, interrupt } = startMesh(['account', 'watch', '--home', copy]);
+    const lines = () => stdout().split('\n').slice(0, -1);
+    const untilWaiting = (count: number) =>
+      expect.poll(() => waitingRequests(provider.adminUrls.shards), { timeout: 20_000 }).toBe(count);
+    for (const [count, text] of ['watched', 'watched on'].entries()) {
+      await untilWaiting(1);
+      await mesh(['container', 'upload', 'my_Notes', '-', '--home', home], text);
+      await expect.poll(() => lines().length, { timeout: 20_000 }).toBe(1 + count);
+    }
+    await untilWaiting(1);
+    interrupt();
+    expect(await ended).toEqual([0, null]);
+    await untilWaiting(0);
+    for (const line of lines()) expect(line).toMatch(/^my_Notes: 1 new, \d+ frames, verified$/);
+    expect(stderr()).toBe('watching; Ctrl-C ends it\n');
+  }, 60_000);
 
   it('says in one line what is wrong', async () => {
     const taken = join(folder, 'taken');

@@ -10,7 +10,7 @@ import { ProfileAccount } from '@meshd/schema/profiles';
 import { publicMember, signedObject, testKey } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CuttingProxy } from '../cuts/cutting-proxy.js';
-import { mesh, meshLauncher } from './mesh-program.js';
+import { mesh, meshJson, meshLauncher } from './mesh-program.js';
 
 let provider: TestProvider;
 let line: CuttingProxy;
@@ -25,31 +25,23 @@ async function run(home: string, ...args: string[]): Promise<{ code: number; std
   return { code, stderr, document: stdout === '' ? undefined : JSON.parse(stdout) };
 }
 
-/** A command that must succeed. */
-// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
-async function json(home: string, ...args: string[]): Promise<any> {
-  const { code, stderr, document } = await run(home, ...args);
-  expect([code, stderr], args.join(' ')).toEqual([0, '']);
-  return document;
-}
-
 const address = (name: string) => `${name}@${provider.domain}`;
 
 /** A person whose connection is the line that breaks. */
 async function person(name: string): Promise<string> {
   const home = join(folder, name);
-  await json(home, 'account', 'create', address(name), '--url', line.url, '--ca', provider.caFile);
+  await meshJson(home, 'account', 'create', address(name), '--url', line.url, '--ca', provider.caFile);
   return home;
 }
 
 const waitingMs = { timeout: 60_000, interval: 200 };
 const inboundIds = async (home: string): Promise<string[]> =>
-  (await json(home, 'message', 'list')).messages.map(({ id }: { id: string }) => id);
+  (await meshJson(home, 'message', 'list')).messages.map(({ id }: { id: string }) => id);
 const unbroken = () => line.reset(() => undefined);
 /** Sends a message whose request gets through while the end of its answer, and all that is asked for later, is lost. */
 async function sendUnanswered() {
   line.reset(() => undefined);
-  await json(alice, 'message', 'send', address('bob'), '--type', 'Note');
+  await meshJson(alice, 'message', 'send', address('bob'), '--type', 'Note');
   // The answer to a Post is what comes down last, and much longer than this.
   const lostFrom = line.passed.down - 200;
   line.reset((connection) => ({ direction: 'down', octets: connection === 0 ? lostFrom : 0 }));
@@ -71,8 +63,8 @@ beforeAll(async () => {
     [bob, alice, 'alice'],
   ] as const) {
     const card = join(folder, `${name}.card`);
-    await json(other, 'contact', 'card', '--file', card);
-    await json(owner, 'contact', 'allow', address(name), '--card', card);
+    await meshJson(other, 'contact', 'card', '--file', card);
+    await meshJson(owner, 'contact', 'allow', address(name), '--card', card);
   }
 });
 afterAll(async () => {
@@ -88,10 +80,10 @@ describe('mesh message', () => {
     const file = join(folder, 'list.txt');
     await writeFile(file, 'milk\nbread\n');
     const card = join(folder, 'carol.card');
-    await json(carol, 'contact', 'card', '--file', card);
-    await json(alice, 'contact', 'allow', address('carol'), '--card', card);
-    await json(carol, 'contact', 'allow', address('alice'));
-    const sent = await json(
+    await meshJson(carol, 'contact', 'card', '--file', card);
+    await meshJson(alice, 'contact', 'allow', address('carol'), '--card', card);
+    await meshJson(carol, 'contact', 'allow', address('alice'));
+    const sent = await meshJson(
       alice,
       'message',
       'send',
@@ -115,7 +107,7 @@ describe('mesh message', () => {
         stdout: 'milk\nbread\n',
       });
       await expect
-        .poll(async () => (await json(alice, 'message', 'status', id)).deliveries, waitingMs)
+        .poll(async () => (await meshJson(alice, 'message', 'status', id)).deliveries, waitingMs)
         .toMatchObject([{ result: 'delivered', receipt: true, received: expect.stringMatching(/^20/) }]);
     }
     const { stdout } = await mesh(['message', 'status', sent.messages[0].id, '--home', alice]);
@@ -126,16 +118,16 @@ describe('mesh message', () => {
 
   it('keeps what is written without a connection, says so, and sends it with the next synchronisation', async () => {
     dead();
-    const { messages } = await json(alice, 'message', 'send', address('bob'), '--type', 'Note', '--offline');
+    const { messages } = await meshJson(alice, 'message', 'send', address('bob'), '--type', 'Note', '--offline');
     const [{ id, state }] = messages;
     expect([state, line.connectionCount]).toEqual(['waiting', 0]);
-    expect(await json(alice, 'message', 'status', id)).toMatchObject({ state: 'waiting', lastAttempt: null });
+    expect(await meshJson(alice, 'message', 'status', id)).toMatchObject({ state: 'waiting', lastAttempt: null });
     const { stdout } = await mesh(['message', 'status', id, '--home', alice]);
     expect(stdout).toContain(`${address('bob')}: waits here\n  not tried yet; mesh account sync sends it`);
     unbroken();
-    const listed = await json(alice, 'message', 'list', '--box', 'outbound');
+    const listed = await meshJson(alice, 'message', 'list', '--box', 'outbound');
     expect(listed.unsent).toMatchObject([{ id, state: 'waiting' }]);
-    const synced = await json(alice, 'account', 'sync');
+    const synced = await meshJson(alice, 'account', 'sync');
     expect(synced.messages).toMatchObject({ posted: [{ id, state: 'sent' }], waiting: 0 });
     await expect.poll(() => inboundIds(bob), waitingMs).toContain(id);
   });
@@ -147,7 +139,7 @@ describe('mesh message', () => {
     expect(failed.document.waiting).toContain('check the address');
     const { id } = failed.document.messages[0];
     unbroken();
-    expect(await json(alice, 'message', 'send', address('bob'), '--type', 'Note')).toMatchObject({ earlier: 1 });
+    expect(await meshJson(alice, 'message', 'send', address('bob'), '--type', 'Note')).toMatchObject({ earlier: 1 });
     await expect.poll(() => inboundIds(bob), waitingMs).toContain(id);
   });
 
@@ -155,9 +147,9 @@ describe('mesh message', () => {
     const id = await sendUnanswered();
     await expect.poll(() => inboundIds(bob), waitingMs).toContain(id);
     const before = (await inboundIds(bob)).length;
-    await json(alice, 'account', 'sync');
+    await meshJson(alice, 'account', 'sync');
     await expect
-      .poll(async () => (await json(alice, 'message', 'status', id)).deliveries, waitingMs)
+      .poll(async () => (await meshJson(alice, 'message', 'status', id)).deliveries, waitingMs)
       .toMatchObject([{ result: 'delivered' }]);
     expect(await inboundIds(bob)).toHaveLength(before);
   });
@@ -171,7 +163,7 @@ describe('mesh message', () => {
     const noted = JSON.parse(await readFile(join(outgoing, fate), 'utf8'));
     noted.byId[id].attempt.sentMs -= 3_600_000;
     await writeFile(join(outgoing, fate), JSON.stringify(noted));
-    expect((await json(alice, 'account', 'sync')).messages.posted).toMatchObject([{ id, state: 'sent' }]);
+    expect((await meshJson(alice, 'account', 'sync')).messages.posted).toMatchObject([{ id, state: 'sent' }]);
     expect(await inboundIds(bob)).toHaveLength(before);
     expect(await readdir(outgoing)).toEqual([]);
   });
@@ -191,13 +183,13 @@ describe('mesh message', () => {
       // The killed process left its lock, which is stale after a while.
       await expect.poll(async () => (await run(alice, 'account', 'sync')).code, { timeout: 60_000 }).toBe(0);
       await expect.poll(async () => (await inboundIds(bob)).length, waitingMs).toBe(before + 1);
-      expect((await json(alice, 'message', 'list', '--box', 'outbound')).unsent).toEqual([]);
+      expect((await meshJson(alice, 'message', 'list', '--box', 'outbound')).unsent).toEqual([]);
     }
   }, 600_000);
 
   it('says why a message is refused, by the own service and by that of the recipient', async () => {
     const dave = await person('dave');
-    const refused = await json(dave, 'message', 'send', address('alice'), '--type', 'Note', '--clear');
+    const refused = await meshJson(dave, 'message', 'send', address('alice'), '--type', 'Note', '--clear');
     const { id } = refused.messages[0];
     await expect
       .poll(async () => (await mesh(['message', 'status', id, '--home', dave])).stdout, waitingMs)
@@ -207,7 +199,7 @@ describe('mesh message', () => {
   it('[S72] points out who writes under the address of somebody whom the user knows by another account', async () => {
     const name = `eve-${randomBytes(4).toString('hex')}`;
     const eve = await person(name);
-    const { id } = (await json(eve, 'message', 'send', address('bob'), '--type', 'RequestContact')).messages[0];
+    const { id } = (await meshJson(eve, 'message', 'send', address('bob'), '--type', 'RequestContact')).messages[0];
     await expect.poll(() => inboundIds(bob), waitingMs).toContain(id);
     const shown = async () => (await mesh(['message', 'show', id, '--home', bob])).stdout;
     expect(await shown()).toContain('\nno contact of yours\n');
@@ -218,12 +210,12 @@ describe('mesh message', () => {
       ...{ KeyEncryption: publicMember(testKey('her key to encrypt to')), ServiceIDs: [address(name)] },
     };
     await writeFile(card, writeEnvelope(signedObject(ProfileAccount, profile, key), 'json'));
-    await json(bob, 'contact', 'allow', address(name), '--card', card);
+    await meshJson(bob, 'contact', 'allow', address(name), '--card', card);
     const { stdout } = await mesh(['message', 'list', '--home', bob]);
     expect(stdout).toMatch(new RegExp(`${name}@\\S+ +\\S* *RequestContact .*new, ANOTHER ACCOUNT THAN BEFORE`));
     expect(stdout).toContain(`\nANOTHER ACCOUNT THAN BEFORE: not the one that you know as ${address(name)}`);
     expect(await shown()).toContain('\nANOTHER ACCOUNT THAN BEFORE: ');
-    const listed = (await json(bob, 'message', 'list')).messages;
+    const listed = (await meshJson(bob, 'message', 'list')).messages;
     const standings = listed.map((each: { sender: string; standing: string }) => `${each.sender} ${each.standing}`);
     expect([...new Set(standings)].sort()).toEqual([`${address('alice')} known`, `${address(name)} changed`].sort());
   });

@@ -7,7 +7,7 @@ import { ProviderProcesses } from '@meshd/dev/provider-processes';
 import { makeTestPlan } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backUp, restore } from '../shard/database-backup.js';
-import { mesh } from './mesh-program.js';
+import { mesh, meshJson } from './mesh-program.js';
 
 const testMs = 120_000;
 const notes = 'my_Notes';
@@ -30,21 +30,13 @@ async function withoutShard(work: () => Promise<void>): Promise<void> {
   await processes.startOne(name);
 }
 
-/** Runs a command that must succeed and gives its JSON document. */
-// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
-async function json(at: string, ...args: string[]): Promise<any> {
-  const { code, stdout, stderr } = await mesh([...args, '--json', '--home', at]);
-  expect([code, stderr], args.join(' ')).toEqual([0, '']);
-  return JSON.parse(stdout);
-}
-
 async function upload(container: string, text: string): Promise<void> {
   const { code, stderr } = await mesh(['container', 'upload', container, '-', '--home', home], text);
   expect([code, stderr]).toEqual([0, '']);
 }
 
 const countsAt = async (at: string): Promise<Record<string, number>> => {
-  const { containers } = await json(at, 'account', 'status');
+  const { containers } = await meshJson(at, 'account', 'status');
   return Object.fromEntries(
     containers.map(({ container, index }: { container: string; index: number }) => [container, index]),
   );
@@ -59,9 +51,9 @@ beforeAll(async () => {
   processes = new ProviderProcesses({ ...plan, port }, join(folder, 'logs'));
   await processes.start();
   const service = ['--url', processes.url, '--ca', plan.certificates.caFile];
-  await json(home, 'account', 'create', `alice@${plan.domains[0]}`, ...service);
+  await meshJson(home, 'account', 'create', `alice@${plan.domains[0]}`, ...service);
   await upload(notes, 'kept');
-  await json(home, 'account', 'sync');
+  await meshJson(home, 'account', 'sync');
   await cp(home, older, { recursive: true });
   await cp(home, empty, { recursive: true });
   await rm(join(empty, 'containers'), { recursive: true });
@@ -71,7 +63,7 @@ beforeAll(async () => {
   await upload(notes, 'lost');
   await upload(notes, 'lost too');
   await upload('my_Other', 'lost with its container');
-  await json(home, 'account', 'sync');
+  await meshJson(home, 'account', 'sync');
   await withoutShard(() => restore(databaseUrl()));
 }, testMs);
 afterAll(async () => {
@@ -94,14 +86,14 @@ describe('[S47] a provider that was restored from an older backup', { timeout: t
   });
 
   it('gets back, by one synchronisation, all that the device has', async () => {
-    const { containers } = await json(home, 'account', 'sync');
+    const { containers } = await meshJson(home, 'account', 'sync');
     expect(containers).toContainEqual(expect.objectContaining({ container: notes, index: 4 }));
     expect(containers).toContainEqual(expect.objectContaining({ container: 'my_Other', index: 2 }));
     expect(await countsAt(older)).toMatchObject({ [notes]: 4, my_Other: 2 });
   });
 
   it('is on record: the audit shows what was put back, and nothing that stops writing', async () => {
-    const { evidence, replicas } = await json(home, 'container', 'audit');
+    const { evidence, replicas } = await meshJson(home, 'container', 'audit');
     const healed = evidence.filter(({ kind }: { kind: string }) => kind === 'healed');
     expect(healed).toHaveLength(2);
     expect(healed).toContainEqual(
@@ -115,13 +107,13 @@ describe('[S47] a provider that was restored from an older backup', { timeout: t
   it('goes on with the same history: others read what was lost, and everybody writes', async () => {
     for (const at of [older, empty]) {
       const out = await mkdtemp(join(folder, 'out-'));
-      await json(at, 'container', 'download', notes, '--out', out);
+      await meshJson(at, 'container', 'download', notes, '--out', out);
       const [name = ''] = await readdir(out);
       expect(await readFile(join(out, name), 'utf8')).toBe('lost too');
     }
     const written = await mesh(['container', 'upload', notes, '-', '--home', older], 'after');
     expect([written.code, written.stderr]).toEqual([0, '']);
-    const { containers } = await json(home, 'account', 'sync');
+    const { containers } = await meshJson(home, 'account', 'sync');
     expect(containers).toContainEqual(expect.objectContaining({ container: notes, index: 5, fetched: 1 }));
   });
 });

@@ -10,7 +10,7 @@ import { decryptEnvelope } from '@meshd/dare/decrypt';
 import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mesh } from '../client/mesh-program.js';
+import { mesh, meshJson } from '../client/mesh-program.js';
 
 let provider: TestProvider;
 let folder: string;
@@ -31,12 +31,7 @@ afterAll(async () => {
 });
 
 /** A command on one of the devices. @throws Error with what it said */
-// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
-async function run(device: string, ...args: readonly string[]): Promise<any> {
-  const { code, stdout, stderr } = await mesh([...args, '--json', '--home', join(folder, device)]);
-  if (code !== 0) throw new Error(`mesh ${args.join(' ')}: ${stderr}`);
-  return JSON.parse(stdout);
-}
+const run = (device: string, ...args: readonly string[]) => meshJson(join(folder, device), ...args);
 
 const fails = (device: string, ...args: readonly string[]) =>
   run(device, ...args).then(

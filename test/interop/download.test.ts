@@ -245,8 +245,23 @@ describe('cuts', () => {
 
 describe('what the extensions add', () => {
   it('[R131] a filter leaves bodies out and nothing else', async () => {
-    const [update] = await updatesOf([{ Container: name, Filter: ['Superseded'] }]);
-    expect(update?.Envelopes?.length).toBeGreaterThan(1);
+    const Container = 'app_Filtered';
+    await account.append(Container, [item('a', 'first'), item('b', 'other')]);
+    await account.append(Container, [item('a', 'second', { Event: 'Update', First: 1, Previous: 1 })]);
+    const [whole] = await updatesOf([{ Container }]);
+    const [filtered] = await updatesOf([{ Container, Filter: ['Superseded'] }]);
+    const [all, left] = [whole, filtered].map((update) => (update?.Envelopes ?? []).map((wire) => open(wire)));
+    expect(left?.map(({ payload }) => payload === null)).toEqual([false, true, false, false]);
+    const { Envelopes: _, ...said } = whole ?? {};
+    expect(filtered).toMatchObject(said);
+    // The body alone is gone: digests that stand behind a body stand before it as well where there is none.
+    const digestsOf = ({ PayloadDigest, TreeDigest }: Opened['trailer']) => ({ PayloadDigest, TreeDigest });
+    const withoutBody = ({ header, trailer }: Opened, index: number) =>
+      index === 1 ? { header: { ...header, ...digestsOf(trailer) }, trailer } : { header, trailer };
+    expect(left?.map(({ header, trailer }) => ({ header, trailer }))).toEqual(all?.map(withoutBody));
+    expect(left?.map(({ payload }) => payload).filter((payload) => payload !== null)).toEqual(
+      all?.map(({ payload }) => payload).filter((_payload, index) => index !== 1),
+    );
   });
 
   it.each([

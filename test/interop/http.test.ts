@@ -66,7 +66,7 @@ describe('media types', () => {
     }
   });
 
-  it('[R060] [R088] [R089] [R091] anything else, JSON-B for now, or none: 415', async () => {
+  it('[R060] [R088] [R089] [R091] anything else, or none, and JSON-B, in which no Hello is: 415', async () => {
     const others = [
       'application/json-b',
       'application/json-c',

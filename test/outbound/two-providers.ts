@@ -9,7 +9,7 @@ import {
   type TestProvider,
   type TestProviderOptions,
 } from '@meshd/dev/test-provider';
-import { mesh } from '../client/mesh-program.js';
+import { meshJson } from '../client/mesh-program.js';
 
 /** A person with a home of her own. */
 export interface Person {
@@ -62,11 +62,7 @@ export async function startTwoProviders(
     person: async (name, provider) => {
       const address = `${name}@${provider.domain}`;
       const home = join(folder, address);
-      const run = async (...args: readonly string[]) => {
-        const { code, stdout, stderr } = await mesh([...args, '--json', '--home', home]);
-        if (code !== 0) throw new Error(`mesh ${args.join(' ')}: ${stderr}`);
-        return JSON.parse(stdout);
-      };
+      const run = (...args: readonly string[]) => meshJson(home, ...args);
       await run('account', 'create', address, '--url', provider.url, '--ca', provider.caFile);
       return { address, run };
     },

@@ -15,24 +15,14 @@ import { makeTestPlan } from '@meshd/dev/test-provider';
 import { containersPerAccountMax } from '@meshd/limits/limits';
 import type { Identity } from '@meshd/rpc/credentials';
 import { withEveryShard } from '@meshd/rpc/operator';
-import { RequestConnection } from '@meshd/schema/messages-mesh';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
-import {
-  entry,
-  mark,
-  opening,
-  Person,
-  publicMember,
-  selfEntry,
-  signedObject,
-  TestWriter,
-  testKey,
-} from '@meshd/shard/testing/person';
+import { entry, mark, opening, Person, selfEntry, TestWriter } from '@meshd/shard/testing/person';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   allFeatures,
   connected,
+  connectionRequestOf,
   creationOf,
   type Joined,
   join,
@@ -136,11 +126,7 @@ async function expectEverywhere(joined: Joined, verdict: Verdict): Promise<void>
 
 function askToBeConnected({ person }: Joined): Promise<Verdict> {
   const phone = person.device('phone');
-  const members = {
-    ...{ ServiceID: person.address, EnvelopedProfileDevice: phone.profile, ClientNonce: new Uint8Array(16) },
-    ...{ ClientKey: publicMember(testKey('fresh')), ClientCommit: new Uint8Array(64) },
-  };
-  const request = signedObject(RequestConnection, members, testKey(`${person.name} phone device offline`));
+  const request = connectionRequestOf(person, phone);
   return verdictOf(link, 'Connect', { MessageConnectionRequestClient: request }, [unconnected(person, phone)]);
 }
 

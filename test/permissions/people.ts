@@ -19,8 +19,18 @@ import type { EnvelopeOctets } from '@meshd/dare/envelope';
 import { ticketKeyFolder } from '@meshd/dev/service-keys';
 import { ticketMsMax } from '@meshd/limits/limits';
 import { type Feature, featureWords } from '@meshd/schema/features';
+import { RequestConnection } from '@meshd/schema/messages-mesh';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
-import { entry, opening, Person, type TestDevice, TestWriter, testKey } from '@meshd/shard/testing/person';
+import {
+  entry,
+  opening,
+  Person,
+  publicMember,
+  signedObject,
+  type TestDevice,
+  TestWriter,
+  testKey,
+} from '@meshd/shard/testing/person';
 import { expect } from 'vitest';
 
 /** Where a service is. */
@@ -57,6 +67,15 @@ export const creationOf = (person: Person) => ({
   SignedProfileMesh: person.profileMesh,
   SignedAssertionAccount: person.profileAccount,
 });
+
+/** A device of a person asks to be connected (semantics 7.2). */
+export function connectionRequestOf(person: Person, device: TestDevice): EnvelopeOctets {
+  const members = {
+    ...{ ServiceID: person.address, EnvelopedProfileDevice: device.profile, ClientNonce: new Uint8Array(16) },
+    ...{ ClientKey: publicMember(testKey('fresh')), ClientCommit: new Uint8Array(64) },
+  };
+  return signedObject(RequestConnection, members, testKey(`${person.name} ${device.name} device offline`));
+}
 
 /** What was answered, in short: status and extended code. */
 export type Verdict = readonly [status: number, extended?: number];

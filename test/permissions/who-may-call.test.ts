@@ -3,24 +3,25 @@
  * runs.
  */
 import type { MeshConnection } from '@meshd/binding/mesh-connection';
-import { RequestConnection } from '@meshd/schema/messages-mesh';
+import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import type { RequestOf, Transaction } from '@meshd/schema/protocol';
 import { messageOf } from '@meshd/shard/testing/outbox-kit';
-import {
-  entry,
-  mark,
-  opening,
-  Person,
-  type SelfDraft,
-  selfEntry,
-  signedObject,
-  TestWriter,
-  testKey,
-} from '@meshd/shard/testing/person';
+import { entry, mark, opening, Person, type SelfDraft, selfEntry, TestWriter } from '@meshd/shard/testing/person';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Callers, type Form, verdicts } from './callers.js';
 import { describeConnectionPermissions } from './connection-permissions.scenes.js';
-import { connected, creationOf, type Joined, join, unconnected, type Verdict, verdictOf } from './people.js';
+import {
+  connected,
+  connectionRequestOf,
+  creationOf,
+  type Joined,
+  join,
+  list,
+  revoke,
+  unconnected,
+  type Verdict,
+  verdictOf,
+} from './people.js';
 
 const { ok, nobody, notForYou, needsAdmin, notForHosts, waiting, nothing, empty, notTheMesh } = verdicts;
 
@@ -43,17 +44,6 @@ interface Row {
 }
 
 const ofAlice = () => ({ Account: alice.person.address });
-
-/** A connected device asks to be connected anew: its entry is no answer to that. */
-function connectionRequest() {
-  const { person, device } = alice;
-  const members = {
-    ServiceID: person.address,
-    EnvelopedProfileDevice: device.profile,
-    ClientNonce: new Uint8Array(16),
-  };
-  return signedObject(RequestConnection, members, testKey(`${person.name} ${device.name} device offline`));
-}
 
 let containers = 0;
 /** A container of its own for every call, so that no upload stands in the way of another. */
@@ -115,7 +105,8 @@ const table: Readonly<Record<Exclude<Transaction, 'DeleteAccount'>, Row>> = {
   },
   Connect: {
     ids: '[R075] [R084]',
-    message: () => ({ MessageConnectionRequestClient: connectionRequest() }),
+    // A connected device asks to be connected anew: its entry is no answer to that.
+    message: () => ({ MessageConnectionRequestClient: connectionRequestOf(alice.person, alice.device) }),
     answers: {
       ...{ null: nobody, device: ok, 'device ticket': ok, profile: notForYou, ticket: notForYou },
       ...{ host: notForHosts, 'host ticket': notForHosts },
@@ -170,16 +161,19 @@ const asUpload: readonly (readonly [Form, Verdict])[] = [
   ['host ticket', notForHosts],
 ];
 
-describe('[R075] [R264] [R266] Self of Upload', () => {
+describe.each(['Upload', 'Post'] as const)('[R075] [R264] [R266] [R281] Self of %s', (transaction) => {
+  const signed = ['profile', 'ticket'] as const;
   let sent = 0;
   const selfOf = (draft: Omit<SelfDraft, 'uniqueId'>, signer = alice.device.signature) => {
-    const entryOf = selfEntry(alice.person.accountUdf, signer, { uniqueId: `NAAA-SELF-${++sent}`, ...draft });
-    return { ...ofAlice(), Self: [entryOf] };
+    const uniqueId = `NAAA-${transaction}-${++sent}`;
+    return { ...ofAlice(), Self: [selfEntry(alice.person.accountUdf, signer, { ...draft, uniqueId })] };
   };
+  const say = (form: Form, draft: Omit<SelfDraft, 'uniqueId'>, signer = alice.device.signature) =>
+    call(form, transaction, selfOf(draft, signer) as never);
+
   for (const [form, verdict] of asUpload) {
     it(`in the form "${form}": ${verdict.join('/')}`, async () => {
-      const { uniqueId: _, ...draft } = mark('', 'Read', 'NAAA-NONE');
-      expect(await call(form, 'Upload', selfOf(draft))).toEqual(verdict);
+      expect(await say(form, mark('', 'Read', 'NAAA-NONE'))).toEqual(verdict);
     });
   }
 
@@ -188,10 +182,31 @@ describe('[R075] [R264] [R266] Self of Upload', () => {
     // A challenge of a request that nobody has made is refused to administrators as well (S53).
     const toAdministrators = { MessagePIN: ok, ChallengeConnection: [400, 13] } as const;
     for (const [type, verdict] of Object.entries(toAdministrators)) {
-      for (const form of ['profile', 'ticket'] as const) {
-        expect(await call(form, 'Upload', selfOf({ type }))).toEqual(needsAdmin);
-        expect(await call(form, 'Upload', selfOf({ type }, admin))).toEqual(verdict);
+      for (const form of signed) {
+        expect(await say(form, { type })).toEqual(needsAdmin);
+        expect(await say(form, { type }, admin)).toEqual(verdict);
       }
+    }
+  });
+
+  it('[R144] [S25] so does the answer to a device that asks to be connected: 403/3, and it goes on waiting', async () => {
+    const { person } = alice;
+    for (const form of signed) {
+      const phone = person.device(`asks for ${transaction} in the form ${form}`);
+      const asks = { MessageConnectionRequestClient: connectionRequestOf(person, phone) };
+      const byItself = [unconnected(person, phone)];
+      const polls = () => verdictOf(link, 'Complete', { ServiceID: person.address, DeviceUDF: phone.udf }, byItself);
+      const { message } = await link.call('Connect', asks, byItself);
+      const name = openEnvelope(message.EnvelopedConnectionResponse as EnvelopeOctets).contentMetaData?.UniqueID ?? '';
+      expect(name).not.toBe('');
+      for (const answer of ['Accept', 'Reject', 'Closed']) {
+        expect(await say(form, mark('', answer, name))).toEqual(needsAdmin);
+      }
+      expect(await polls()).toEqual(waiting);
+      // That it was seen, anybody may say.
+      expect(await say(form, mark('', 'Read', name))).toEqual(ok);
+      expect(await say(form, mark('', 'Reject', name), person.admin)).toEqual(ok);
+      expect(await polls()).toEqual([403, 18]);
     }
   });
 });
@@ -214,6 +229,28 @@ describe('[R075] [R264] [R266] [S25] an Upload to the device catalog', () => {
       if (verdict === ok) alice.devices.trees = trees;
     });
   }
+});
+
+describe('[R075] [R264] [S25] the deletion of a device from the device catalog', () => {
+  it.each(['profile', 'ticket'] as const)(
+    'in the form "%s", where the manifest is no administrator\'s: 403/3, and the device stays',
+    async (form) => {
+      const { person, device, devices } = alice;
+      const third = person.device(`stays in the form ${form}`);
+      await list(link, alice, third);
+      const frameIndex = devices.trees.log.frameCount - 1;
+      const deletion = entry({ UniqueID: third.udf, Event: 'Delete', First: frameIndex, Previous: frameIndex });
+      // Neither by another device nor by the one itself.
+      for (const signer of [device.signature, third.signature]) {
+        const { envelopes } = devices.seal([deletion], { signer });
+        const Updates = [{ Container: 'mmm_Device', Envelopes: [...envelopes] }];
+        expect(await call(form, 'Upload', { ...ofAlice(), Updates })).toEqual(needsAdmin);
+      }
+      expect(await verdictOf(link, 'Status', ofAlice(), [connected(third)])).toEqual(ok);
+      await revoke(link, alice, third, frameIndex);
+      expect(await verdictOf(link, 'Status', ofAlice(), [connected(third)])).toEqual([401, 4]);
+    },
+  );
 });
 
 describe('[R083] CreateAccount', () => {

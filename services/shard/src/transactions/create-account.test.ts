@@ -34,6 +34,11 @@ describe('CreateAccount', () => {
     ]);
   });
 
+  test('[R267] [S61] what it may hold is limited without anybody saying so: 1 GiB and a million frames', async () => {
+    await shard.create(alice);
+    expect(shard.store.stateOf(alice.address)?.quota).toEqual({ bytesMax: 1_073_741_824, framesMax: 1_000_000 });
+  });
+
   test('[R291] the same request again changes nothing, under its ID or another', async () => {
     const request = await alice.createRequest(shard.nowMs);
     expect(await createAccount(shard.context, alice.address, request)).toEqual({ status: 201 });
