@@ -8,7 +8,6 @@ import type { FrameDraft } from '@meshd/dare/batch';
 import { type EnvelopeOctets, openEnvelope } from '@meshd/dare/envelope';
 import { root } from '@meshd/dare/log-tree';
 import { startTestProvider, type TestProvider } from '@meshd/dev/test-provider';
-import { waitFor } from '@meshd/dev/wait';
 import {
   downloadEntriesMax,
   statusWaitsPerDeviceMax,
@@ -73,8 +72,7 @@ const uploaded = (envelopes: readonly EnvelopeOctets[], update: Partial<Containe
 const downloaded = (select: Partial<ConstraintsSelect>, ConstraintsPost: ConstraintsData = {}) =>
   verdictOf('Download', { Select: [{ Container: container, ...select }], ConstraintsPost });
 
-const without = (part: 'payload', envelopes: readonly EnvelopeOctets[]) =>
-  envelopes.map((octets) => ({ ...octets, [part]: null }));
+const withoutBody = (envelopes: readonly EnvelopeOctets[]) => envelopes.map((octets) => ({ ...octets, payload: null }));
 
 describe('Status', () => {
   it('[R198] without Account: 400; [R264] of another account: 401', async () => {
@@ -111,13 +109,8 @@ describe('Status', () => {
         signal: leaving.signal,
       });
     const waiting = Array.from({ length: statusWaitsPerDeviceMax }, () => wait().catch(() => undefined));
-    await waitFor(
-      async () => ((await waitingRequests(provider.adminUrls.shards)) === statusWaitsPerDeviceMax ? true : undefined),
-      {
-        what: 'waiting requests at the shards',
-        deadlineMs: 10_000,
-      },
-    );
+    const count = () => waitingRequests(provider.adminUrls.shards);
+    await expect.poll(count, { timeout: 10_000 }).toBe(statusWaitsPerDeviceMax);
     expect(await wait()).toMatchObject({ status: 429, retryAfterMs: 1000 });
     leaving.abort();
     await Promise.all(waiting);
@@ -186,7 +179,7 @@ describe('Download', () => {
 describe('Upload', () => {
   it('[R137] [R268] [R274] of entries without their bodies: 300, with what may be sent, and nothing is stored', async () => {
     const { envelopes } = writer.seal([item('c'), item('d')]);
-    const Updates = [{ Container: container, Envelopes: without('payload', envelopes) }];
+    const Updates = [{ Container: container, Envelopes: withoutBody(envelopes) }];
     const { verdict, message } = await called('Upload', { Updates });
     expect(verdict).toEqual([300]);
     expect(message.Entries?.map(({ Result }) => Result)).toEqual(['Accept', 'Accept']);
@@ -201,7 +194,7 @@ describe('Upload', () => {
     const drafts = [[opening(), item('a')], [item('b')], [item('c')]];
     const batches = drafts.map((each) => own.write(each).envelopes);
     const updatesOf = (some: typeof batches) => some.map((each) => ({ Container, Envelopes: [...each] }));
-    const asked = await called('Upload', { Updates: updatesOf(batches.map((each) => without('payload', each))) });
+    const asked = await called('Upload', { Updates: updatesOf(batches.map((each) => withoutBody(each))) });
     expect([asked.verdict, asked.message.Entries?.map(({ Result }) => Result)]).toEqual([
       [300],
       Array(4).fill('Accept'),
@@ -215,7 +208,7 @@ describe('Upload', () => {
   it('[S82] a body other than the one that was asked about is refused when it comes: 400/11', async () => {
     const { envelopes } = writer.seal([item('asked')]);
     const asked = await called('Upload', {
-      Updates: [{ Container: container, Envelopes: without('payload', envelopes) }],
+      Updates: [{ Container: container, Envelopes: withoutBody(envelopes) }],
     });
     expect([asked.verdict, asked.message.Entries?.[0]?.Result]).toEqual([[300], 'Accept']);
     expect(await uploaded(envelopes.map((each) => ({ ...each, payload: Buffer.from('other') })))).toEqual([400, 11]);
@@ -223,7 +216,7 @@ describe('Upload', () => {
 
   it('[S42] [S82] asking under somebody else’s manifest gets Reject, and asking for another account 401', async () => {
     const { envelopes } = writer.seal([item('asked')], { signer: alice.person.meshOffline });
-    const Updates = [{ Container: container, Envelopes: without('payload', envelopes) }];
+    const Updates = [{ Container: container, Envelopes: withoutBody(envelopes) }];
     const asked = await called('Upload', { Updates });
     expect([asked.verdict, asked.message.Entries]).toEqual([
       [300],
@@ -358,10 +351,8 @@ describe('Upload', () => {
     const Envelopes = first.slice(1);
     const { verdict, message } = await called('Upload', { Updates: [{ Container: container, Index: 1, Envelopes }] });
     expect(verdict).toEqual([201]);
-    expect(message.Entries?.map(({ IndexContainer, Result }) => [IndexContainer, Result])).toEqual([
-      [1, 'Accept'],
-      [2, 'Accept'],
-    ]);
+    const results = message.Entries?.map(({ IndexContainer, Result }) => `${IndexContainer}: ${Result}`);
+    expect(results).toEqual(['1: Accept', '2: Accept']);
   });
 
   it('[R273] of the same entries under another manifest: 409/12', async () => {

@@ -24,7 +24,8 @@ export async function postAll(prepared: readonly (readonly Uint8Array[])[], targ
     requests.map(async (list, at) => {
       for (const request of list) {
         const sent = performance.now();
-        answerBytes += (await (sockets[at] as PostSocket).send(request)).bodyBytes;
+        const { bodyBytes } = await (sockets[at] as PostSocket).send(request);
+        answerBytes += bodyBytes;
         times.push(performance.now() - sent);
       }
     }),
