@@ -89,9 +89,10 @@ export interface AuthenticateOptions {
   readonly allowBare?: boolean;
 }
 
+const nothing = new Uint8Array(0);
+
 /** ReqAuth over the entries as they stood in the request (S22). */
 export function reqAuthOf(entries: readonly SignatureEntry[]): Uint8Array {
-  const nothing = new Uint8Array(0);
   return reqAuth(entries.map(({ kid = '', signature = nothing }): RequestProof => ({ kid, signature })));
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -35,6 +36,19 @@ describe('digests', () => {
     expect(hex(sha512(ascii('a'), ascii('bc')))).toBe(hex(sha512(ascii('abc'))));
     expect(hex(sha256())).toBe(hex(sha256(new Uint8Array(0))));
     expect(hex(hmacSha512(ascii('k'), ascii('a'), ascii('bc')))).toBe(hex(hmacSha512(ascii('k'), ascii('abc'))));
+  });
+
+  test('stay what they are, whatever is digested afterwards, and whoever changes another', () => {
+    const text = (at: number) => ascii(`text ${at}`);
+    const expected = (at: number) => createHash('sha512').update(text(at)).digest('hex');
+    const digests = Array.from({ length: 100 }, (_, at) => (at % 3 === 2 ? sha256(text(at)) : sha512(text(at))));
+    digests[40]?.fill(0);
+    for (const [at, digest] of digests.entries()) {
+      if (at !== 40 && at % 3 !== 2) expect(hex(digest)).toBe(expected(at));
+    }
+    expect(new Set(digests.map(hex)).size).toBe(100);
+    // What keeps a digest keeps little more.
+    for (const { buffer } of digests) expect(buffer.byteLength).toBeLessThanOrEqual(1024);
   });
 
   test('[S32] a key made ready gives the MACs of its octets', () => {

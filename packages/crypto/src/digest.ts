@@ -6,13 +6,31 @@ const joinedBytesMax = 4096;
 /** Where parts are put together: nothing is awaited between that and their digest. */
 const joined = Buffer.allocUnsafeSlow(joinedBytesMax);
 
+/**
+ * Digests come as text, one octet a character, and are written into memory that some of them share: a buffer of its own for
+ * each costs four times as much as the digest (measured: 2.6 and 0.7 µs). Small, since one digest that is kept keeps it all.
+ */
+const slabBytes = 1024;
+let slab = Buffer.allocUnsafeSlow(slabBytes);
+let slabAt = 0;
+
+function octetsOf(text: string): Uint8Array {
+  if (slabAt + text.length > slabBytes) {
+    slab = Buffer.allocUnsafeSlow(slabBytes);
+    slabAt = 0;
+  }
+  const from = slabAt;
+  slabAt += slab.write(text, from, 'latin1');
+  return slab.subarray(from, slabAt);
+}
+
 function oneShot(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;
-  if (parts.length === 1 && first !== undefined) return hash(algorithm, first, 'buffer');
+  if (parts.length === 1 && first !== undefined) return octetsOf(hash(algorithm, first, 'binary'));
   let bytes = 0;
   for (const { length } of parts) bytes += length;
   // A copy of little costs less than a hash object (measured: half).
-  if (bytes <= joinedBytesMax) return hash(algorithm, join(parts, bytes), 'buffer');
+  if (bytes <= joinedBytesMax) return octetsOf(hash(algorithm, join(parts, bytes), 'binary'));
   const hasher = createHash(algorithm);
   for (const part of parts) hasher.update(part);
   return hasher.digest();
@@ -73,7 +91,7 @@ export class MacKey {
   /** The MAC of the parts one after another, 64 octets. */
   mac(parts: readonly Uint8Array[]): Uint8Array {
     this.#outer.set(oneShot('sha512', [this.#inner, ...parts]), blockBytes);
-    return hash('sha512', this.#outer, 'buffer');
+    return octetsOf(hash('sha512', this.#outer, 'binary'));
   }
 }
 
