@@ -16,6 +16,7 @@ const json = 'application/json';
 const jsonB = 'application/json-b';
 let provider: TestProvider;
 let proxy: Server;
+let url: string;
 let folder: string;
 let home: string;
 const seen: Pair[] = [];
@@ -39,7 +40,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   folder = await mkdtemp(join(tmpdir(), 'meshd-encodings-'));
   home = join(folder, 'home');
-  const url = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  url = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
   await typed('account', 'create', `alice@${provider.domain}`, '--url', url, '--ca', provider.caFile);
 });
 afterAll(async () => {
@@ -72,8 +73,7 @@ describe('[R089] mesh --encoding', () => {
   });
 
   it('does not make a Hello anything but JSON: it is what tells of encodings', async () => {
-    const args = ['hello', `alice@${provider.domain}`, '--encoding', 'json-b', '--ca', provider.caFile];
-    const url = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    expect(await typed(...args, '--url', url)).toEqual([[json, json]]);
+    const args = ['hello', `alice@${provider.domain}`, '--encoding', 'json-b', '--url', url, '--ca', provider.caFile];
+    expect(await typed(...args)).toEqual([[json, json]]);
   });
 });

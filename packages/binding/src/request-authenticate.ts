@@ -206,7 +206,7 @@ async function authenticateDevice(opened: OpenedRequest, budget: VerificationBud
     if (tag === 'ConnectionHost') return hostForm(connected, key);
     if (tag !== 'ConnectionAccount' && tag !== 'ConnectionDevice')
       throw invalid(`${tag} does not authenticate requests`);
-    const payload = connection.payload ?? new Uint8Array(0);
+    const payload = connection.payload ?? nothing;
     return { form: 'profile', key, connection: connected.Connection, connectionDigest: sha512(payload) };
   }
   const entry = entries.find(({ Profile }) => Profile !== undefined) ?? (entries[0] as SignatureEntry);
@@ -231,7 +231,7 @@ async function deviceForm(
 
 function hostForm(entry: SignatureEntry, key: PublicKeyEd448): Authentication {
   if (entry.Profile === undefined || entry.Connection === undefined) throw invalid('a host without its profile');
-  const connectionDigest = sha512(entry.Connection.payload ?? new Uint8Array(0));
+  const connectionDigest = sha512(entry.Connection.payload ?? nothing);
   return { form: 'host', key, profileHost: entry.Profile, connectionHost: entry.Connection, connectionDigest };
 }
 
@@ -325,7 +325,7 @@ function openCredential(octets: EnvelopeOctets): DareEnvelope {
 
 function decodeCredential(envelope: DareEnvelope) {
   return refusingNow(() =>
-    decodeTagged(connectionRegistry, envelope.payload ?? new Uint8Array(0), { form: 'json', refuseRepeated: true }),
+    decodeTagged(connectionRegistry, envelope.payload ?? nothing, { form: 'json', refuseRepeated: true }),
   );
 }
 

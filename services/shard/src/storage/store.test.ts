@@ -5,8 +5,7 @@ import { keyText } from './store.js';
 import {
   append,
   makeAccount,
-  makeService,
-  openTestStore,
+  openServiceStore,
   shardDatabase,
   type TestDatabase,
   testBatch,
@@ -20,8 +19,7 @@ let store: Store;
 
 beforeAll(async () => {
   database = await shardDatabase();
-  store = await openTestStore(database.url);
-  await makeService(store);
+  store = await openServiceStore(database.url);
 });
 afterAll(async () => {
   await store.stop();
@@ -43,8 +41,7 @@ async function framesOf(address: string, name: string, selection = {}): Promise<
 /** Another process's view: everything from the database. */
 async function reopened<T>(look: (store: Store) => Promise<T>): Promise<T> {
   await store.stop();
-  store = await openTestStore(database.url);
-  await makeService(store);
+  store = await openServiceStore(database.url);
   return look(store);
 }
 
@@ -266,8 +263,7 @@ describe('containers', () => {
   it('makes a container read-only whose frame is not what was written', async () => {
     const reports: unknown[] = [];
     await store.stop();
-    store = await openTestStore(database.url, { onDamaged: (report) => reports.push(report) });
-    await makeService(store);
+    store = await openServiceStore(database.url, { onDamaged: (report) => reports.push(report) });
     await makeAccount(store, 'damage@example.com', ['bad', 'good']);
     await append(store, 'damage@example.com', 'bad', [testFrame()]);
     await database.query('ALTER TABLE frame DISABLE TRIGGER frame_never_changes');

@@ -4,8 +4,7 @@ import type { Store } from './store.js';
 import {
   append,
   makeAccount,
-  makeService,
-  openTestStore,
+  openServiceStore,
   shardDatabase,
   type TestDatabase,
   testFields,
@@ -18,8 +17,7 @@ let store: Store;
 
 beforeAll(async () => {
   database = await shardDatabase();
-  store = await openTestStore(database.url);
-  await makeService(store);
+  store = await openServiceStore(database.url);
 });
 afterAll(async () => {
   await store.stop();

@@ -185,3 +185,10 @@ export function makeService(store: Store): Promise<void> {
     containers: ['mmm_Account', 'mmm_Incident'].map((name) => testBatch(name, undefined, [testFrame(0)])),
   }));
 }
+
+/** A store that has the stores of the service itself. */
+export async function openServiceStore(url: string, options: Partial<StoreOptions> = {}): Promise<Store> {
+  const store = await openTestStore(url, options);
+  await makeService(store);
+  return store;
+}
